@@ -1,0 +1,104 @@
+"""What the service refuses, and why.
+
+A `Refusal` is an expected failure: the caller did something that a rule forbids, or asked at a bad moment. It has a stable
+`code`, a sentence that says how to mend it, and the `field` (a path into the input) where there is one. The API turns each
+into the member of a result union or a coded GraphQL error; anything else that is raised is a defect and is masked.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong with an input: where (`path`, dotted, with list positions), what, and how to mend it."""
+
+    path: str
+    message: str
+
+
+class Refusal(Exception):
+    """An expected failure. Subclasses fix `code`; `retryable` says whether the same request may succeed later."""
+
+    code: ClassVar[str] = "REFUSED"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidInput(Refusal):
+    """The input breaks a stated limit or shape."""
+
+    code = "INVALID_INPUT"
+
+
+class InvalidProgram(Refusal):
+    """A program document with mistakes; nothing of it was applied."""
+
+    code = "INVALID_PROGRAM"
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        listed = "; ".join(f"{each.path}: {each.message}" for each in mistakes)
+        super().__init__(listed, mistakes[0].path if mistakes else None)
+        self.mistakes = mistakes
+
+
+class NotFound(Refusal):
+    """Nothing of that name in the caller's program."""
+
+    code = "NOT_FOUND"
+
+
+class Unauthenticated(Refusal):
+    """No credential, or one that is unknown, revoked or expired."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(Refusal):
+    """The credential is known but lacks the scope that the field needs."""
+
+    code = "FORBIDDEN"
+
+
+class NotASandbox(Refusal):
+    """Only a sandbox has a test clock."""
+
+    code = "NOT_A_SANDBOX"
+
+
+class IdempotencyKeyReused(Refusal):
+    """The key was used before, with another input."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class InProgress(Refusal):
+    """Another request holds the same rows or the same key; ask again."""
+
+    code = "IN_PROGRESS"
+    retryable = True
+
+
+class Overloaded(Refusal):
+    """No database connection came free in time; ask again later."""
+
+    code = "OVERLOADED"
+    retryable = True
+
+
+class Unavailable(Refusal):
+    """PostgreSQL cannot be reached; nothing was done. Ask again later."""
+
+    code = "UNAVAILABLE"
+    retryable = True
+
+
+class OutcomeUnknown(Refusal):
+    """The deadline passed while the work was under way; repeat it with the same key or event ids to learn what happened."""
+
+    code = "OUTCOME_UNKNOWN"
+    retryable = True
