@@ -1,0 +1,309 @@
+"""The graphql-transport-ws protocol: queries and subscriptions over one socket.
+
+The framework's handler keeps the protocol's states; this module checks every message before it gets there, runs each
+operation with a context of its own, refuses mutations, ends a socket whose credential has ended, and drops a client that
+does not read. Any Origin may connect: nothing that a browser sends by itself counts as a credential here.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, cast
+from uuid import uuid4
+
+import msgspec
+import strawberry
+from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.http.async_base_view import AsyncWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    PingMessage,
+    SubscribeMessage,
+)
+from strawberry.types.graphql import OperationType
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from engagement.api.context import Authenticate, Context, Credentials, P
+from engagement.api.failures import masked
+from engagement.api.limits import (
+    SOCKET_INIT_SECONDS_MAX,
+    SOCKET_MESSAGES_BURST_MAX,
+    SOCKET_MESSAGES_PER_SECOND_MAX,
+    SOCKET_OPERATIONS_MAX,
+    SOCKET_RECHECK_SECONDS,
+    SOCKET_SEND_SECONDS_MAX,
+)
+from engagement.errors import Forbidden, Refusal, Unauthenticated
+
+_ABORT: Final = "engagement.abort"
+_LINGER_SECONDS: Final = 10.0
+_REASON_BYTES_MAX: Final = 123
+"""A close frame has no room for more."""
+_OPERATIONS: Final = (OperationType.QUERY, OperationType.SUBSCRIPTION)
+
+
+class AbortableProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, able to drop a connection at once.
+
+    Its own `close` waits until everything written is read, which for a client that reads nothing is for ever.
+    """
+
+    async def run_asgi(self) -> None:
+        """Offer the abort to the application, and use it on a connection that outlives the application for long."""
+        extensions = cast("dict[str, dict[str, Any]]", self.scope["extensions"])
+        extensions[_ABORT] = {"abort": self.transport.abort}
+        try:
+            await super().run_asgi()
+        finally:
+            self.loop.call_later(_LINGER_SECONDS, self._abort_unless_gone)
+
+    def _abort_unless_gone(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
+
+
+async def serve_socket(schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket) -> None:
+    """Serve one socket until it ends."""
+    if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket.scope["subprotocols"]:
+        await websocket.accept()
+        await websocket.close(4406, "Subprotocol not acceptable")
+        return
+    await websocket.accept(subprotocol=GRAPHQL_TRANSPORT_WS_PROTOCOL)
+    await _Handler(schema, authenticate, websocket).handle()
+
+
+class _Socket(AsyncWebSocketAdapter):
+    """Reads and writes JSON messages; a write that takes too long ends the connection."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        # The base keeps a view for its JSON functions alone, which this class does not use.
+        super().__init__(cast("Any", None))
+        self._websocket = websocket
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
+        """Yield decoded messages until the socket ends; raises the framework's exceptions for what is no JSON text."""
+        while self._is_open:
+            try:
+                text = await self._websocket.receive_text()
+            except WebSocketDisconnect:
+                return
+            except KeyError as error:
+                raise NonTextMessageReceived from error
+            try:
+                message = msgspec.json.decode(text)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                raise NonJsonMessageReceived from error
+            yield message
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send one message; raises `WebSocketDisconnected` if the socket is or becomes unusable."""
+        text = msgspec.json.encode(message).decode()
+        await self._within_deadline(self._websocket.send_text, text)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, or do nothing if that was done."""
+        if self._is_open:
+            fitting = reason.encode(errors="replace")[:_REASON_BYTES_MAX].decode(errors="ignore")
+            with suppress(WebSocketDisconnected):
+                await self._within_deadline(self._websocket.close, code, fitting)
+
+    @property
+    def _is_open(self) -> bool:
+        states = (self._websocket.application_state, self._websocket.client_state)
+        return WebSocketState.DISCONNECTED not in states
+
+    async def _within_deadline(self, send: Any, *arguments: Any) -> None:
+        if not self._is_open:
+            raise WebSocketDisconnected
+        try:
+            async with asyncio.timeout(SOCKET_SEND_SECONDS_MAX):
+                await send(*arguments)
+        except TimeoutError:
+            if offered := (self._websocket.scope.get("extensions") or {}).get(_ABORT):
+                offered["abort"]()
+            raise WebSocketDisconnected from None
+        except (WebSocketDisconnect, RuntimeError) as error:
+            # Starlette's RuntimeError: another task closed the socket while this one waited for its turn.
+            raise WebSocketDisconnected from error
+
+
+class _Operation(Operation[Any, None]):
+    """One operation on a socket, with the extensions of its request."""
+
+    __slots__ = ("extensions",)
+
+    extensions: dict[str, object] | None
+
+
+class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
+    """One socket. The framework's states, with strict messages, own contexts and an end."""
+
+    def __init__(self, schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket) -> None:
+        super().__init__(
+            view=cast("Any", None),  # The base asks it only to accept the connection, which is overridden below.
+            websocket=_Socket(websocket),
+            context=None,
+            root_value=None,
+            schema=schema,
+            connection_init_wait_timeout=timedelta(seconds=SOCKET_INIT_SECONDS_MAX),
+            max_subscriptions_per_connection=SOCKET_OPERATIONS_MAX,
+        )
+        self._authenticate = authenticate
+        self._headers = websocket.headers
+        self._principal: P | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._allowance = float(SOCKET_MESSAGES_BURST_MAX)
+        self._counted_at = time.monotonic()
+
+    async def shutdown(self) -> None:
+        """Stop watching the credential, then everything else."""
+        if self._watch:
+            self._watch.cancel()
+        await super().shutdown()
+
+    async def handle_message(self, message: Message) -> None:
+        """Let a sound message through; anything else closes the socket, as the protocol says."""
+        if not self._within_rate():
+            await self.websocket.close(1008, "Too many messages")
+        elif complaint := _complaint(message):
+            await self.handle_invalid_message(complaint)
+        else:
+            await super().handle_message(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Authenticate the socket once."""
+        if self.connection_timed_out:
+            return
+        if self.connection_init_received:
+            await self.websocket.close(4429, "Too many initialisation requests")
+            return
+        self.connection_init_received = True
+        if self.connection_init_timeout_task:
+            self.connection_init_timeout_task.cancel()
+        try:
+            credentials = Credentials.of_connection(message.get("payload") or {}, self._headers)
+            self._principal = await self._authenticate(credentials.token, credentials.program)
+        except (Unauthenticated, Forbidden):
+            await self.websocket.close(4403, "Forbidden")
+        except Refusal as refusal:
+            await self.websocket.close(1013, refusal.message)
+        except Exception as error:  # noqa: BLE001  (logged with an id; the client gets only that)
+            await self.websocket.close(1011, masked(error, request_id=None).message)
+        else:
+            self._watch = asyncio.create_task(self._watch_credential(credentials))
+            await self.send_message({"type": "connection_ack"})
+            self.connection_acknowledged = True
+
+    async def handle_ping(self, message: PingMessage) -> None:
+        """Answer with the payload of the ping."""
+        payload = message.get("payload")
+        await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Start an operation, if the socket is known and not full."""
+        if not self.connection_acknowledged:
+            await self.websocket.close(4401, "Unauthorized")
+            return
+        if message["id"] in self.operations:
+            await self.websocket.close(4409, f"Subscriber for {message['id']} already exists")
+            return
+        payload = message["payload"]
+        operation = _Operation(
+            self, message["id"], payload["query"], payload.get("variables"), payload.get("operationName")
+        )
+        operation.extensions = payload.get("extensions")
+        if len(self.operations) >= SOCKET_OPERATIONS_MAX:
+            text = f"A socket runs at most {SOCKET_OPERATIONS_MAX} operations at a time."
+            error = GraphQLError(text, extensions={"code": "TOO_MANY_OPERATIONS", "retryable": True})
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+            return
+        self.operations[message["id"]] = operation
+        operation.task = asyncio.create_task(self._run(operation))
+        operation.task.add_done_callback(self._task_done)
+
+    async def _run(self, operation: _Operation) -> None:
+        """Run one operation to its end. A mutation is refused: its client's leaving would end it half way."""
+        origin = self._headers.get("origin")
+        context = Context(self._principal, "websocket", uuid4().hex, origin)
+        try:
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.operation_name,
+                operation_extensions=operation.extensions,
+                allowed_operation_types=_OPERATIONS,
+            )
+            async with aclosing(results):
+                await self._send_result_stream(operation, results)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except WebSocketDisconnected:
+            return
+        except Exception as error:  # noqa: BLE001  (logged with an id; a bare `complete` would look like success)
+            with suppress(WebSocketDisconnected):
+                await operation.send_initial_errors([masked(error, request_id=context.request_id)])
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:  # noqa: ARG004
+        """Never close a socket over one bad document: its other operations are sound."""
+        return None
+
+    async def _watch_credential(self, credentials: Credentials) -> None:
+        """Close the socket when its credential expires or is revoked."""
+        while True:
+            expires_at: datetime | None = getattr(self._principal, "expires_at", None)
+            left = (expires_at - datetime.now(UTC)).total_seconds() if expires_at else SOCKET_RECHECK_SECONDS
+            await asyncio.sleep(min(max(left, 0.0), SOCKET_RECHECK_SECONDS))
+            if expires_at and datetime.now(UTC) >= expires_at:
+                break
+            try:
+                self._principal = await self._authenticate(credentials.token, credentials.program)
+            except (Unauthenticated, Forbidden):
+                break
+            except Exception as error:  # noqa: BLE001
+                # Not knowing is no reason to drop a sound client: the next check decides.
+                if not isinstance(error, Refusal):
+                    masked(error, request_id=None)
+        await self.websocket.close(4403, "The credential has ended")
+
+    def _within_rate(self) -> bool:
+        now = time.monotonic()
+        regained = (now - self._counted_at) * SOCKET_MESSAGES_PER_SECOND_MAX
+        self._allowance = min(self._allowance + regained, SOCKET_MESSAGES_BURST_MAX) - 1
+        self._counted_at = now
+        return self._allowance >= 0
+
+
+def _complaint(message: object) -> str | None:
+    """Say what is wrong with the shape of a message, or `None`."""
+    if not isinstance(message, dict):
+        return "A message must be an object"
+    kind = message.get("type")
+    payload = message.get("payload")
+    if kind in ("connection_init", "ping", "pong"):
+        return None if isinstance(payload, dict | None) else f"The payload of {kind} must be an object"
+    if kind not in ("subscribe", "complete"):
+        return "Unknown message type"
+    if not isinstance(message.get("id"), str) or not message["id"]:
+        return f"The id of {kind} must be a string that is not empty"
+    return _subscribe_complaint(payload) if kind == "subscribe" else None
+
+
+def _subscribe_complaint(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "The payload of subscribe must be an object"
+    if not isinstance(payload.get("query"), str):
+        return "The query must be a string"
+    if not isinstance(payload.get("operationName"), str | None):
+        return "The operationName must be a string"
+    for name in ("variables", "extensions"):
+        if not isinstance(payload.get(name), dict | None):
+            return f"The {name} must be an object"
+    return None
