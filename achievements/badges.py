@@ -1,0 +1,117 @@
+"""Badges: levels reached by a measure over a lifetime, each awarded once."""
+
+from collections.abc import Iterable
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from achievements import measures
+from achievements.building import Building, Conditions
+from achievements.measures import Measure
+from achievements.moment import Moment, Rule, Stage
+from achievements.parts import Definition, Key, Name, Points, Reward, Rewards, Shape, Trigger
+from achievements.values import BadgeAwarded, BadgePart, Tally
+
+LEVELS_MAX = 50
+
+
+class Level(Shape, frozen=True, kw_only=True):
+    """A level of a badge: reached when the measure comes to `target`. Its key is the target where none is given."""
+
+    target: Points
+    key: Key | None = None
+    name: Name | None = None
+    rewards: Rewards = ()
+
+    @property
+    def level(self) -> str:
+        """Its key."""
+        return self.key or str(self.target)
+
+
+class BadgeReady(Rule, frozen=True, kw_only=True):
+    """A badge ready to apply; `zone` is the one in which its local days are cut."""
+
+    section = "badges"
+    stage = Stage.BADGES
+
+    conditions: Conditions
+    measure: Measure
+    levels_up: tuple[Level, ...]
+    zone: ZoneInfo
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The types it looks at."""
+        return frozenset(self.conditions)
+
+    def apply(self, part: BadgePart | None, moment: Moment) -> BadgePart | None:
+        """Count the event and award the levels it reaches."""
+        if part is None:
+            part = BadgePart(Tally())
+        elif len(part.awarded) >= len(self.levels_up):
+            return part
+        if not moment.meets(self.conditions):
+            return part if part.awarded or part.tally.amount else None
+        tally = self._take(part.tally, moment)
+        if tally is part.tally:
+            return part
+        awarded = part.awarded
+        for level in self.levels_up[len(awarded) :]:
+            if tally.amount < level.target:
+                break
+            awarded = (*awarded, (level.level, moment.event.at))
+            moment.emitted.append(BadgeAwarded(self.key, level.level, moment.event.at, moment.event.id))
+            for position, reward in enumerate(level.rewards):
+                lot = f"badge/{self.key}/{level.level}/{position}"
+                moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
+        return BadgePart(tally, awarded)
+
+    def _take(self, tally: Tally, moment: Moment) -> Tally:
+        currency = measures.counts_points(self.measure)
+        if currency is not None:
+            points = moment.points(currency, self.stage, rewards=measures.counted_rewards(self.measure) is not None)
+            return Tally(tally.amount + points) if points else tally
+        if not moment.first_pass:
+            return tally
+        highest = self.levels_up[-1].target
+        return measures.take(self.measure, tally, moment.event.properties, moment.day(self.zone), highest)
+
+
+class Badge(Definition, frozen=True, kw_only=True):
+    """A badge with one or more levels, by a measure over all of a member's events."""
+
+    on: Trigger
+    when: str | None = None
+    measure: Measure = "count"
+    levels: Annotated[tuple[Level, ...], msgspec.Meta(min_length=1, max_length=LEVELS_MAX)]
+
+    def __post_init__(self) -> None:
+        targets = [level.target for level in self.levels]
+        if targets != sorted(set(targets)):
+            raise ValueError("levels come lowest target first, each higher than the one before")
+        if len({level.level for level in self.levels}) < len(self.levels):
+            raise ValueError("two levels have the same key")
+        if self.measure != "count" and self.measure.distinct and targets[-1] > measures.DISTINCT_MAX:
+            raise ValueError(f"a target of different values is at most {measures.DISTINCT_MAX}")
+
+    def ready(self, building: Building) -> BadgeReady:
+        """Compile it; mistakes are told to `building`."""
+        levels = tuple(
+            msgspec.structs.replace(level, rewards=building.rewards(level.rewards, f"levels[{position}].rewards"))
+            for position, level in enumerate(self.levels)
+        )
+        return BadgeReady(
+            key=self.key,
+            conditions=building.conditions(self.on, self.when),
+            measure=building.measure(self.measure, self.on, "measure"),
+            levels_up=levels,
+            zone=building.zone,
+            gives=frozenset(_currencies(reward for level in levels for reward in level.rewards)),
+            counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
+        )
+
+
+def _currencies(rewards: Iterable[Reward]) -> Iterable[str]:
+    return (str(reward.currency) for reward in rewards)

@@ -1,0 +1,110 @@
+"""Conditions: CEL expressions over an event's properties, checked when saved and cheap to ask.
+
+A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. Decimals are
+compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
+arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget)
+counts as not met.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from cel_expr_python import cel
+
+CONDITION_CHARACTERS_MAX = 2_000
+
+CEL_TYPES: Mapping[str, cel.Type] = {
+    "decimal": cel.Type.DOUBLE,
+    "int": cel.Type.INT,
+    "string": cel.Type.STRING,
+    "bool": cel.Type.BOOL,
+    "datetime": cel.Type.TIMESTAMP,
+    "list[string]": cel.Type.List(cel.Type.STRING),
+    "list[int]": cel.Type.List(cel.Type.INT),
+}
+"""The types a property may have, and what conditions see of them."""
+
+_ARITHMETIC = ("add_double", "subtract_double", "multiply_double", "divide_double", "negate_double")
+_POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_INTEGER_FOR_DECIMAL = re.compile(
+    r"no matching overload for '_(>=?|<=?|==|!=)_' applied to '\((double, int|int, double)\)'"
+)
+
+
+class InvalidCondition(Exception):
+    """A condition that does not compile; the message gives the position (line:column, from 1) and the way out."""
+
+
+class Environment:
+    """The variables that conditions on events of one type can read."""
+
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self.types = dict(types)
+        self._compiled: dict[str, Condition] = {}
+        self._env = cel.NewEnv(variables={f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()})
+
+    def compile(self, source: str) -> "Condition":
+        """Check a condition against the schema; InvalidCondition where it does not fit.
+
+        The same source gives the same condition, so that an event answers it once for all definitions that ask.
+        """
+        if source not in self._compiled:
+            self._compiled[source] = self._checked(source)
+        return self._compiled[source]
+
+    def _checked(self, source: str) -> "Condition":
+        if len(source) > CONDITION_CHARACTERS_MAX:
+            raise InvalidCondition(
+                f"a condition has at most {CONDITION_CHARACTERS_MAX} characters, this one {len(source)}"
+            )
+        try:
+            expression = self._env.compile(source)
+        except RuntimeError as error:
+            raise InvalidCondition(self._explained(str(error))) from error
+        if expression.return_type() != cel.Type.BOOL:
+            raise InvalidCondition(f"a condition is true or false, this one is a {expression.return_type().name()}")
+        compiled = expression.serialize()
+        if any(overload.encode() in compiled and overload not in source for overload in _ARITHMETIC):
+            raise InvalidCondition("decimals can be compared, but not added, subtracted, multiplied or divided")
+        return Condition(source, expression)
+
+    def activation(self, properties: Mapping[str, Any]) -> cel.Activation:
+        """What every condition on one event reads; made once for all of them."""
+        return self._env.Activation({f"event.{name}": _seen_by_cel(value) for name, value in properties.items()})
+
+    def _explained(self, error: str) -> str:
+        found = _POSITION.search(error)
+        if found is None:
+            return error.removesuffix("[INVALID_ARGUMENT]").strip()
+        line, column, problem = found.groups()
+        advice = ""
+        if _INTEGER_FOR_DECIMAL.search(problem):
+            advice = "; write the number with a decimal point, as in `event.amount >= 100.0`"
+        elif "undeclared reference" in problem:
+            known = ", ".join(f"event.{name}" for name in sorted(self.types)) or "none"
+            advice = f"; this event type has: {known}"
+        return f"at {line}:{column}: {problem.strip()}{advice}"
+
+
+class Condition:
+    """A compiled condition."""
+
+    __slots__ = ("_expression", "source")
+
+    def __init__(self, source: str, expression: cel.Expression) -> None:
+        self.source = source
+        self._expression = expression
+
+    def holds(self, activation: cel.Activation) -> bool:
+        """Whether it is met; what cannot be evaluated is not."""
+        try:
+            return self._expression.eval(activation).value() is True
+        except RuntimeError:
+            return False
+
+
+def _seen_by_cel(value: Any) -> Any:
+    """CEL knows no decimal; everything else a property can be, it takes as it is."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,150 @@
+"""What a marketer can define: one document a program, parsed and validated once.
+
+A program is a mapping of sections; each section is a list of definitions of one kind (`SECTIONS`). `parse` turns such a
+document, as YAML or JSON gives it, into definitions, and finds every mistake of shape in it; `rulebook.ready` finds those
+between definitions.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from achievements import periods
+from achievements.badges import Badge
+from achievements.challenges import Challenge
+from achievements.events import EventType
+from achievements.parts import Definition, Key, Mistake, Name, Shape
+from achievements.points import Currency, EarnRule
+from achievements.ranking import Leaderboard
+from achievements.streaks import Streak
+
+SECTIONS: Mapping[str, type[Definition]] = {
+    "currencies": Currency,
+    "event_types": EventType,
+    "earn_rules": EarnRule,
+    "streaks": Streak,
+    "challenges": Challenge,
+    "badges": Badge,
+    "leaderboards": Leaderboard,
+}
+"""The kinds of definition: a new one is a file of its own and an entry here."""
+
+Converted = TypeVar("Converted", bound=Shape)
+
+DEFINITIONS_MAX = 200
+"""In one section."""
+
+
+class Mistaken(Exception):
+    """A document with mistakes; nothing of it is used."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("; ".join(f"{each.path}: {each.message}" for each in mistakes))
+        self.mistakes = mistakes
+
+
+class Head(Shape, frozen=True, kw_only=True):
+    """The program itself: its key, its name, and the zone of its calendar."""
+
+    key: Key
+    name: Name | None = None
+    timezone: Annotated[str, msgspec.Meta(max_length=64)] = "UTC"
+
+    def __post_init__(self) -> None:
+        periods.zone(self.timezone)
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A whole program: its head, and its definitions by section, in the order in which they were written."""
+
+    head: Head
+    sections: Mapping[str, tuple[Definition, ...]]
+
+    def __iter__(self) -> Iterator[tuple[str, Definition]]:
+        """Every definition with its section."""
+        return ((section, definition) for section in SECTIONS for definition in self.sections.get(section, ()))
+
+
+def parse(document: object) -> Program:
+    """A program from plain values; Mistaken with every mistake of shape."""
+    if not isinstance(document, Mapping):
+        raise Mistaken([Mistake("program", f"a program is a mapping with the keys program, {', '.join(SECTIONS)}")])
+    known = ("program", *SECTIONS)
+    mistakes = [Mistake(str(section), _unknown(str(section), known)) for section in document if section not in known]
+    head = _convert(document.get("program", {}), Head, "program", mistakes)
+    sections: dict[str, tuple[Definition, ...]] = {}
+    for section, kind in SECTIONS.items():
+        entries = document.get(section) or []
+        if not isinstance(entries, list | tuple) or len(entries) > DEFINITIONS_MAX:
+            mistakes.append(Mistake(section, f"expected a list of at most {DEFINITIONS_MAX} definitions"))
+            continue
+        parsed = [_convert(entry, kind, f"{section}[{position}]", mistakes) for position, entry in enumerate(entries)]
+        sections[section] = tuple(each for each in parsed if each is not None)
+        mistakes.extend(_twice(section, parsed))
+    if mistakes or head is None:
+        raise Mistaken(mistakes)
+    return Program(head, sections)
+
+
+def definition_of(section: str, body: object) -> Definition:
+    """A definition that was parsed before, from what `plain` made of it."""
+    return msgspec.convert(body, SECTIONS[section], strict=False)
+
+
+def plain(definition: Definition) -> dict[str, Any]:
+    """A definition as plain values: what is stored, exported and compared."""
+    built: dict[str, Any] = msgspec.to_builtins(definition)
+    return built
+
+
+def _convert(value: object, kind: type[Converted], path: str, mistakes: list[Mistake]) -> Converted | None:
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `$")
+        where = re.sub(r"\[\.\.\.\]", "[]", where.rstrip("`"))
+        unknown = re.search(r"contains unknown field `(.*)`", problem)
+        if unknown:
+            known = _fields_at(kind, where)
+            mistakes.append(Mistake(f"{path}{where}.{unknown[1]}", _unknown(unknown[1], known)))
+        else:
+            mistakes.append(Mistake(f"{path}{where}", _in_words(problem)))
+        return None
+
+
+def _fields_at(kind: type[Shape], where: str) -> tuple[str, ...]:
+    """The keys that the struct at a path below `kind` knows."""
+    at: Any = msgspec.inspect.type_info(kind)
+    for step in re.findall(r"\w+", re.sub(r"\[[^\]]*\]", "", where)):
+        at = next(field.type for field in _struct(at).fields if field.encode_name == step)
+    return tuple(field.encode_name for field in _struct(at).fields)
+
+
+def _struct(info: Any) -> Any:
+    """The struct in a type: itself, the member of a union, or the entry of a list."""
+    if isinstance(info, msgspec.inspect.StructType):
+        return info
+    within = getattr(info, "types", None) or [getattr(info, "item_type", None) or getattr(info, "value_type", None)]
+    return next(found for each in within if each is not None and (found := _struct(each)) is not None)
+
+
+def _unknown(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f"unknown key `{word}`" + (f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}")
+
+
+def _in_words(problem: str) -> str:
+    if "matching regex" in problem:
+        return "a key is 1 to 64 of a-z, 0-9, `-` and `_`, and starts with a letter or digit"
+    missing = re.search(r"missing required field `(.*)`", problem)
+    return f"`{missing[1]}` is missing" if missing else problem
+
+
+def _twice(section: str, parsed: list[Definition | None]) -> Iterator[Mistake]:
+    first: dict[str, int] = {}
+    for position, each in enumerate(parsed):
+        if each is not None and first.setdefault(each.key, position) != position:
+            yield Mistake(f"{section}[{position}].key", f"`{each.key}` is the key of {section}[{first[each.key]}] too")

@@ -1,0 +1,150 @@
+"""One input on its way through the rules, and what a rule is."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cel_expr_python import cel
+
+from achievements import periods
+from achievements.conditions import Condition, Environment
+from achievements.values import AnyOutcome, Event, Part, PointsEarned
+
+
+class Stage(IntEnum):
+    """The order in which an input meets the rules. What one stage gives, later ones see at once."""
+
+    EARN = 0
+    STREAKS = 1
+    CHALLENGES = 2
+    BADGES = 3
+    TIERS = 4
+    BOARDS = 5
+
+
+class Given(NamedTuple):
+    """Points that a reward gave, and the stage of the rule that gave it."""
+
+    stage: Stage
+    currency: str
+    points: int
+
+
+class Moment:
+    """An event under the rules in force at its instant.
+
+    Rewards reach rules of later stages within the same pass. For rules of the same and earlier stages the event passes
+    again, as the fact of those rewards: then `carried` holds them and nothing is earned anew.
+    """
+
+    __slots__ = (
+        "_activation",
+        "_days",
+        "_environment",
+        "_met",
+        "carried",
+        "earned",
+        "emitted",
+        "event",
+        "first_pass",
+        "given",
+    )
+
+    def __init__(
+        self, event: Event, environment: Environment, emitted: list[AnyOutcome], carried: tuple[Given, ...] = ()
+    ) -> None:
+        self.event = event
+        self.emitted = emitted
+        self.carried = carried
+        self.first_pass = not carried
+        self.earned: dict[str, int] = {}
+        self.given: list[Given] = []
+        self._environment = environment
+        self._activation: cel.Activation | None = None
+        self._met: dict[Condition, bool] = {}
+        self._days: dict[ZoneInfo, int] = {}
+
+    def meets(self, conditions: Mapping[str, Condition | None]) -> bool:
+        """Whether the event is of one of the types and meets that type's condition."""
+        try:
+            condition = conditions[self.event.type]
+        except KeyError:
+            return False
+        if condition is None:
+            return True
+        met = self._met.get(condition)
+        if met is None:
+            if self._activation is None:
+                self._activation = self._environment.activation(self.event.properties)
+            met = self._met[condition] = condition.holds(self._activation)
+        return met
+
+    def day(self, zone: ZoneInfo) -> int:
+        """The ordinal of the event's local day."""
+        day = self._days.get(zone)
+        if day is None:
+            day = self._days[zone] = periods.local_day(self.event.at, zone)
+        return day
+
+    def earn(self, currency: str, points: int, rule: str) -> None:
+        """Points by an earn rule: a lot of this event."""
+        self.earned[currency] = self.earned.get(currency, 0) + points
+        self._emit_points(currency, points, rule, f"earn/{rule}/{self.event.id}")
+
+    def reward(self, stage: Stage, currency: str, points: int, source: str, lot: str) -> None:
+        """Points by a reward: a lot of the outcome that gave it."""
+        self.given.append(Given(stage, currency, points))
+        self._emit_points(currency, points, source, lot)
+
+    def points(self, currency: str, stage: Stage, *, rewards: bool) -> int:
+        """The points that a measure of this stage sees in this pass."""
+        seen = self.earned.get(currency, 0)
+        if rewards:
+            seen += sum(each.points for each in self.given if each.currency == currency and each.stage < stage)
+            seen += sum(each.points for each in self.carried if each.currency == currency and each.stage >= stage)
+        return seen
+
+    def _emit_points(self, currency: str, points: int, source: str, lot: str) -> None:
+        self.emitted.append(PointsEarned(currency, points, source, lot, self.event.at, self.event.id))
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition made ready to apply. Its part of a member's state is None until something counted."""
+
+    section: ClassVar[str]
+    stage: ClassVar[Stage]
+
+    key: str
+    gives: frozenset[str] = frozenset()
+    """The currencies in which its rewards are."""
+    counts: frozenset[str] = frozenset()
+    """The currencies of which it also counts points that rewards gave."""
+
+    @property
+    def name(self) -> str:
+        """Where its part stands in a state."""
+        return f"{self.section}/{self.key}"
+
+    @property
+    def event_types(self) -> frozenset[str] | None:
+        """The types it looks at; None for every type."""
+        raise AssertionError("every kind says which events it looks at")
+
+    def apply(self, part: Any, moment: Moment) -> Part | None:
+        """Its part after the event; what changed is added to `moment.emitted`."""
+        raise AssertionError("every kind applies")
+
+    def due(self, part: Any) -> datetime | None:
+        """The next instant at which an outcome of it changes without an input."""
+        return None
+
+    def lapse(self, part: Any, emitted: list[AnyOutcome]) -> Part:
+        """Its part after what falls due at `due(part)`."""
+        raise AssertionError(f"nothing of {self.name} falls due")
+
+    def levels(self, part: Any) -> Iterable[AnyOutcome]:
+        """The outcomes that a part still carries: those that change in value rather than happen."""
+        return ()

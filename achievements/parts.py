@@ -1,0 +1,96 @@
+"""What all definitions share: keys, triggers, windows, rewards, and the way a mistake in one is told.
+
+A marketer learns these parts once. Each definition is a frozen struct that refuses what it does not know.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from achievements.periods import Calendar
+
+POINTS_MAX = 1_000_000_000
+"""No rule, reward or target may be worth more; balances stay far inside 64 bits."""
+TRIGGERS_MAX = 20
+REWARDS_MAX = 10
+NAME_CHARACTERS_MAX = 200
+DESCRIPTION_CHARACTERS_MAX = 2_000
+
+Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+Description: TypeAlias = Annotated[str, msgspec.Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
+Points: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=POINTS_MAX)]
+Trigger: TypeAlias = Key | Annotated[tuple[Key, ...], msgspec.Meta(min_length=1, max_length=TRIGGERS_MAX)]
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """One thing wrong in a document: where (`challenges[0].window`), and a sentence that says how to mend it."""
+
+    path: str
+    message: str
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a document: an unknown key in it is a mistake, and a default is not written out."""
+
+
+class Definition(Shape, frozen=True, kw_only=True):
+    """What a marketer names: a key that never changes, and words for people."""
+
+    key: Key
+    name: Name | None = None
+    description: Description = ""
+
+    @property
+    def title(self) -> str:
+        """The name shown to people; the key where none was given."""
+        return self.name or self.key
+
+
+class CalendarWindow(Shape, frozen=True):
+    """Periods of the calendar, one after the other, in the member's zone."""
+
+    calendar: Calendar
+
+    def __post_init__(self) -> None:
+        if self.calendar is Calendar.LIFETIME:
+            raise ValueError("write `window: lifetime` for a window without end")
+
+
+class Reward(Shape, frozen=True):
+    """What is given: points of a currency (of the only one, where a program has one)."""
+
+    points: Points
+    currency: Key | None = None
+
+
+Rewards: TypeAlias = Annotated[tuple[Reward, ...], msgspec.Meta(max_length=REWARDS_MAX)]
+Window: TypeAlias = CalendarWindow | str
+
+
+def calendar_of(window: Window) -> Calendar:
+    """The calendar by which a window is cut; ValueError for a word other than `lifetime`."""
+    if isinstance(window, CalendarWindow):
+        return window.calendar
+    if window != Calendar.LIFETIME:
+        raise ValueError("a window is `lifetime` or `{calendar: day | week | month | quarter | year}`")
+    return Calendar.LIFETIME
+
+
+def event_types_of(trigger: Trigger) -> tuple[str, ...]:
+    """The event types that a trigger names."""
+    return (trigger,) if isinstance(trigger, str) else trigger
+
+
+class PropertyShape(Shape, frozen=True):
+    """What an event type says of a property: its type, the least value of a number (0 unless stated), whether it is needed."""
+
+    type: str
+    min: Decimal | None = None
+    required: bool = False
+
+
+Properties: TypeAlias = Mapping[PropertyName, str | PropertyShape]

@@ -1,0 +1,114 @@
+"""Rules ready to apply, and which of them were in force when.
+
+`ready` makes one program's definitions into `Rules` and finds the mistakes between them. A `Rulebook` strings such rules
+along time: an input is judged by those in force at its instant, and before the first of them by none.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from achievements import periods
+from achievements.building import Building
+from achievements.conditions import Environment
+from achievements.definitions import Mistaken, Program
+from achievements.events import EventType
+from achievements.moment import Rule
+from achievements.parts import Definition, Mistake
+from achievements.points import Currency
+
+
+class Rules:
+    """Every rule of a program at one time, in the order in which an input meets them."""
+
+    def __init__(
+        self, program: Program, zone: ZoneInfo, rules: Sequence[Rule], environments: Mapping[str, Environment]
+    ) -> None:
+        self.program = program
+        self.zone = zone
+        self.environments = environments
+        in_order = [(rule.name, rule) for rule in sorted(rules, key=lambda rule: rule.stage)]
+        self.by_name = dict(in_order)
+        self.by_type = {
+            event_type: tuple(
+                (name, rule) for name, rule in in_order if event_type in (rule.event_types or environments)
+            )
+            for event_type in environments
+        }
+        self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
+        self.falling_due = tuple((name, rule) for name, rule in in_order if type(rule).due is not Rule.due)
+
+    @cached_property
+    def event_types(self) -> Mapping[str, EventType]:
+        """The event types by key."""
+        return {each.key: each for each in self.program.sections.get("event_types", ()) if isinstance(each, EventType)}
+
+    @cached_property
+    def currencies(self) -> Mapping[str, Currency]:
+        """The currencies by key."""
+        return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
+
+
+class Rulebook:
+    """Rules with the instants from which they are in force, oldest first; never empty."""
+
+    def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
+        self.revision = revision
+        self.latest = editions[-1][1]
+        self._starts = [start for start, _ in editions]
+        self._editions = [rules for _, rules in editions]
+
+    def at(self, instant: datetime) -> Rules | None:
+        """The rules in force at an instant; None before the first."""
+        if self._starts[-1] <= instant:
+            return self.latest
+        position = bisect_right(self._starts, instant)
+        return self._editions[position - 1] if position else None
+
+
+def ready(program: Program) -> Rules:
+    """Make a program's definitions ready; Mistaken with every mistake between them."""
+    zone = periods.zone(program.head.timezone)
+    types = {
+        each.key: each.properties for each in program.sections.get("event_types", ()) if isinstance(each, EventType)
+    }
+    building = Building(zone, tuple(each.key for each in program.sections.get("currencies", ())), types)
+    rules: list[Rule] = []
+    paths: dict[str, str] = {}
+    for section, definitions in program.sections.items():
+        for position, definition in enumerate(definitions):
+            building.path = f"{section}[{position}]"
+            rule = _ready(definition, building)
+            if rule is not None:
+                rules.append(rule)
+                paths[rule.name] = building.path
+    mistakes = [*building.mistakes, *_circles(rules, paths)]
+    if mistakes:
+        raise Mistaken(mistakes)
+    return Rules(program, zone, rules, building.environments)
+
+
+def _ready(definition: Definition, building: Building) -> Rule | None:
+    make = getattr(definition, "ready", None)
+    return None if make is None else make(building)
+
+
+def _circles(rules: Sequence[Rule], paths: Mapping[str, str]) -> list[Mistake]:
+    """Definitions whose rewards would count towards themselves, straight or through others."""
+    feeds = {rule.name: [other.name for other in rules if rule.gives & other.counts] for rule in rules}
+    mistakes = []
+    for name, fed in feeds.items():
+        seen: set[str] = set()
+        ahead = list(fed)
+        while ahead:
+            other = ahead.pop()
+            if other not in seen:
+                seen.add(other)
+                ahead.extend(feeds[other])
+        if name in seen:
+            through = f" through {', '.join(sorted(seen - {name}))}" if len(seen) > 1 else ""
+            mend = "leave out `including: rewards`, or give another currency"
+            mistakes.append(Mistake(f"{paths[name]}.rewards", f"its own rewards count towards it{through}; {mend}"))
+    return mistakes

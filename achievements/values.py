@@ -1,0 +1,237 @@
+"""The values that go into the fold and come out of it.
+
+All instants are aware datetimes in UTC, cut to microseconds. Points are integers. Outcomes and parts of a state are
+written as JSON arrays (`array_like`), because a member's row is rewritten with every event.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""Before every instant: where a member's state starts."""
+
+Amount: TypeAlias = int | Decimal
+"""What a measure adds up: integers for counts, distinct values and points, exact decimals for sums of money."""
+
+Identity: TypeAlias = tuple[str, ...]
+"""What stays the same about an outcome however often it is computed again: never a version, a threshold or an instant."""
+
+
+class Rank(IntEnum):
+    """What comes first at one instant."""
+
+    TIME = 0
+    EVENT = 1
+    FACT = 2
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """The place of an input in its member's history: by instant, then rank, then id by code point, then `n`."""
+
+    at: datetime
+    rank: int
+    id: str
+    n: int = 0
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing a member did. `properties` holds only those that its event type declares, decimals as `Decimal`."""
+
+    id: str
+    type: str
+    at: datetime
+    properties: Mapping[str, Any]
+
+    @property
+    def order(self) -> Order:
+        """Its place among the member's inputs."""
+        return Order(self.at, Rank.EVENT, self.id)
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """Something the fold says about a member: a value under an identity."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which outcome this is a value of."""
+        raise AssertionError(f"{type(self).__name__} has no identity")
+
+
+class PointsEarned(Outcome, frozen=True, array_like=True, tag="points"):
+    """Points that a rule or a reward gave: one lot of the ledger.
+
+    `source` is the key of the definition, `lot` the identity of the lot, `at` the instant of the input that earned them
+    and `event_id` that input.
+    """
+
+    currency: str
+    points: int
+    source: str
+    lot: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """One lot, one outcome."""
+        return ("points", self.lot)
+
+
+class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak"):
+    """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed."""
+
+    streak: str
+    current: int
+    longest: int
+    at: datetime
+
+    @property
+    def identity(self) -> Identity:
+        """A member has one of each streak."""
+        return ("streak", self.streak)
+
+
+class ChallengeProgressed(Outcome, frozen=True, array_like=True, tag="progress"):
+    """How far a challenge is, objective by objective. `period` is the window's key, empty for a lifetime."""
+
+    challenge: str
+    period: str
+    current: tuple[Amount, ...]
+    target: tuple[Amount, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """One progress for each window of a challenge."""
+        return ("progress", self.challenge, self.period)
+
+
+class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion"):
+    """A challenge met in a window, by the event that met the last of its targets."""
+
+    challenge: str
+    period: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """At most one completion in each window."""
+        return ("completion", self.challenge, self.period)
+
+
+class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge"):
+    """A level of a badge reached. `level` is the level's key."""
+
+    badge: str
+    level: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """A member holds each level once."""
+        return ("badge", self.badge, self.level)
+
+
+class Scored(Outcome, frozen=True, array_like=True, tag="score"):
+    """A member's score in one period of a board, and the instant of the input that brought her there."""
+
+    board: str
+    period: str
+    score: int
+    reached_at: datetime
+
+    @property
+    def identity(self) -> Identity:
+        """One score for each period of a board."""
+        return ("score", self.board, self.period)
+
+
+class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired"):
+    """Points of a lot that were not spent before its end. Not the fold's: the ledger's."""
+
+    currency: str
+    points: int
+    at: datetime
+
+
+AnyOutcome: TypeAlias = PointsEarned | StreakChanged | ChallengeProgressed | ChallengeCompleted | BadgeAwarded | Scored
+
+
+class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn"):
+    """An outcome that was published and, now that more is known, never was."""
+
+    outcome: AnyOutcome
+
+
+Effect: TypeAlias = AnyOutcome | PointsExpired | Withdrawn
+"""What an activity item tells: outcomes, and what the ledger did."""
+
+
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """What a measure has counted so far: the amount, the distinct values seen, and the last local day counted."""
+
+    amount: Amount = 0
+    seen: tuple[str, ...] = ()
+    day: int = 0
+
+
+class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak"):
+    """`last` is the index of the last active period, `at` the instant at which `current` last changed."""
+
+    last: int
+    current: int
+    longest: int
+    at: datetime
+
+
+class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge"):
+    """The open window (its index), the tally of each objective in it, and what was completed before."""
+
+    window: int
+    tallies: tuple[Tally, ...]
+    completed_window: int | None = None
+    completed_at: datetime | None = None
+    completions: int = 0
+
+
+class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge"):
+    """The tally, and the levels awarded with their instants, lowest first."""
+
+    tally: Tally
+    awarded: tuple[tuple[str, datetime], ...] = ()
+
+
+class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board"):
+    """The score in the latest period (its index) in which the member scored."""
+
+    window: int
+    score: int
+    reached_at: datetime
+
+
+Part: TypeAlias = StreakPart | ChallengePart | BadgePart | BoardPart
+
+
+class MemberState(msgspec.Struct, frozen=True):
+    """A member's fold up to `at`: every input not after `last` is in it, and all that time brought until `at`.
+
+    `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
+    `section/key`.
+    """
+
+    at: datetime = BEGINNING
+    last: Order | None = None
+    inputs: int = 0
+    due: datetime | None = None
+    parts: Mapping[str, Part] = {}
+
+    NOTHING: ClassVar["MemberState"]
+
+
+MemberState.NOTHING = MemberState()
