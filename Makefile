@@ -32,8 +32,9 @@ $(installed): pyproject.toml constraints.txt
 	@# uv is quicker, but does not read pip's settings: where only pip was told of a mirror or a proxy, pip installs the same pins.
 	@# Without a home that can be written, uv keeps its cache inside .venv.
 	@test -w "$${HOME:-/nowhere}" || export UV_CACHE_DIR=$(venv)/cache; \
-	  $(bin)/uv pip install --quiet --python $(bin)/python --constraint constraints.txt --editable '.[$(extras)]' || \
-	  $(bin)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(extras)]'
+	  $(bin)/uv pip install --quiet --system-certs --python $(bin)/python --constraint constraints.txt --editable '.[$(extras)]' || { \
+	    echo 'uv could not; pip tries.'; \
+	    $(bin)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(extras)]'; }
 	@touch $@
 
 .PHONY: demo
