@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 import structlog
 from asyncpg import exceptions as failed
 from tortoise.backends.asyncpg.client import TransactionWrapper

@@ -1,0 +1,17 @@
+"""A program to work in."""
+
+import pytest
+
+from engagement.records import programs
+from engagement.records.programs import Program
+from engagement.records.unit import ALL, Database, Unit
+
+
+@pytest.fixture
+async def program(records: Database) -> Program:
+    """An empty program."""
+
+    async def create(unit: Unit) -> Program:
+        return await programs.create(unit, key="grocer", name="Grocer", timezone="UTC", token_secret=b"secret")
+
+    return await records.run(create, ALL)
