@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.relay import GlobalIDValueError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -20,6 +21,7 @@ from strawberry.types.execution import PreExecutionError, StreamExecutionResult
 
 from engagement.errors import Refusal
 
+BAD_REQUEST: Final = "BAD_REQUEST"
 INVALID_INPUT: Final = "INVALID_INPUT"
 INTERNAL: Final = "INTERNAL_SERVER_ERROR"
 PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
@@ -30,6 +32,11 @@ VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 
 DOCUMENT_ERRORS_MAX: Final = 20
 """Errors of one document that are told; a hostile document would otherwise be answered by a far longer text."""
+
+_PARSER_GAVE_UP: Final = "Parsing aborted."
+"""How graphql-core ends its message when a document has too many tokens or is nested too deeply."""
+_VALIDATION_GAVE_UP: Final = "Validation aborted."
+"""What graphql-core says when comparing a document's fields would take too long."""
 
 _log = logging.getLogger("engagement.api.failures")
 
@@ -138,6 +145,8 @@ def _cause(error: GraphQLError) -> BaseException | None:
 def _code(error: GraphQLError, cause: BaseException | None, sound_document: bool) -> str | None:
     """Return the code of an error that a client caused, or `None` for a defect."""
     match cause:
+        case MissingQueryError():
+            return BAD_REQUEST
         case CannotGetOperationTypeError():
             return UNKNOWN_OPERATION
         case InvalidOperationTypeError():
@@ -147,7 +156,9 @@ def _code(error: GraphQLError, cause: BaseException | None, sound_document: bool
         case RecursionError() if not error.path:
             return QUERY_TOO_COMPLEX
         case None if isinstance(error, GraphQLSyntaxError):
-            return QUERY_TOO_COMPLEX if error.message.endswith("tokens. Parsing aborted.") else PARSE_FAILED
+            return QUERY_TOO_COMPLEX if error.message.endswith(_PARSER_GAVE_UP) else PARSE_FAILED
+        case None if error.message == _VALIDATION_GAVE_UP:
+            return QUERY_TOO_COMPLEX
         case None:
             return INVALID_INPUT if error.path or sound_document else VALIDATION_FAILED
     # The variables of a sound document are coerced before any resolver runs; a scalar refuses one by raising these.

@@ -40,6 +40,9 @@ BODY_BYTES_MAX_SERVER: Final = 2 * 1024 * 1024
 BODY_SECONDS_MAX: Final = 30.0
 """How long a client may take to send its body."""
 
+BODY_BYTES_DISCARDED_MAX: Final = 8 * 1024 * 1024
+"""How much of a body beyond the limit is read and thrown away, so that its sender can read why it was refused."""
+
 TOKENS_MAX: Final = 1_000
 TOKENS_MAX_SERVER: Final = 5_000
 DEPTH_MAX: Final = 12

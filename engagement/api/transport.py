@@ -25,8 +25,17 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from engagement.api.context import Authenticate, Context, Credentials, P
-from engagement.api.failures import INTERNAL, UNKNOWN_OPERATION, CodedErrors, masked, refusal_extensions, result_errors
+from engagement.api.failures import (
+    BAD_REQUEST,
+    INTERNAL,
+    UNKNOWN_OPERATION,
+    CodedErrors,
+    masked,
+    refusal_extensions,
+    result_errors,
+)
 from engagement.api.limits import (
+    BODY_BYTES_DISCARDED_MAX,
     BODY_BYTES_MAX,
     BODY_BYTES_MAX_SERVER,
     BODY_SECONDS_MAX,
@@ -101,7 +110,7 @@ class _Parameters:
     def of(cls, given: object) -> "_Parameters":
         """Check a decoded body or query string; raises `_NotRun`."""
         if not isinstance(given, dict):
-            raise _NotRun(400, "BAD_REQUEST", "The body must be one JSON object; batches are not accepted.")
+            raise _NotRun(400, BAD_REQUEST, "The body must be one JSON object; batches are not accepted.")
         for name, kind, called in (
             ("query", str, "a string"),
             ("variables", dict, "an object"),
@@ -109,7 +118,7 @@ class _Parameters:
             ("extensions", dict, "an object"),
         ):
             if given.get(name) is not None and not isinstance(given[name], kind):
-                raise _NotRun(400, "BAD_REQUEST", f"`{name}` must be {called} or null.")
+                raise _NotRun(400, BAD_REQUEST, f"`{name}` must be {called} or null.")
         return cls(given.get("query"), given.get("variables"), given.get("operationName"), given.get("extensions"))
 
 
@@ -157,7 +166,7 @@ class _Endpoint(Generic[P]):
         try:
             result = await self._execute(parameters, context, _allowed(request))
         except MissingQueryError:
-            raise _NotRun(400, "BAD_REQUEST", "The request has no `query`.") from None
+            raise _NotRun(400, BAD_REQUEST, "The request has no `query`.") from None
         except CannotGetOperationTypeError as error:
             unknown = GraphQLError(error.as_http_error_reason(), extensions={"code": UNKNOWN_OPERATION})
             result = PreExecutionError(data=None, errors=[unknown])
@@ -219,19 +228,21 @@ async def _parameters(request: Request, server: bool) -> _Parameters:
 
 
 async def _body(request: Request, bytes_max: int) -> bytes:
-    too_large = _NotRun(413, "BODY_TOO_LARGE", f"The body has more than {bytes_max} bytes.", {"Connection": "close"})
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > bytes_max:
-        raise too_large
+    """Read the body; nothing beyond the limit is kept, and not much of it is waited for."""
+    size = 0
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > bytes_max:
-                    raise too_large
+                size += len(chunk)
+                if size <= bytes_max:
+                    body += chunk
+                elif size > bytes_max + BODY_BYTES_DISCARDED_MAX:
+                    break
     except TimeoutError:
         raise _NotRun(408, "BODY_TOO_SLOW", "The body took too long.", {"Connection": "close"}) from None
+    if size > bytes_max:
+        raise _NotRun(413, "BODY_TOO_LARGE", f"The body has more than {bytes_max} bytes.", {"Connection": "close"})
     return bytes(body)
 
 
@@ -239,9 +250,9 @@ def _decoded(text: bytes, called: str) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _NotRun(400, "BAD_REQUEST", f"{called} is no valid JSON in UTF-8.") from None
+        raise _NotRun(400, BAD_REQUEST, f"{called} is no valid JSON in UTF-8.") from None
     except RecursionError:
-        raise _NotRun(400, "BAD_REQUEST", f"{called} is nested too deeply.") from None
+        raise _NotRun(400, BAD_REQUEST, f"{called} is nested too deeply.") from None
 
 
 def _respond_result(result: ExecutionResult, accepted: Accepted, request_id: str) -> Response:

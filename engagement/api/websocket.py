@@ -87,7 +87,7 @@ class _Socket(AsyncWebSocketAdapter):
         super().__init__(cast("Any", None))
         self._websocket = websocket
 
-    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         """Yield decoded messages until the socket ends; raises the framework's exceptions for what is no JSON text."""
         while self._is_open:
             try:
