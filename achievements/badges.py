@@ -48,24 +48,24 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: BadgePart | None, moment: Moment) -> BadgePart | None:
         """Count the event and award the levels it reaches."""
-        if part is None:
-            part = BadgePart(Tally())
-        elif len(part.awarded) >= len(self.levels_up):
-            return part
         if not moment.meets(self.conditions):
-            return part if part.awarded or part.tally.amount else None
-        tally = self._take(part.tally, moment)
-        if tally is part.tally:
             return part
-        awarded = part.awarded
-        for level in self.levels_up[len(awarded) :]:
+        before = BadgePart(Tally()) if part is None else part
+        tally = self._take(before.tally, moment)
+        if tally is before.tally:
+            return part
+        awarded = before.awarded
+        # By key, not by position: a level added later may stand below those awarded.
+        held = {level for level, _ in awarded}
+        for level in self.levels_up:
             if tally.amount < level.target:
                 break
-            awarded = (*awarded, (level.level, moment.event.at))
-            moment.emitted.append(BadgeAwarded(self.key, level.level, moment.event.at, moment.event.id))
-            for position, reward in enumerate(level.rewards):
-                lot = f"badge/{self.key}/{level.level}/{position}"
-                moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
+            if level.level not in held:
+                awarded = (*awarded, (level.level, moment.event.at))
+                moment.emitted.append(BadgeAwarded(self.key, level.level, moment.event.at, moment.event.id))
+                for position, reward in enumerate(level.rewards):
+                    lot = f"badge/{self.key}/{level.level}/{position}"
+                    moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
         return BadgePart(tally, awarded)
 
     def _take(self, tally: Tally, moment: Moment) -> Tally:
@@ -81,6 +81,9 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
 
 class Badge(Definition, frozen=True, kw_only=True):
     """A badge with one or more levels, by a measure over all of a member's events."""
+
+    kind = "badge"
+    fixed = ("measure",)
 
     on: Trigger
     when: str | None = None

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from achievements import measures, periods
+from achievements import periods
 from achievements.building import Building, Conditions
-from achievements.measures import Measure
+from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Points, Reward, Rewards, Shape, Trigger, Window, calendar_of
 from achievements.periods import Calendar
@@ -30,12 +30,12 @@ class Objective(Shape, frozen=True, kw_only=True):
     target: Points
 
     def __post_init__(self) -> None:
-        if self.on is None and measures.counts_points(self.measure) is None:
+        if self.on is None and counts_points(self.measure) is None:
             raise ValueError("say which events count: `on: EVENT_TYPE`")
         if self.on is None and self.when is not None:
             raise ValueError("a condition needs `on: EVENT_TYPE`")
-        if self.measure != "count" and self.measure.distinct and self.target > measures.DISTINCT_MAX:
-            raise ValueError(f"a target of different values is at most {measures.DISTINCT_MAX}")
+        if self.measure != "count" and self.measure.distinct and self.target > DISTINCT_MAX:
+            raise ValueError(f"a target of different values is at most {DISTINCT_MAX}")
 
 
 class ObjectiveReady(msgspec.Struct, frozen=True):
@@ -49,14 +49,14 @@ class ObjectiveReady(msgspec.Struct, frozen=True):
         """Its tally with the event in it."""
         if self.conditions is not None and not moment.meets(self.conditions):
             return tally
-        currency = measures.counts_points(self.measure)
+        currency = counts_points(self.measure)
         if currency is not None:
-            rewards = measures.counted_rewards(self.measure) is not None
+            rewards = counted_rewards(self.measure) is not None
             points = moment.points(currency, Stage.CHALLENGES, rewards=rewards)
             return Tally(tally.amount + points) if points else tally
         if not moment.first_pass:
             return tally
-        return measures.take(self.measure, tally, moment.event.properties, day, self.target)
+        return take(self.measure, tally, moment.event.properties, day, self.target)
 
 
 class ChallengeReady(Rule, frozen=True, kw_only=True):
@@ -122,6 +122,9 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 class Challenge(Definition, frozen=True, kw_only=True):
     """One or more objectives, all to be met within a window."""
 
+    kind = "challenge"
+    fixed = ("window", "measures")
+
     objectives: Annotated[tuple[Objective, ...], msgspec.Meta(min_length=1, max_length=OBJECTIVES_MAX)]
     window: Window = "lifetime"
     repeat: Literal["once", "each_window"] | None = None
@@ -131,6 +134,11 @@ class Challenge(Definition, frozen=True, kw_only=True):
         fitting = "once" if calendar_of(self.window) is Calendar.LIFETIME else "each_window"
         if self.repeat not in (None, fitting):
             raise ValueError("a calendar window repeats `each_window`, a lifetime is completed `once`")
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What its objectives count."""
+        return tuple(objective.measure for objective in self.objectives)
 
     def ready(self, building: Building) -> ChallengeReady:
         """Compile it; mistakes are told to `building`."""
@@ -152,5 +160,5 @@ class Challenge(Definition, frozen=True, kw_only=True):
             rewards=rewards,
             zone=building.zone,
             gives=frozenset(str(reward.currency) for reward in rewards),
-            counts=frozenset(filter(None, (measures.counted_rewards(each.measure) for each in objectives))),
+            counts=frozenset(filter(None, (counted_rewards(each.measure) for each in objectives))),
         )

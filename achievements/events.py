@@ -17,6 +17,8 @@ INT_MAX = 2**53
 class EventType(Definition, frozen=True, kw_only=True):
     """A type of event. Properties it does not name are kept with the event, and no condition can read them."""
 
+    kind = "event_type"
+
     properties: Properties = {}
 
     def read(self, properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:

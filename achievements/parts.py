@@ -5,7 +5,7 @@ A marketer learns these parts once. Each definition is a frozen struct that refu
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 
@@ -38,7 +38,13 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Definition(Shape, frozen=True, kw_only=True):
-    """What a marketer names: a key that never changes, and words for people."""
+    """What a marketer names: a key that never changes, and words for people.
+
+    `kind` names its sort; `fixed` are the fields that stay as first published, because states rest on them.
+    """
+
+    kind: ClassVar[str]
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     key: Key
     name: Name | None = None

@@ -34,6 +34,8 @@ class Expiry(Shape, frozen=True):
 class Currency(Definition, frozen=True, kw_only=True):
     """A unit that members collect."""
 
+    kind = "currency"
+
     expires: Expiry | None = None
 
     def expires_at(self, earned_at: datetime, zone: ZoneInfo) -> datetime | None:
@@ -86,6 +88,8 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
 
 class EarnRule(Definition, frozen=True, kw_only=True):
     """Points for events of some types that meet a condition."""
+
+    kind = "earn_rule"
 
     on: Trigger
     when: str | None = None

@@ -52,6 +52,9 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 class Leaderboard(Definition, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time."""
 
+    kind = "leaderboard"
+    fixed = ("measure", "window")
+
     measure: MeasureShape
     window: Window = "lifetime"
     tie: Literal["first_to_reach"] = "first_to_reach"

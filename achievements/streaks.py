@@ -61,6 +61,9 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 class Streak(Definition, frozen=True, kw_only=True):
     """Periods in a row with at least one counting event."""
 
+    kind = "streak"
+    fixed = ("period",)
+
     on: Trigger
     when: str | None = None
     period: Literal["day", "week", "month"]

@@ -109,15 +109,30 @@ async def lock(unit: Unit) -> Program:
     return await _own(unit, "FOR NO KEY UPDATE")
 
 
-async def change(unit: Unit, *, name: str, timezone: str, horizon_days: int | None) -> None:
-    """Replace the settings of the unit's program that may change after it was made."""
-    await unit.execute(
-        "UPDATE program SET name = $2, timezone = $3, horizon_days = $4 WHERE id = $1",
+async def as_of(unit: Unit, *, shared: bool = False) -> tuple[Program, datetime]:
+    """The unit's own program and what time it is in it: its test clock's in a sandbox, else the server's.
+
+    `shared` keeps others from locking or changing it before the unit ends; many units can share it.
+    """
+    row = await unit.fetchrow(
+        f"SELECT {_COLUMNS}, coalesce(clock, now()) AS now FROM program WHERE id = $1 {'FOR SHARE' if shared else ''}",
         unit.program,
-        name,
-        timezone,
-        horizon_days,
     )
+    if row is None:
+        raise NotFound("This program does not exist.")
+    *columns, now = row
+    return Program(*columns), now
+
+
+async def now(unit: Unit) -> datetime:
+    """The server's time, at which the unit's transaction began."""
+    instant: datetime = await unit.fetchval("SELECT now()")
+    return instant
+
+
+async def rename(unit: Unit, name: str) -> None:
+    """Give the unit's program another name."""
+    await unit.execute("UPDATE program SET name = $2 WHERE id = $1", unit.program, name)
 
 
 async def bump_revision(unit: Unit) -> int:

@@ -1,0 +1,223 @@
+"""Programs: applying a document, and having its rules at hand."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, parse, plain
+from achievements.definitions import Program as Document
+from achievements.parts import Definition, Mistake
+from achievements.rulebook import Rulebook, Rules, ready
+from achievements.values import BEGINNING
+from engagement.errors import InvalidInput, InvalidProgram, NotFound
+from engagement.records import programs
+from engagement.records.programs import Closing, DefinitionVersion, Program
+from engagement.records.unit import ALL, Database, Unit
+
+HORIZON_DAYS = 400
+"""How late an input may be and still count, in a program that is no sandbox."""
+
+Edition: TypeAlias = frozenset[tuple[str, str, int]]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A program as one unit sees it: its row, its rules, and what time it is in it."""
+
+    program: Program
+    rulebook: Rulebook
+    now: datetime
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """That a new program is a sandbox, and where its test clock begins (now, where None)."""
+
+    clock: datetime | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What applying a document did to one definition."""
+
+    kind: str
+    key: str
+    change: Literal["CREATED", "CHANGED", "REMOVED"]
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The program after a document was applied, what that changed, and what time it is in it."""
+
+    program: Program
+    changes: tuple[Change, ...]
+    now: datetime
+    replayed: bool = False
+
+
+class Programs:
+    """The rules of programs, compiled once and kept until a newer revision is met. One for each process."""
+
+    def __init__(self) -> None:
+        self._rulebooks: dict[int, Rulebook] = {}
+        self._editions: dict[int, dict[Edition, Rules]] = {}
+
+    async def load(self, unit: Unit, *, for_writing: bool = False) -> Loaded:
+        """The unit's program. `for_writing` keeps its definitions and its clock from changing until the unit ends."""
+        program, now = await programs.as_of(unit, shared=for_writing)
+        rulebook = self._rulebooks.get(program.id)
+        if rulebook is None or rulebook.revision != program.revision:
+            rulebook = self._rulebooks[program.id] = self._compiled(program, await programs.versions(unit))
+        return Loaded(program, rulebook, now)
+
+    def _compiled(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
+        """Rules for each stretch of time between two changes."""
+        turns = {each.active_from for each in versions} | {each.active_until for each in versions if each.active_until}
+        known = self._editions.setdefault(program.id, {})
+        editions: list[tuple[datetime, Rules]] = []
+        for turn in sorted(turns) or [BEGINNING]:
+            edition = {
+                (each.kind, each.key, each.version): each
+                for each in versions
+                if each.active_from <= turn and (each.active_until is None or turn < each.active_until)
+            }
+            name = frozenset(edition)
+            if name not in known:
+                known[name] = ready(_document(program, list(edition.values())))
+            editions.append((turn, known[name]))
+        return Rulebook(program.revision, editions)
+
+
+async def apply(
+    database: Database,
+    document: object,
+    *,
+    principal: str,
+    own: int | None,
+    sandbox: Sandbox | None = None,
+    key: str | None = None,
+) -> Applied:
+    """Make the program of a document be what the document says, and nothing else; a new one where there is none.
+
+    What is equal stays; what differs becomes a new version, in force from now; what the document leaves out ends now. `own`
+    is the program of the caller's key, which may change that program alone; None is an operator. Raises `InvalidProgram`
+    with every mistake, `NotFound` for another's program, `InvalidInput` where a sandbox is asked of a program that is none.
+    """
+    try:
+        wanted = parse(document)
+        ready(wanted)
+    except Mistaken as error:
+        raise InvalidProgram(tuple(error.mistakes)) from error
+    program = await _found_or_made(database, wanted, own, sandbox)
+
+    async def work(unit: Unit) -> Applied:
+        await programs.lock(unit)
+        held, now = await programs.as_of(unit)
+        if held.timezone != wanted.head.timezone:
+            raise InvalidProgram((Mistake("program.timezone", f"stays {held.timezone}: every calendar rests on it"),))
+        changes, new, closed = _changes(wanted, await programs.versions(unit), now)
+        if held.name != (wanted.head.name or held.key):
+            await programs.rename(unit, wanted.head.name or held.key)
+        await programs.save_versions(unit, new, closed)
+        if changes:
+            await programs.bump_revision(unit)
+        return Applied((await programs.current(unit)), changes, now)
+
+    command = msgspec.json.encode([document, sandbox], order="deterministic")
+    applied, replayed = await database.perform(
+        work,
+        program.id,
+        principal=principal,
+        operation="applyProgram",
+        key=key,
+        command=command,
+        encode=msgspec.json.encode,
+        decode=msgspec.json.Decoder(Applied).decode,
+    )
+    return msgspec.structs.replace(applied, replayed=replayed)
+
+
+async def _found_or_made(database: Database, wanted: Document, own: int | None, sandbox: Sandbox | None) -> Program:
+    async def work(unit: Unit) -> Program:
+        found = await programs.find(unit, wanted.head.key)
+        if found is None and own is not None or found is not None and own not in (None, found.id):
+            raise NotFound(f"This key is not for a program `{wanted.head.key}`; only an operator's makes programs.", "program.key")
+        if found is not None:
+            if sandbox is not None and not found.sandbox:
+                raise InvalidInput(f"Program `{found.key}` is no sandbox, and none becomes one.", "sandbox")
+            return found
+        return await programs.create(
+            unit,
+            key=wanted.head.key,
+            name=wanted.head.name or wanted.head.key,
+            timezone=wanted.head.timezone,
+            token_secret=secrets.token_bytes(32),
+            sandbox=sandbox is not None,
+            clock=None if sandbox is None else sandbox.clock or await programs.now(unit),
+            horizon_days=None if sandbox is not None else HORIZON_DAYS,
+        )
+
+    return await database.run(work, ALL)
+
+
+def _changes(
+    wanted: Document, versions: Sequence[DefinitionVersion], now: datetime
+) -> tuple[tuple[Change, ...], list[DefinitionVersion], list[Closing]]:
+    """What makes the published versions be the document's definitions; InvalidProgram for a change of what is fixed."""
+    last = {(each.kind, each.key): each for each in versions}
+    changes: list[Change] = []
+    new: list[DefinitionVersion] = []
+    closed: list[Closing] = []
+    mistakes: list[Mistake] = []
+    for path, definition in _with_paths(wanted):
+        held = last.pop((definition.kind, definition.key), None)
+        body = plain(definition)
+        if held is not None:
+            before = _definition(held)
+            mistakes += _changed_though_fixed(path, before, definition)
+            if held.active_until is None and plain(before) == body:
+                continue
+            if held.active_until is None:
+                closed.append(Closing(held.kind, held.key, now))
+        reopened = held is None or held.active_until is not None
+        changes.append(Change(definition.kind, definition.key, "CREATED" if reopened else "CHANGED"))
+        version = 1 if held is None else held.version + 1
+        new.append(DefinitionVersion(definition.kind, definition.key, version, msgspec.json.encode(body), now))
+    for held in last.values():
+        if held.active_until is None:
+            changes.append(Change(held.kind, held.key, "REMOVED"))
+            closed.append(Closing(held.kind, held.key, now))
+    if mistakes:
+        raise InvalidProgram(tuple(mistakes))
+    return tuple(changes), new, closed
+
+
+def _with_paths(document: Document) -> list[tuple[str, Definition]]:
+    return [
+        (f"{section}[{position}]", definition)
+        for section in SECTIONS
+        for position, definition in enumerate(document.sections.get(section, ()))
+    ]
+
+
+def _changed_though_fixed(path: str, before: Definition, after: Definition) -> list[Mistake]:
+    return [
+        Mistake(f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; define another under a new key")
+        for name in after.fixed
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def _definition(version: DefinitionVersion) -> Definition:
+    return definition_of(_SECTION_OF[version.kind], msgspec.json.decode(version.body))
+
+
+def _document(program: Program, versions: Sequence[DefinitionVersion]) -> Document:
+    """The document that a set of versions makes up."""
+    sections: Mapping[str, list[Definition]] = {section: [] for section in SECTIONS}
+    for version in versions:
+        sections[_SECTION_OF[version.kind]].append(_definition(version))
+    head = Head(key=program.key, name=program.name, timezone=program.timezone)
+    return Document(head, {section: tuple(each) for section, each in sections.items()})
+
+
+_SECTION_OF = {kind.kind: section for section, kind in SECTIONS.items()}

@@ -1,0 +1,241 @@
+"""Members, the state of each one's fold, and the earlier states to fold again from.
+
+Whoever changes anything of a member first locks her row of `member_state` (`lock_states`), in order of member id.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import msgspec
+
+from achievements.values import MemberState
+from engagement.records.rows import Rows, columns_of
+from engagement.records.unit import Unit
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A member whose row is locked: her state and the counters that go with it.
+
+    `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
+    `pending_from` the first of the inputs that wait for the worker to fold them in.
+    """
+
+    id: UUID
+    version: int
+    seq: int
+    state: MemberState
+    next_expiry_at: datetime | None = None
+    pending_from: datetime | None = None
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A member as others know her: `external_id` is the app's own id."""
+
+    id: UUID
+    external_id: str
+    timezone: str | None
+    created_at: datetime
+
+
+_decode_state = msgspec.json.Decoder(MemberState).decode
+_encode = msgspec.json.Encoder().encode
+
+_SNAPSHOTS = Rows("member_snapshot", {"member_id": "uuid", "inputs": "int", "at": "timestamptz", "state": "jsonb"})
+_MEMBER = "member.id, member.external_id, member.timezone, member.created_at"
+
+
+async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
+    """The ids of members that exist, by the app's own ids."""
+    rows = await unit.fetch(
+        "SELECT external_id, id FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
+        unit.program,
+        list(external_ids),
+    )
+    return {row["external_id"]: row["id"] for row in rows}
+
+
+async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[str, UUID]:
+    """The ids of all these members; who is new gets one, and an empty state. In order, so that two enrolments queue."""
+    wanted = sorted(external_ids)
+    known = await ids_of(unit, wanted)
+    fresh = [each for each in wanted if each not in known]
+    if not fresh:
+        return known
+    rows = await unit.fetch(
+        "WITH made AS (INSERT INTO member (program_id, id, external_id, created_at)"
+        " SELECT $1, new.id, new.external_id, $4 FROM unnest($2::uuid[], $3::text[]) AS new (id, external_id)"
+        " ON CONFLICT (program_id, external_id) DO NOTHING RETURNING external_id, id) SELECT * FROM made",
+        unit.program,
+        [uuid4() for _ in fresh],
+        fresh,
+        at,
+    )
+    made = {row["external_id"]: row["id"] for row in rows}
+    await unit.execute(
+        "INSERT INTO member_state (program_id, member_id, version, revision, seq, inputs, state)"
+        " SELECT $1, new.id, 0, 0, 0, 0, $3::jsonb FROM unnest($2::uuid[]) AS new (id)",
+        unit.program,
+        list(made.values()),
+        _encode(MemberState.NOTHING).decode(),
+    )
+    # Whoever else enrolled one of them meanwhile has committed by now: the insert waited for it.
+    elsewhere = [each for each in fresh if each not in made]
+    return {**known, **made, **(await ids_of(unit, elsewhere) if elsewhere else {})}
+
+
+async def lock_states(unit: Unit, ids: Iterable[UUID], *, skip_locked: bool = False) -> dict[UUID, Held]:
+    """The states of these members, held until the unit ends; `skip_locked` leaves out those that another unit holds."""
+    rows = await unit.fetch(
+        "SELECT member_id, version, seq, state, pending_from,"
+        " (SELECT min(next_expiry_at) FROM wallet WHERE wallet.program_id = $1 AND wallet.member_id = held.member_id) AS expiry"
+        " FROM member_state AS held WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
+        f" FOR NO KEY UPDATE OF held {'SKIP LOCKED' if skip_locked else ''}",
+        unit.program,
+        sorted(ids),
+    )
+    return {
+        row["member_id"]: Held(
+            row["member_id"],
+            row["version"],
+            row["seq"],
+            _decode_state(row["state"]),
+            row["expiry"],
+            row["pending_from"],
+        )
+        for row in rows
+    }
+
+
+async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
+    """Write the states of locked members; each is due when its fold or its points are, whichever comes first."""
+    rows = [
+        (
+            each.id,
+            each.version,
+            each.seq,
+            each.state.inputs,
+            _encode(each.state).decode(),
+            _due(each),
+            each.pending_from,
+        )
+        for each in held
+    ]
+    if rows:
+        await unit.execute(
+            "UPDATE member_state AS held SET version = new.version, revision = $2, seq = new.seq, inputs = new.inputs,"
+            " state = new.state::jsonb, due_at = new.due_at, pending_from = new.pending_from"
+            " FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[], $9::timestamptz[])"
+            " AS new (member_id, version, seq, inputs, state, due_at, pending_from)"
+            " WHERE held.program_id = $1 AND held.member_id = new.member_id",
+            unit.program,
+            revision,
+            *columns_of(rows, 7),
+        )
+
+
+def _due(held: Held) -> datetime | None:
+    instants = [each for each in (held.state.due, held.next_expiry_at) if each is not None]
+    return min(instants, default=None)
+
+
+async def due(unit: Unit, until: datetime, at_most: int) -> list[UUID]:
+    """Members of whom something falls due up to an instant, the earliest first; those that wait for a refold are left out."""
+    rows = await unit.fetch(
+        "SELECT member_id FROM member_state WHERE program_id = $1 AND due_at <= $2 AND pending_from IS NULL"
+        " ORDER BY due_at LIMIT $3",
+        unit.program,
+        until,
+        at_most,
+    )
+    return [row["member_id"] for row in rows]
+
+
+async def pending(unit: Unit, at_most: int) -> list[UUID]:
+    """Members with inputs that wait to be folded in."""
+    rows = await unit.fetch(
+        "SELECT member_id FROM member_state WHERE program_id = $1 AND pending_from IS NOT NULL LIMIT $2",
+        unit.program,
+        at_most,
+    )
+    return [row["member_id"] for row in rows]
+
+
+async def save_snapshots(
+    unit: Unit, snapshots: Sequence[tuple[UUID, MemberState]], dropped: Sequence[tuple[UUID, int]]
+) -> None:
+    """Keep states to fold again from, and drop others by their number of inputs."""
+    if dropped:
+        await unit.execute(
+            "DELETE FROM member_snapshot AS held USING unnest($2::uuid[], $3::int[]) AS old (member_id, inputs)"
+            " WHERE held.program_id = $1 AND held.member_id = old.member_id AND held.inputs = old.inputs",
+            unit.program,
+            *columns_of(dropped, 2),
+        )
+    await _SNAPSHOTS.insert(unit, [(who, state.inputs, state.at, _encode(state).decode()) for who, state in snapshots])
+
+
+async def drop_snapshots_after(unit: Unit, bases: Sequence[tuple[UUID, int]]) -> None:
+    """Drop, of each member, the snapshots with more inputs than these: the past they hold was not the whole."""
+    if bases:
+        await unit.execute(
+            "DELETE FROM member_snapshot AS held USING unnest($2::uuid[], $3::int[]) AS base (member_id, inputs)"
+            " WHERE held.program_id = $1 AND held.member_id = base.member_id AND held.inputs > base.inputs",
+            unit.program,
+            *columns_of(bases, 2),
+        )
+
+
+async def bases_before(unit: Unit, firsts: Sequence[tuple[UUID, datetime]]) -> dict[UUID, MemberState]:
+    """For each member, the last snapshot that an input at an instant comes after; those without one start from nothing."""
+    rows = await unit.fetch(
+        "SELECT late.member_id, base.state FROM unnest($2::uuid[], $3::timestamptz[]) AS late (member_id, first),"
+        " LATERAL (SELECT state FROM member_snapshot AS held WHERE held.program_id = $1 AND held.member_id = late.member_id"
+        " AND held.at < late.first ORDER BY held.inputs DESC LIMIT 1) AS base",
+        unit.program,
+        *columns_of(firsts, 2),
+    )
+    return {row["member_id"]: _decode_state(row["state"]) for row in rows}
+
+
+async def find(unit: Unit, external_id: str) -> Member | None:
+    """The member with the app's own id."""
+    row = await unit.fetchrow(
+        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND external_id = $2", unit.program, external_id
+    )
+    return None if row is None else Member(*row)
+
+
+async def of_ids(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Member]:
+    """Members by id; who is not of this program is left out."""
+    rows = await unit.fetch(
+        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND id = ANY($2::uuid[])", unit.program, list(ids)
+    )
+    return {row["id"]: Member(*row) for row in rows}
+
+
+async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
+    """Members by the app's own id, from the one after `after` on."""
+    rows = await unit.fetch(
+        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND ($2::text IS NULL OR external_id > $2)"
+        " ORDER BY external_id LIMIT $3",
+        unit.program,
+        after,
+        first,
+    )
+    return [Member(*row) for row in rows]
+
+
+async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
+    """The states of members as they are stored, for reading."""
+    rows = await unit.fetch(
+        "SELECT member_id, version, seq, state, pending_from FROM member_state WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+        unit.program,
+        list(ids),
+    )
+    return {
+        row["member_id"]: Held(
+            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), None, row["pending_from"]
+        )
+        for row in rows
+    }

@@ -1,0 +1,135 @@
+"""Completions, badges and scores: what the fold says, kept in tables for queries and written by difference."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, Scored
+from engagement.records.rows import Rows
+from engagement.records.unit import Unit
+
+_COMPLETIONS = Rows(
+    "completion",
+    {"member_id": "uuid", "challenge": "text", "period": "text", "completed_at": "timestamptz", "event_id": "text"},
+    "ON CONFLICT (program_id, member_id, challenge, period)"
+    " DO UPDATE SET completed_at = excluded.completed_at, event_id = excluded.event_id",
+)
+_BADGES = Rows(
+    "badge_award",
+    {"member_id": "uuid", "badge": "text", "level": "text", "awarded_at": "timestamptz", "event_id": "text"},
+    "ON CONFLICT (program_id, member_id, badge, level)"
+    " DO UPDATE SET awarded_at = excluded.awarded_at, event_id = excluded.event_id",
+)
+_SCORES = Rows(
+    "board_score",
+    {
+        "member_id": "uuid",
+        "board": "text",
+        "period": "text",
+        "score": "bigint",
+        "reached_at": "timestamptz",
+        "version": "bigint",
+    },
+    "ON CONFLICT (program_id, board, period, member_id)"
+    " DO UPDATE SET score = excluded.score, reached_at = excluded.reached_at, version = excluded.version",
+)
+
+
+class Score(msgspec.Struct, frozen=True, array_like=True):
+    """A member's score in a period of a board. `version` grows with each write, so that a projection knows the newer one."""
+
+    board: str
+    period: str
+    external_id: str
+    member_id: UUID
+    score: int
+    reached_at: datetime
+    version: int
+
+
+async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> None:
+    """Write outcomes of members, each with the version of her state; a later value of one replaces an earlier one."""
+    completions: dict[tuple[object, ...], tuple[object, ...]] = {}
+    badges: dict[tuple[object, ...], tuple[object, ...]] = {}
+    scores: dict[tuple[object, ...], tuple[object, ...]] = {}
+    for who, version, each in outcomes:
+        match each:
+            case ChallengeCompleted():
+                completions[who, each.challenge, each.period] = (
+                    who,
+                    each.challenge,
+                    each.period,
+                    each.at,
+                    each.event_id,
+                )
+            case BadgeAwarded():
+                badges[who, each.badge, each.level] = (who, each.badge, each.level, each.at, each.event_id)
+            case Scored():
+                scores[who, each.board, each.period] = (
+                    who,
+                    each.board,
+                    each.period,
+                    each.score,
+                    each.reached_at,
+                    version,
+                )
+    await _COMPLETIONS.insert(unit, list(completions.values()))
+    await _BADGES.insert(unit, list(badges.values()))
+    await _SCORES.insert(unit, list(scores.values()))
+
+
+async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> None:
+    """Take away outcomes that never were."""
+    for who, each in outcomes:
+        match each:
+            case ChallengeCompleted():
+                where = ("completion", "challenge", "period", each.challenge, each.period)
+            case BadgeAwarded():
+                where = ("badge_award", "badge", "level", each.badge, each.level)
+            case Scored():
+                where = ("board_score", "board", "period", each.board, each.period)
+            case _:
+                continue
+        table, first, second, *key = where
+        await unit.execute(
+            f"DELETE FROM {table} WHERE program_id = $1 AND member_id = $2 AND {first} = $3 AND {second} = $4",
+            unit.program,
+            who,
+            *key,
+        )
+
+
+async def scores(unit: Unit, board: str, period: str) -> list[Score]:
+    """Every score of one period of a board, best first: by score, then who reached it first, then the app's own id."""
+    rows = await unit.fetch(
+        "SELECT held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version"
+        " FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
+        " WHERE held.program_id = $1 AND held.board = $2 AND held.period = $3"
+        " ORDER BY held.score DESC, held.reached_at, member.external_id",
+        unit.program,
+        board,
+        period,
+    )
+    return [Score(*row) for row in rows]
+
+
+async def boards(unit: Unit) -> list[tuple[str, str]]:
+    """Every period of every board in which somebody scored."""
+    rows = await unit.fetch("SELECT DISTINCT board, period FROM board_score WHERE program_id = $1", unit.program)
+    return [(row["board"], row["period"]) for row in rows]
+
+
+async def scores_after(unit: Unit, after: tuple[str, str, UUID] | None, at_most: int) -> list[Score]:
+    """Scores by board, period and member, from the one after `after` on: to fill the boards piece by piece."""
+    rows = await unit.fetch(
+        "SELECT held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version"
+        " FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
+        " WHERE held.program_id = $1 AND ($2::text IS NULL OR (held.board, held.period, held.member_id) > ($2, $3, $4::uuid))"
+        " ORDER BY held.board, held.period, held.member_id LIMIT $5",
+        unit.program,
+        *(after or (None, None, None)),
+        at_most,
+    )
+    return [Score(*row) for row in rows]
