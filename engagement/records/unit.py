@@ -111,6 +111,8 @@ class Unit:
 
     async def publish(self, *payloads: bytes) -> None:
         """Leave JSON messages in the outbox, in one statement; after the commit they leave the house."""
+        if not payloads:
+            return
         rows = [(uuid7(), payload) for payload in payloads]
         await self._connection.execute(
             "INSERT INTO outbox (program_id, id, payload)"
@@ -129,7 +131,7 @@ Work: TypeAlias = Callable[[Unit], Awaitable[T]]
 class _Call(Generic[T]):
     """One `run` under way, shared by its task and its timer."""
 
-    work: Callable[[Unit], Awaitable[T]]
+    work: Work[T]
     program: Scope
     begin: str
     seconds: float
@@ -173,7 +175,7 @@ class Database:
 
     async def run(
         self,
-        work: Callable[[Unit], Awaitable[T]],
+        work: Work[T],
         program: Scope,
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
@@ -204,7 +206,7 @@ class Database:
 
     async def perform(
         self,
-        work: Callable[[Unit], Awaitable[T]],
+        work: Work[T],
         program: int,
         *,
         principal: str,

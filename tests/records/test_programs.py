@@ -40,15 +40,44 @@ async def test_operators_list_all_programs_and_others_their_own(records: Databas
         await records.run(programs.current, other.id + 1)
 
 
-async def test_settings_and_revision_change_in_place(records: Database, program: Program) -> None:
+async def test_name_and_revision_change_in_place(records: Database, program: Program) -> None:
     async def work(unit: Unit) -> tuple[int, Program]:
         await programs.lock(unit)
-        await programs.change(unit, name="New", timezone="Asia/Tokyo", horizon_days=30)
+        await programs.rename(unit, "New")
         return await programs.bump_revision(unit), await programs.current(unit)
 
     revision, changed = await records.run(work, program.id)
     assert revision == changed.revision == 1
-    assert (changed.name, changed.timezone, changed.horizon_days) == ("New", "Asia/Tokyo", 30)
+    assert changed.name == "New"
+
+
+async def test_a_sandbox_has_its_own_time(records: Database, program: Program) -> None:
+    sandbox = await records.run(lambda unit: create(unit, sandbox=True, clock=NOON), ALL)
+    assert await records.run(programs.as_of, sandbox.id) == (sandbox, NOON)
+
+    async def production(unit: Unit) -> bool:
+        return await programs.as_of(unit, shared=True) == (program, await programs.now(unit))
+
+    assert await records.run(production, program.id)
+
+
+async def test_a_program_that_is_shared_cannot_be_changed(records: Database, program: Program) -> None:
+    done: list[str] = []
+    both_share = asyncio.Barrier(3)
+
+    async def share(unit: Unit) -> None:
+        await programs.as_of(unit, shared=True)
+        await both_share.wait()
+        await asyncio.sleep(0.1)
+        done.append("shared")
+
+    async def change(unit: Unit) -> None:
+        await both_share.wait()
+        await programs.lock(unit)
+        done.append("changed")
+
+    await asyncio.gather(*(records.run(work, program.id) for work in (share, share, change)))
+    assert done == ["shared", "shared", "changed"]
 
 
 async def test_changes_of_a_program_queue(records: Database, program: Program) -> None:

@@ -243,6 +243,26 @@ async def test_a_frozen_server_does_not_hold_its_caller(records: Database, progr
     assert await records.run(left, program.id) == 0
 
 
+async def test_a_rollback_without_an_answer_does_not_hold_its_caller(records: Database, program: Program) -> None:
+    pids: list[int] = []
+
+    async def freeze(unit: Unit) -> None:
+        await unit.publish(b"{}")
+        pids.append(await unit.fetchval("SELECT pg_backend_pid()"))
+        os.kill(pids[0], signal.SIGSTOP)
+        raise InvalidInput("no")
+
+    started = time.monotonic()
+    try:
+        with pytest.raises(Unavailable):
+            await records.run(freeze, program.id, deadline_seconds=0.5)
+    finally:
+        os.kill(pids[0], signal.SIGCONT)
+    assert time.monotonic() - started < 1.5
+    assert in_use(records) == 0
+    assert await records.run(left, program.id) == 0
+
+
 async def test_a_commit_without_an_answer_is_an_unknown_outcome(records: Database, program: Program) -> None:
     pids: list[int] = []
 
