@@ -59,10 +59,10 @@ SOCKET_MESSAGES_PER_SECOND_MAX: Final = 50
 SOCKET_MESSAGES_BURST_MAX: Final = 200
 SOCKET_OPERATIONS_MAX: Final = 20
 SOCKET_INIT_SECONDS_MAX: Final = 5.0
-SOCKET_SEND_SECONDS_MAX: Final = 10.0
+SEND_SECONDS_MAX: Final = 10.0
 """How long one message to a client may take; a client that reads more slowly is dropped."""
-SOCKET_RECHECK_SECONDS: Final = 30.0
-"""How often the credential of an open socket is checked again, so that a revoked one does not live on."""
+RECHECK_SECONDS: Final = 30.0
+"""How often the credential of an open socket or stream is checked again, so that a revoked one does not live on."""
 
 _STACK_MAX: Final = 100
 """Levels that the pass itself goes down; more is over the limits in any case."""

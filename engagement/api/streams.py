@@ -6,17 +6,18 @@ buffered for it; one that reads nothing for long is dropped.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from datetime import UTC, datetime
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.schema.schema import StreamResult
 
-from engagement.api.context import Context, P
+from engagement.api.connections import abort
+from engagement.api.context import P
+from engagement.api.credentials import Watch
 from engagement.api.failures import masked, refusal_extensions, result_errors
-from engagement.api.limits import SOCKET_SEND_SECONDS_MAX
+from engagement.api.limits import SEND_SECONDS_MAX
 from engagement.api.negotiation import StreamKind
 from engagement.errors import Unauthenticated
 
@@ -53,75 +54,82 @@ class _Multipart:
         return cls._part % msgspec.json.encode({"payload": payload})
 
 
-def stream_response(results: StreamResult, kind: StreamKind, context: Context[P]) -> ASGIApp:
+def stream_response(results: StreamResult, kind: StreamKind, watch: Watch[P], request_id: str) -> ASGIApp:
     """Return the response that sends `results` as they come: until they end, the client goes or its credential ends."""
     encoding = _EventStream if kind == "sse" else _Multipart
 
-    async def respond(_scope: Scope, receive: Receive, send: Send) -> None:
-        async def chunk(body: bytes, more: bool = True) -> None:
-            async with asyncio.timeout(SOCKET_SEND_SECONDS_MAX):
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        async def chunk(body: bytes, *, more: bool = True) -> None:
+            async with asyncio.timeout(SEND_SECONDS_MAX):
                 await send({"type": "http.response.body", "body": body, "more_body": more})
 
         async def pump() -> None:
-            await send(_start(encoding.media_type, context.request_id))
+            await send(_start(encoding.media_type, request_id))
             await chunk(encoding.opening)
-            async with aclosing(_payloads(results, context)) as payloads:
+            async with aclosing(_payloads(results, watch, request_id)) as payloads:
                 async for payload in payloads:
                     await chunk(encoding.heartbeat if payload is None else encoding.item(payload))
             await chunk(encoding.closing, more=False)
 
-        await _first_of(asyncio.create_task(pump()), asyncio.create_task(_disconnected(receive)))
+        gone = asyncio.create_task(_disconnected(receive))
+        pumping = asyncio.create_task(pump())
+        try:
+            await asyncio.wait({pumping, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if pumping.done() and isinstance(pumping.exception(), TimeoutError):
+                abort(scope)
+                await asyncio.wait({gone}, timeout=1.0)
+        finally:
+            await _stopped(pumping)
+            await _stopped(gone)
 
     return respond
 
 
-async def _payloads(results: StreamResult, context: Context[P]) -> AsyncGenerator[Mapping[str, Any] | None, None]:
-    """Yield each result as it is sent, and `None` after each silence; ends at the expiry of the credential."""
-    expires_at: datetime | None = getattr(context.principal, "expires_at", None)
-    async with aclosing(results):
+async def _payloads(
+    results: StreamResult, watch: Watch[P], request_id: str
+) -> AsyncGenerator[Mapping[str, Any] | None, None]:
+    """Yield each result as it is sent, and `None` after each silence; ends with the credential."""
+    ended = asyncio.create_task(watch.ended())
+    upcoming: asyncio.Future[Any] | None = None
+    try:
         while True:
             upcoming = asyncio.ensure_future(anext(results))
-            try:
-                while not (await asyncio.wait({upcoming}, timeout=_patience(expires_at)))[0]:
-                    if expires_at and datetime.now(UTC) >= expires_at:
-                        expired = Unauthenticated("The credential has expired.")
-                        yield {"errors": [{"message": expired.message, "extensions": refusal_extensions(expired)}]}
-                        return
-                    yield None
-                yield _payload(upcoming.result(), context)
-            except StopAsyncIteration:
-                return
-            except Exception as error:  # noqa: BLE001  (the status line is sent; a defect can only be told as an item)
-                yield {"errors": [masked(error, request_id=context.request_id).formatted]}
-                return
-            finally:
+            while not upcoming.done():
+                await asyncio.wait({upcoming, ended}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done():
+                    refusal = Unauthenticated("The credential has ended.")
+                    yield {"errors": [{"message": refusal.message, "extensions": refusal_extensions(refusal)}]}
+                    return
                 if not upcoming.done():
-                    upcoming.cancel()
-                    await asyncio.wait({upcoming})
+                    yield None
+            yield _payload(upcoming.result(), request_id)
+    except StopAsyncIteration:
+        return
+    except Exception as error:  # noqa: BLE001  (the status line is sent; a defect can only be told as an item)
+        yield {"errors": [masked(error, request_id=request_id).formatted]}
+    finally:
+        await _stopped(ended)
+        if upcoming:
+            await _stopped(upcoming)
+        await results.aclose()
 
 
-def _payload(result: Any, context: Context[P]) -> Mapping[str, Any]:
+def _payload(result: Any, request_id: str) -> Mapping[str, Any]:
     payload: dict[str, Any] = {"data": result.data}
-    if errors := result_errors(result, request_id=context.request_id):
+    if errors := result_errors(result, request_id=request_id):
         payload["errors"] = [each.formatted for each in errors]
     return payload
 
 
-def _patience(expires_at: datetime | None) -> float:
-    if expires_at is None:
-        return HEARTBEAT_SECONDS
-    return min(HEARTBEAT_SECONDS, max((expires_at - datetime.now(UTC)).total_seconds(), 0.0) + 0.001)
-
-
 def _start(media_type: str, request_id: str) -> Message:
     headers = {
-        "Content-Type": media_type,
-        "Cache-Control": "no-store, no-transform",
-        "Vary": "Accept",
-        "X-Accel-Buffering": "no",
-        "X-Request-Id": request_id,
+        "content-type": media_type,
+        "cache-control": "no-store, no-transform",
+        "vary": "Accept",
+        "x-accel-buffering": "no",
+        "x-request-id": request_id,
     }
-    raw = [(key.lower().encode(), value.encode()) for key, value in headers.items()]
+    raw = [(key.encode(), value.encode()) for key, value in headers.items()]
     return {"type": "http.response.start", "status": 200, "headers": raw}
 
 
@@ -130,13 +138,9 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _first_of(pump: "asyncio.Task[None]", gone: "asyncio.Task[None]") -> None:
-    """Wait for either, stop the other, and let the subscription's own clean-up finish."""
-    try:
-        await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in (pump, gone):
-            each.cancel()
-        for each in (pump, gone):
-            with suppress(asyncio.CancelledError, TimeoutError, OSError):
-                await each
+async def _stopped(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait for its clean-up; what it raises was looked at before, or matters to nobody now."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

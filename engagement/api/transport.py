@@ -24,7 +24,9 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from engagement.api.context import Authenticate, Context, Credentials, P
+from engagement.api.connections import AbortableHttp, AbortableWebSocket
+from engagement.api.context import Authenticate, Context, P
+from engagement.api.credentials import Credentials, Watch
 from engagement.api.failures import (
     BAD_REQUEST,
     INTERNAL,
@@ -43,20 +45,21 @@ from engagement.api.limits import (
     Limits,
     is_server,
 )
-from engagement.api.negotiation import GRAPHQL_JSON, Accepted
+from engagement.api.negotiation import GRAPHQL_JSON, Accepted, StreamKind
 from engagement.api.streams import stream_response
-from engagement.api.websocket import AbortableProtocol, serve_socket
+from engagement.api.websocket import serve_socket
 from engagement.errors import Forbidden, Refusal, Unauthenticated
 
 UVICORN_SETTINGS: Final[Mapping[str, Any]] = {
-    "ws": AbortableProtocol,
+    "http": AbortableHttp,
+    "ws": AbortableWebSocket,
     "ws_max_size": SOCKET_MESSAGE_BYTES_MAX,
     "ws_ping_interval": 20.0,
     "ws_ping_timeout": 20.0,
     "ws_per_message_deflate": False,
     "timeout_graceful_shutdown": 15,
 }
-"""What the server needs for the limits on sockets to hold; merge it into `uvicorn.Config`."""
+"""What the server needs for the limits on connections to hold; merge it into `uvicorn.Config`."""
 
 _GET_OPERATIONS: Final = (OperationType.QUERY,)
 _POST_OPERATIONS: Final = (OperationType.QUERY, OperationType.MUTATION)
@@ -172,7 +175,8 @@ class _Endpoint(Generic[P]):
             result = PreExecutionError(data=None, errors=[unknown])
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION and accepted.stream:
-                return await self._stream(parameters, context, accepted)
+                watch = Watch(self._authenticate, shown, principal)
+                return await self._stream(parameters, context, watch, accepted.stream)
             raise _disallowed(error) from None
         return _respond_result(result, accepted, request_id)
 
@@ -188,8 +192,7 @@ class _Endpoint(Generic[P]):
             operation_extensions=parameters.extensions,
         )
 
-    async def _stream(self, parameters: _Parameters, context: Context[P], accepted: Accepted) -> ASGIApp:
-        assert accepted.stream is not None
+    async def _stream(self, parameters: _Parameters, context: Context[P], watch: Watch[P], kind: StreamKind) -> ASGIApp:
         results = await self._schema.stream(
             parameters.query,
             variable_values=parameters.variables,
@@ -198,7 +201,7 @@ class _Endpoint(Generic[P]):
             allowed_operation_types=(OperationType.SUBSCRIPTION,),
             operation_extensions=parameters.extensions,
         )
-        return stream_response(results, accepted.stream, context)
+        return stream_response(results, kind, watch, context.request_id)
 
 
 def _allowed(request: Request) -> tuple[OperationType, ...]:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Generic, cast
 from uuid import uuid4
 
@@ -28,45 +28,23 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 from strawberry.types.graphql import OperationType
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from engagement.api.context import Authenticate, Context, Credentials, P
+from engagement.api.connections import abort
+from engagement.api.context import Authenticate, Context, P
+from engagement.api.credentials import Credentials, Watch
 from engagement.api.failures import masked
 from engagement.api.limits import (
+    SEND_SECONDS_MAX,
     SOCKET_INIT_SECONDS_MAX,
     SOCKET_MESSAGES_BURST_MAX,
     SOCKET_MESSAGES_PER_SECOND_MAX,
     SOCKET_OPERATIONS_MAX,
-    SOCKET_RECHECK_SECONDS,
-    SOCKET_SEND_SECONDS_MAX,
 )
 from engagement.errors import Forbidden, Refusal, Unauthenticated
 
-_ABORT: Final = "engagement.abort"
-_LINGER_SECONDS: Final = 10.0
 _REASON_BYTES_MAX: Final = 123
 """A close frame has no room for more."""
 _OPERATIONS: Final = (OperationType.QUERY, OperationType.SUBSCRIPTION)
-
-
-class AbortableProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, able to drop a connection at once.
-
-    Its own `close` waits until everything written is read, which for a client that reads nothing is for ever.
-    """
-
-    async def run_asgi(self) -> None:
-        """Offer the abort to the application, and use it on a connection that outlives the application for long."""
-        extensions = cast("dict[str, dict[str, Any]]", self.scope["extensions"])
-        extensions[_ABORT] = {"abort": self.transport.abort}
-        try:
-            await super().run_asgi()
-        finally:
-            self.loop.call_later(_LINGER_SECONDS, self._abort_unless_gone)
-
-    def _abort_unless_gone(self) -> None:
-        if not self.disconnected:
-            self.transport.abort()
 
 
 async def serve_socket(schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket) -> None:
@@ -123,11 +101,10 @@ class _Socket(AsyncWebSocketAdapter):
         if not self._is_open:
             raise WebSocketDisconnected
         try:
-            async with asyncio.timeout(SOCKET_SEND_SECONDS_MAX):
+            async with asyncio.timeout(SEND_SECONDS_MAX):
                 await send(*arguments)
         except TimeoutError:
-            if offered := (self._websocket.scope.get("extensions") or {}).get(_ABORT):
-                offered["abort"]()
+            abort(self._websocket.scope)
             raise WebSocketDisconnected from None
         except (WebSocketDisconnect, RuntimeError) as error:
             # Starlette's RuntimeError: another task closed the socket while this one waited for its turn.
@@ -157,15 +134,15 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         )
         self._authenticate = authenticate
         self._headers = websocket.headers
-        self._principal: P | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch: Watch[P] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._allowance = float(SOCKET_MESSAGES_BURST_MAX)
         self._counted_at = time.monotonic()
 
     async def shutdown(self) -> None:
         """Stop watching the credential, then everything else."""
-        if self._watch:
-            self._watch.cancel()
+        if self._watching:
+            self._watching.cancel()
         await super().shutdown()
 
     async def handle_message(self, message: Message) -> None:
@@ -189,7 +166,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
             self.connection_init_timeout_task.cancel()
         try:
             credentials = Credentials.of_connection(message.get("payload") or {}, self._headers)
-            self._principal = await self._authenticate(credentials.token, credentials.program)
+            principal = await self._authenticate(credentials.token, credentials.program)
         except (Unauthenticated, Forbidden):
             await self.websocket.close(4403, "Forbidden")
         except Refusal as refusal:
@@ -197,7 +174,8 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         except Exception as error:  # noqa: BLE001  (logged with an id; the client gets only that)
             await self.websocket.close(1011, masked(error, request_id=None).message)
         else:
-            self._watch = asyncio.create_task(self._watch_credential(credentials))
+            self._watch = Watch(self._authenticate, credentials, principal)
+            self._watching = asyncio.create_task(self._close_when_ended(self._watch))
             await self.send_message({"type": "connection_ack"})
             self.connection_acknowledged = True
 
@@ -230,8 +208,8 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
 
     async def _run(self, operation: _Operation) -> None:
         """Run one operation to its end. A mutation is refused: its client's leaving would end it half way."""
-        origin = self._headers.get("origin")
-        context = Context(self._principal, "websocket", uuid4().hex, origin)
+        assert self._watch is not None, "an operation starts on a known socket"
+        context = Context(self._watch.principal, "websocket", uuid4().hex, self._headers.get("origin"))
         try:
             results = await self.schema.stream(
                 operation.query,
@@ -255,22 +233,8 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         """Never close a socket over one bad document: its other operations are sound."""
         return None
 
-    async def _watch_credential(self, credentials: Credentials) -> None:
-        """Close the socket when its credential expires or is revoked."""
-        while True:
-            expires_at: datetime | None = getattr(self._principal, "expires_at", None)
-            left = (expires_at - datetime.now(UTC)).total_seconds() if expires_at else SOCKET_RECHECK_SECONDS
-            await asyncio.sleep(min(max(left, 0.0), SOCKET_RECHECK_SECONDS))
-            if expires_at and datetime.now(UTC) >= expires_at:
-                break
-            try:
-                self._principal = await self._authenticate(credentials.token, credentials.program)
-            except (Unauthenticated, Forbidden):
-                break
-            except Exception as error:  # noqa: BLE001
-                # Not knowing is no reason to drop a sound client: the next check decides.
-                if not isinstance(error, Refusal):
-                    masked(error, request_id=None)
+    async def _close_when_ended(self, watch: Watch[P]) -> None:
+        await watch.ended()
         await self.websocket.close(4403, "The credential has ended")
 
     def _within_rate(self) -> bool:

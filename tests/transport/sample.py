@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 import uvicorn
@@ -40,6 +40,7 @@ class Seen:
     revoked: set[str]
 
 
+SERVERS: list[uvicorn.Server] = []
 SEEN = Seen([], [], set())
 
 Info = strawberry.Info[Context[Principal], None]
@@ -73,6 +74,10 @@ class Query:
     @strawberry.field
     def whoami(self, info: Info) -> str:
         return f"{info.context.principal.name} by {info.context.transport}"
+
+    @strawberry.field
+    def extensions(self, info: Info) -> strawberry.scalars.JSON | None:
+        return cast("strawberry.scalars.JSON | None", info.input_extensions)
 
     @strawberry.field
     def tree(self) -> Tree:
@@ -187,6 +192,7 @@ def serving() -> Iterator[int]:
         server = uvicorn.Server(uvicorn.Config(routed, log_level="error", **settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
+        SERVERS.append(server)
         deadline = time.monotonic() + 10
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
@@ -196,3 +202,10 @@ def serving() -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join(10)
+            SERVERS.remove(server)
+
+
+def connected(client_port: int) -> bool:
+    """Say whether a server still holds the connection from that port of ours."""
+    held = (each for server in SERVERS for each in server.server_state.connections)
+    return client_port in [(getattr(each, "client", None) or ("", 0))[1] for each in held]

@@ -1,11 +1,12 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
 
-from tests.transport.sample import SEEN
+from tests.transport.sample import SEEN, connected
 
 EVENTS = "text/event-stream"
 MULTIPART = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
@@ -91,3 +92,41 @@ async def test_the_stream_ends_with_its_credential(client: httpx.AsyncClient) ->
     assert '"code":"UNAUTHENTICATED"' in response.text
     assert time.monotonic() - began < 3
     assert "stream expired" in SEEN.ended
+
+
+async def test_the_stream_ends_when_its_credential_is_revoked(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engagement.api.credentials.RECHECK_SECONDS", 0.1)
+    SEEN.revoked.discard("stream revoked soon")
+    asking = asyncio.create_task(
+        ask(client, 'subscription{forever(name:"stream revoked")}', EVENTS, "stream revoked soon")
+    )
+    await asyncio.sleep(0.4)
+    assert not asking.done()
+    SEEN.revoked.add("stream revoked soon")
+    response = await asking
+    assert '"code":"UNAUTHENTICATED"' in response.text
+    assert "stream revoked" in SEEN.ended
+
+
+async def test_a_client_that_does_not_read_is_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engagement.api.streams.SEND_SECONDS_MAX", 0.5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    body = json.dumps({"query": 'subscription{flood(name:"stream unread")}'})
+    writer.write(
+        f"POST /graphql HTTP/1.1\r\nHost: x\r\nAccept: {EVENTS}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+    own_port = writer.get_extra_info("sockname")[1]
+    await asyncio.sleep(0.3)
+    assert connected(own_port)
+    deadline = time.monotonic() + 10
+    while "stream unread" not in SEEN.ended or connected(own_port):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    with suppress(ConnectionResetError):
+        assert not (await reader.read()).endswith(b"0\r\n\r\n")
+    writer.close()
+    with suppress(ConnectionResetError):
+        await writer.wait_closed()

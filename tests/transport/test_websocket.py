@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from engagement.api.limits import SOCKET_MESSAGE_BYTES_MAX, SOCKET_OPERATIONS_MAX
-from tests.transport.sample import SEEN
+from tests.transport.sample import SEEN, connected
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
@@ -256,6 +256,15 @@ async def test_errors_of_a_subscription_are_coded_and_masked(port: int, how: str
         assert (await said(socket))["type"] == "complete"
 
 
+async def test_extensions_reach_the_schema(port: int, client: httpx.AsyncClient) -> None:
+    extensions = {"persistedQuery": {"version": 1}}
+    async with known(port) as socket:
+        await tell(socket, subscribe("{extensions}", extensions=extensions))
+        assert (await said(socket))["payload"]["data"] == {"extensions": extensions}
+    response = await client.post("/graphql", json={"query": "{extensions}", "extensions": extensions})
+    assert response.json()["data"] == {"extensions": extensions}
+
+
 async def test_operations_are_limited_per_socket(port: int) -> None:
     async with known(port) as socket:
         for number in range(SOCKET_OPERATIONS_MAX):
@@ -303,7 +312,7 @@ async def test_the_socket_ends_with_its_credential(port: int) -> None:
 
 
 async def test_the_socket_ends_when_its_credential_is_revoked(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engagement.api.websocket.SOCKET_RECHECK_SECONDS", 0.2)
+    monkeypatch.setattr("engagement.api.credentials.RECHECK_SECONDS", 0.2)
     async with known(port, {"token": "soon revoked"}) as socket:
         await asyncio.sleep(0.5)
         await tell(socket, {"type": "ping"})
@@ -313,14 +322,18 @@ async def test_the_socket_ends_when_its_credential_is_revoked(port: int, monkeyp
 
 
 async def test_a_client_that_does_not_read_is_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engagement.api.websocket.SOCKET_SEND_SECONDS_MAX", 1.0)
+    monkeypatch.setattr("engagement.api.websocket.SEND_SECONDS_MAX", 1.0)
     lazy = socket.create_connection(("127.0.0.1", port))
     lazy.setblocking(False)
     async with known(port, sock=lazy, max_queue=1, ping_interval=None) as client:
         await tell(client, subscribe('subscription{flood(name:"unread")}'))
         client.transport.pause_reading()
+        assert connected(lazy.getsockname()[1])
         assert await ended("unread", 10)
-        client.transport.abort()
+        await asyncio.sleep(0.2)
+        assert not connected(lazy.getsockname()[1])
+        client.transport.resume_reading()
+        assert (await closed(client))[0] == 1006
 
 
 async def test_the_gql_client(url: str) -> None:
