@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
+
 from achievements import periods
 from achievements.parts import Definition, Mistake, Properties, PropertyShape
 
@@ -19,7 +21,7 @@ class EventType(Definition, frozen=True, kw_only=True):
 
     kind = "event_type"
 
-    properties: Properties = {}
+    properties: Properties = msgspec.field(default_factory=dict)
 
     def read(self, properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
         """The declared properties of an event in the types that rules see, and what is wrong with them."""

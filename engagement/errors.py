@@ -5,16 +5,9 @@ A `Refusal` is an expected failure: the caller did something that a rule forbids
 into the member of a result union or a coded GraphQL error; anything else that is raised is a defect and is masked.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing wrong with an input: where (`path`, dotted, with list positions), what, and how to mend it."""
-
-    path: str
-    message: str
+from achievements.parts import Mistake
 
 
 class Refusal(Exception):

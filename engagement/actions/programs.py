@@ -109,7 +109,7 @@ async def apply(
         raise InvalidProgram(tuple(error.mistakes)) from error
     program = await _found_or_made(database, wanted, own, sandbox)
 
-    async def work(unit: Unit) -> Applied:
+    async def work(unit: Unit) -> tuple[Change, ...]:
         await programs.lock(unit)
         held, now = await programs.as_of(unit)
         if held.timezone != wanted.head.timezone:
@@ -120,10 +120,10 @@ async def apply(
         await programs.save_versions(unit, new, closed)
         if changes:
             await programs.bump_revision(unit)
-        return Applied((await programs.current(unit)), changes, now)
+        return changes
 
     command = msgspec.json.encode([document, sandbox], order="deterministic")
-    applied, replayed = await database.perform(
+    changes, replayed = await database.perform(
         work,
         program.id,
         principal=principal,
@@ -131,16 +131,19 @@ async def apply(
         key=key,
         command=command,
         encode=msgspec.json.encode,
-        decode=msgspec.json.Decoder(Applied).decode,
+        decode=msgspec.json.Decoder(tuple[Change, ...]).decode,
     )
-    return msgspec.structs.replace(applied, replayed=replayed)
+    changed, now = await database.run(programs.as_of, program.id)
+    return Applied(changed, changes, now, replayed)
 
 
 async def _found_or_made(database: Database, wanted: Document, own: int | None, sandbox: Sandbox | None) -> Program:
     async def work(unit: Unit) -> Program:
         found = await programs.find(unit, wanted.head.key)
-        if found is None and own is not None or found is not None and own not in (None, found.id):
-            raise NotFound(f"This key is not for a program `{wanted.head.key}`; only an operator's makes programs.", "program.key")
+        if own is not None and (found is None or found.id != own):
+            raise NotFound(
+                f"This key is not for a program `{wanted.head.key}`; only an operator's makes programs.", "program.key"
+            )
         if found is not None:
             if sandbox is not None and not found.sandbox:
                 raise InvalidInput(f"Program `{found.key}` is no sandbox, and none becomes one.", "sandbox")
@@ -201,7 +204,9 @@ def _with_paths(document: Document) -> list[tuple[str, Definition]]:
 
 def _changed_though_fixed(path: str, before: Definition, after: Definition) -> list[Mistake]:
     return [
-        Mistake(f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; define another under a new key")
+        Mistake(
+            f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; define another under a new key"
+        )
         for name in after.fixed
         if getattr(before, name) != getattr(after, name)
     ]

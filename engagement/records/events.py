@@ -93,3 +93,14 @@ async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]], at_most: 
     for row in rows:
         found[row["member_id"]].append(StoredEvent(*row))
     return found
+
+
+async def first_of(unit: Unit, member_id: UUID, ids: Sequence[str]) -> datetime:
+    """The earliest instant of some of a member's events, which are stored."""
+    first: datetime = await unit.fetchval(
+        "SELECT min(occurred_at) FROM event WHERE program_id = $1 AND member_id = $2 AND id = ANY($3::text[])",
+        unit.program,
+        member_id,
+        list(ids),
+    )
+    return first

@@ -18,7 +18,7 @@ class Held(msgspec.Struct, frozen=True):
     """A member whose row is locked: her state and the counters that go with it.
 
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
-    `pending_from` the first of the inputs that wait for the worker to fold them in.
+    `pending` are the ids of events that are stored and wait for the worker to fold them in.
     """
 
     id: UUID
@@ -26,7 +26,12 @@ class Held(msgspec.Struct, frozen=True):
     seq: int
     state: MemberState
     next_expiry_at: datetime | None = None
-    pending_from: datetime | None = None
+    pending: tuple[str, ...] = ()
+
+    def due_by(self, until: datetime) -> bool:
+        """Whether time changes something of her up to an instant."""
+        due = _due(self)
+        return due is not None and due <= until
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -87,7 +92,7 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[s
 async def lock_states(unit: Unit, ids: Iterable[UUID], *, skip_locked: bool = False) -> dict[UUID, Held]:
     """The states of these members, held until the unit ends; `skip_locked` leaves out those that another unit holds."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending_from,"
+        "SELECT member_id, version, seq, state, pending,"
         " (SELECT min(next_expiry_at) FROM wallet WHERE wallet.program_id = $1 AND wallet.member_id = held.member_id) AS expiry"
         " FROM member_state AS held WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
         f" FOR NO KEY UPDATE OF held {'SKIP LOCKED' if skip_locked else ''}",
@@ -101,7 +106,7 @@ async def lock_states(unit: Unit, ids: Iterable[UUID], *, skip_locked: bool = Fa
             row["seq"],
             _decode_state(row["state"]),
             row["expiry"],
-            row["pending_from"],
+            _pending(row["pending"]),
         )
         for row in rows
     }
@@ -117,21 +122,25 @@ async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
             each.state.inputs,
             _encode(each.state).decode(),
             _due(each),
-            each.pending_from,
+            _encode(each.pending).decode() if each.pending else None,
         )
         for each in held
     ]
     if rows:
         await unit.execute(
             "UPDATE member_state AS held SET version = new.version, revision = $2, seq = new.seq, inputs = new.inputs,"
-            " state = new.state::jsonb, due_at = new.due_at, pending_from = new.pending_from"
-            " FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[], $9::timestamptz[])"
-            " AS new (member_id, version, seq, inputs, state, due_at, pending_from)"
+            " state = new.state::jsonb, due_at = new.due_at, pending = new.pending::jsonb"
+            " FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[], $9::text[])"
+            " AS new (member_id, version, seq, inputs, state, due_at, pending)"
             " WHERE held.program_id = $1 AND held.member_id = new.member_id",
             unit.program,
             revision,
             *columns_of(rows, 7),
         )
+
+
+def _pending(written: str | None) -> tuple[str, ...]:
+    return () if written is None else msgspec.json.decode(written, type=tuple[str, ...])
 
 
 def _due(held: Held) -> datetime | None:
@@ -142,7 +151,7 @@ def _due(held: Held) -> datetime | None:
 async def due(unit: Unit, until: datetime, at_most: int) -> list[UUID]:
     """Members of whom something falls due up to an instant, the earliest first; those that wait for a refold are left out."""
     rows = await unit.fetch(
-        "SELECT member_id FROM member_state WHERE program_id = $1 AND due_at <= $2 AND pending_from IS NULL"
+        "SELECT member_id FROM member_state WHERE program_id = $1 AND due_at <= $2 AND pending IS NULL"
         " ORDER BY due_at LIMIT $3",
         unit.program,
         until,
@@ -154,7 +163,7 @@ async def due(unit: Unit, until: datetime, at_most: int) -> list[UUID]:
 async def pending(unit: Unit, at_most: int) -> list[UUID]:
     """Members with inputs that wait to be folded in."""
     rows = await unit.fetch(
-        "SELECT member_id FROM member_state WHERE program_id = $1 AND pending_from IS NOT NULL LIMIT $2",
+        "SELECT member_id FROM member_state WHERE program_id = $1 AND pending IS NOT NULL LIMIT $2",
         unit.program,
         at_most,
     )
@@ -229,13 +238,13 @@ async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
 async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """The states of members as they are stored, for reading."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending_from FROM member_state WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+        "SELECT member_id, version, seq, state, pending FROM member_state WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
         unit.program,
         list(ids),
     )
     return {
         row["member_id"]: Held(
-            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), None, row["pending_from"]
+            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), None, _pending(row["pending"])
         )
         for row in rows
     }

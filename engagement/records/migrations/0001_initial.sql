@@ -84,6 +84,7 @@ CREATE TABLE event (
 );
 CREATE INDEX event_in_order ON event (program_id, member_id, occurred_at, id);
 
+-- `pending` are the ids of events that are stored and wait for the worker to fold them in.
 -- A fifth of each page stays free, so that the new version of a row, written at every event, fits beside the old one.
 CREATE TABLE member_state (
     program_id int NOT NULL,
@@ -94,12 +95,12 @@ CREATE TABLE member_state (
     inputs int NOT NULL,
     state jsonb NOT NULL,
     due_at timestamptz,
-    pending_from timestamptz,
+    pending jsonb,
     PRIMARY KEY (program_id, member_id),
     FOREIGN KEY (program_id, member_id) REFERENCES member (program_id, id)
 ) WITH (fillfactor = 80);
 CREATE INDEX member_state_due ON member_state (program_id, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX member_state_pending ON member_state (program_id) WHERE pending_from IS NOT NULL;
+CREATE INDEX member_state_pending ON member_state (program_id) WHERE pending IS NOT NULL;
 
 CREATE TABLE member_snapshot (
     program_id int NOT NULL,

@@ -1,0 +1,94 @@
+"""Time: what falls due, and the test clock of a sandbox.
+
+The worker advances members to a little before now, so that an event on its way is seldom late; a test clock advances them
+exactly to where it is set.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from engagement.actions import refolding
+from engagement.actions.changes import Changes
+from engagement.actions.programs import Loaded, Programs
+from engagement.errors import InvalidInput, NotASandbox
+from engagement.records import members, programs
+from engagement.records.unit import Database, Unit
+
+SETTLE = timedelta(minutes=2)
+"""How long after an instant the worker applies what fell due at it, outside a sandbox."""
+MEMBERS_AT_ONCE = 200
+PENDING_AT_ONCE = 50
+
+
+class Advanced(msgspec.Struct, frozen=True):
+    """Where a test clock stands now, and of how many members something fell due on the way (the same member counts anew)."""
+
+    now: datetime
+    members: int
+    replayed: bool = False
+
+
+async def advance_test_clock(
+    database: Database, cache: Programs, program_id: int, to: datetime, *, principal: str, key: str | None = None
+) -> Advanced:
+    """Set the test clock of a sandbox, and return when all that falls due until then is applied.
+
+    Raises `NotASandbox`, and `InvalidInput` for an instant before the clock's. Repeating it is harmless.
+    """
+
+    async def work(unit: Unit) -> datetime:
+        program, now = await programs.as_of(unit)
+        if not program.sandbox:
+            raise NotASandbox(f"Program `{program.key}` is no sandbox: its clock is the server's.")
+        if to < now:
+            raise InvalidInput(f"The test clock stands at {now.isoformat()} and never goes back.", "to")
+        await programs.advance_clock(unit, to)
+        return to
+
+    _, replayed = await database.perform(
+        work,
+        program_id,
+        principal=principal,
+        operation="advanceTestClock",
+        key=key,
+        command=msgspec.json.encode(to),
+        encode=msgspec.json.encode,
+        decode=msgspec.json.Decoder(datetime).decode,
+    )
+    return Advanced(to, await catch_up(database, cache, program_id), replayed)
+
+
+async def catch_up(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
+    """Apply everything due, and fold in everything that waits; of how many members something fell due.
+
+    `skip_locked` leaves alone those whom another process is busy with: they are done there, or found again.
+    """
+    count = 0
+    while True:
+        advanced = await database.run(lambda unit: _advance_due(unit, cache, skip_locked=skip_locked), program_id)
+        count += advanced
+        waiting = await database.run(lambda unit: members.pending(unit, PENDING_AT_ONCE), program_id)
+        settled = [await refolding.settle(database, cache, program_id, who) for who in waiting]
+        if not advanced and not any(settled):
+            return count
+
+
+async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int:
+    loaded = await cache.load(unit, for_writing=True)
+    until = _until(loaded)
+    due = await members.due(unit, until, MEMBERS_AT_ONCE)
+    held = await members.lock_states(unit, due, skip_locked=skip_locked) if due else {}
+    # Looked at again under the lock: somebody else may have advanced them meanwhile.
+    ready = [each for each in held.values() if not each.pending and each.due_by(until)]
+    changes = Changes(loaded, ready)
+    await changes.expire(unit, {each.id: until for each in ready})
+    for draft in changes.drafts.values():
+        draft.advance(until)
+    if ready:
+        await changes.save(unit)
+    return len(ready)
+
+
+def _until(loaded: Loaded) -> datetime:
+    return loaded.now if loaded.program.sandbox else loaded.now - SETTLE

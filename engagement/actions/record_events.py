@@ -1,0 +1,220 @@
+"""Recording events: from the request to the receipts, in one transaction for all who ask at the same time.
+
+While a batch of a program commits, requests for it queue; the next batch takes them all. No timer, no added delay.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from achievements import fold
+from achievements.values import Effect
+from engagement.actions import refolding
+from engagement.actions.changes import Changes, Draft
+from engagement.actions.programs import Loaded, Programs
+from engagement.actions.sent_events import (
+    Accepted,
+    Receipt,
+    RefusedEvent,
+    SentEvent,
+    Status,
+    check,
+    check_batch,
+    conflict,
+    same,
+)
+from engagement.errors import Overloaded, Refusal
+from engagement.records import activity, events, members
+from engagement.records.events import Earlier, StoredEvent
+from engagement.records.unit import Database, Unit
+
+BATCH_EVENTS_MAX = 2_000
+"""A batch takes waiting requests up to so many events; a single request always fits."""
+QUEUED_EVENTS_MAX = 50_000
+"""Of one program, in one process: beyond it a request is told to come back later."""
+
+Request: TypeAlias = tuple[SentEvent, ...]
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """The answers to a request, each in the order of its events."""
+
+    receipts: tuple[Receipt, ...]
+    refused: tuple[RefusedEvent, ...]
+
+
+class Intake:
+    """Where events come in: one queue for each program, and one batch of it at a time. One for each process."""
+
+    def __init__(self, database: Database, programs: Programs) -> None:
+        self._database = database
+        self._programs = programs
+        self._queues: dict[int, deque[tuple[Request, asyncio.Future[Recorded]]]] = defaultdict(deque)
+        self._draining: dict[int, asyncio.Task[None]] = {}
+
+    async def record(self, program_id: int, sent: Sequence[SentEvent]) -> Recorded:
+        """Take events into a program. Safe to repeat: an event that was taken before gives its first reply again.
+
+        Raises `InvalidInput` for a request of no or too many events, and what `Database.run` raises; then none of these
+        events was taken (or, after `OutcomeUnknown`, all or none were).
+        """
+        check_batch(sent)
+        queue = self._queues[program_id]
+        if sum(len(request) for request, _ in queue) + len(sent) > QUEUED_EVENTS_MAX:
+            raise Overloaded("Too many events are waiting; send these again later.")
+        answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        queue.append((tuple(sent), answer))
+        if program_id not in self._draining:
+            self._draining[program_id] = asyncio.create_task(self._drain(program_id))
+        return await answer
+
+    async def _drain(self, program_id: int) -> None:
+        queue = self._queues[program_id]
+        while queue:
+            batch = [queue.popleft()]
+            size = len(batch[0][0])
+            while queue and size + len(queue[0][0]) <= BATCH_EVENTS_MAX:
+                size += len(queue[0][0])
+                batch.append(queue.popleft())
+            await self._answer(program_id, batch)
+        del self._draining[program_id]
+
+    async def _answer(self, program_id: int, batch: Sequence[tuple[Request, "asyncio.Future[Recorded]"]]) -> None:
+        requests = [request for request, _ in batch]
+        try:
+            answers = await self._database.run(lambda unit: self._take(unit, requests), program_id)
+        except Exception as error:  # noqa: BLE001 — handed on to whoever asked, whatever it is.
+            # What one request brought about must not fail the others: each gets a transaction of its own.
+            if len(batch) > 1 and not isinstance(error, Refusal):
+                for each in batch:
+                    await self._answer(program_id, [each])
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    async def _take(self, unit: Unit, requests: Sequence[Request]) -> list[Recorded]:
+        loaded = await self._programs.load(unit, for_writing=True)
+        checked = [[check(loaded, index, sent) for index, sent in enumerate(request)] for request in requests]
+        accepted = [each for request in checked for each in request if isinstance(each, Accepted)]
+        answers = await Batch(unit, loaded).take(accepted) if accepted else []
+        answered = iter(answers)
+        return [
+            _recorded([next(answered) if isinstance(each, Accepted) else each for each in request])
+            for request in checked
+        ]
+
+
+class Batch:
+    """Events of one program on their way through one transaction."""
+
+    def __init__(self, unit: Unit, loaded: Loaded) -> None:
+        self._unit = unit
+        self._loaded = loaded
+        self._stored: list[StoredEvent] = []
+        self._receipts: dict[tuple[UUID, str], Receipt] = {}
+
+    async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
+        """The answers to accepted events, in their order."""
+        ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
+        held = await members.lock_states(self._unit, ids.values())
+        # Looked up under the members' locks, so what is not there now does not appear before the commit.
+        first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}
+        earlier = await events.earlier(self._unit, list(first))
+        fresh: dict[UUID, list[Accepted]] = defaultdict(list)
+        for name, each in first.items():
+            if name not in earlier:
+                fresh[name[0]].append(each)
+        if fresh:
+            changes = Changes(self._loaded, [held[who] for who in fresh])
+            await self._fold(changes, fresh)
+            await events.append(self._unit, self._stored)
+            await changes.save(self._unit)
+        return [self._answer(each, (ids[each.member], each.event.id), first, earlier) for each in accepted]
+
+    async def _fold(self, changes: Changes, fresh: dict[UUID, list[Accepted]]) -> None:
+        next_up: list[tuple[Draft, list[Accepted]]] = []
+        late: list[tuple[Draft, list[Accepted]]] = []
+        for who, sent in fresh.items():
+            draft = changes.drafts[who]
+            in_time = sorted((each for each in sent if not each.too_late), key=lambda each: each.event.order)
+            for each in sent:
+                if each.too_late:
+                    self._store(draft, each, "TOO_LATE")
+            if in_time:
+                is_next = not draft.pending and fold.is_next(draft.state, in_time[0].event)
+                (next_up if is_next else late).append((draft, in_time))
+        await changes.expire(self._unit, {draft.id: sent[-1].event.at for draft, sent in next_up})
+        for draft, sent in next_up:
+            for each in sent:
+                self._store(draft, each, "APPLIED", *draft.apply(each.event))
+        if late:
+            await self._refold(late)
+
+    async def _refold(self, late: Sequence[tuple[Draft, list[Accepted]]]) -> None:
+        found = await refolding.histories(self._unit, self._loaded, [(draft, sent[0].event.at) for draft, sent in late])
+        for draft, sent in late:
+            history = found.get(draft.id)
+            told = history and history.refold(draft, [each.event for each in sent])
+            for each in sent:
+                if told:
+                    self._store(draft, each, "APPLIED", *told[each.event.id])
+                else:
+                    draft.pending = (*draft.pending, each.event.id)
+                    self._store(draft, each, "PENDING")
+
+    def _store(
+        self, draft: Draft, each: Accepted, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
+    ) -> None:
+        event = each.event
+        self._stored.append(
+            StoredEvent(
+                draft.id,
+                event.id,
+                event.type,
+                event.at,
+                each.sent_at,
+                each.received_at,
+                each.properties,
+                each.too_late,
+                seq,
+            )
+        )
+        self._receipts[draft.id, event.id] = Receipt(each.index, event.id, each.member, status, effects=tuple(effects))
+
+    def _answer(
+        self,
+        each: Accepted,
+        name: tuple[UUID, str],
+        first: dict[tuple[UUID, str], Accepted],
+        earlier: dict[tuple[UUID, str], Earlier],
+    ) -> Receipt | RefusedEvent:
+        before = earlier.get(name)
+        if before is not None:
+            if not same(each, before.type, before.sent_at, before.properties):
+                return conflict(each)
+            effects = () if before.effects is None else activity.effects_of(before.effects)
+            return Receipt(
+                each.index, name[1], each.member, "TOO_LATE" if before.too_late else "APPLIED", True, effects
+            )
+        receipt, original = self._receipts[name], first[name]
+        if original is each:
+            return receipt
+        if not same(each, original.event.type, original.sent_at, original.properties):
+            return conflict(each)
+        return msgspec.structs.replace(receipt, index=each.index, replayed=True)
+
+
+def _recorded(answers: Sequence[Receipt | RefusedEvent]) -> Recorded:
+    return Recorded(
+        tuple(each for each in answers if isinstance(each, Receipt)),
+        tuple(each for each in answers if isinstance(each, RefusedEvent)),
+    )

@@ -1,0 +1,83 @@
+"""The feed: what each member was told, numbered without gaps. It serves screens, resumed subscriptions and repeated replies."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from achievements.values import Effect
+from engagement.records.rows import Rows
+from engagement.records.unit import Unit
+
+
+class Item(msgspec.Struct, frozen=True):
+    """What one input, or time, changed: `at` is when that took effect, `booked_at` when it became known."""
+
+    seq: int
+    at: datetime
+    booked_at: datetime
+    event_id: str | None
+    effects: tuple[Effect, ...]
+
+
+_ITEMS = Rows(
+    "activity",
+    {
+        "member_id": "uuid",
+        "seq": "bigint",
+        "at": "timestamptz",
+        "booked_at": "timestamptz",
+        "event_id": "text",
+        "effects": "jsonb",
+    },
+)
+_COLUMNS = "seq, at, booked_at, event_id, effects"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[Effect, ...]).decode
+
+
+def effects_of(written: str) -> tuple[Effect, ...]:
+    """The effects of an item as they are stored."""
+    return _decode(written)
+
+
+async def append(unit: Unit, items: Sequence[tuple[UUID, Item]]) -> None:
+    """Add items to the feeds of locked members."""
+    await _ITEMS.insert(
+        unit,
+        [
+            (who, each.seq, each.at, each.booked_at, each.event_id, _encode(each.effects).decode())
+            for who, each in items
+        ],
+    )
+
+
+async def after(unit: Unit, member_id: UUID, seq: int, at_most: int) -> list[Item]:
+    """A member's items after `seq`, oldest first."""
+    return await _page(unit, "seq > $3 ORDER BY seq", member_id, seq, at_most)
+
+
+async def before(unit: Unit, member_id: UUID, seq: int | None, at_most: int) -> list[Item]:
+    """A member's items before `seq` (all of them, where None), newest first."""
+    return await _page(unit, "($3::bigint IS NULL OR seq < $3) ORDER BY seq DESC", member_id, seq, at_most)
+
+
+async def last_seq(unit: Unit, member_id: UUID) -> int:
+    """The number of a member's newest item; 0 where there is none."""
+    seq: int | None = await unit.fetchval(
+        "SELECT seq FROM member_state WHERE program_id = $1 AND member_id = $2", unit.program, member_id
+    )
+    return seq or 0
+
+
+async def _page(unit: Unit, where: str, member_id: UUID, seq: int | None, at_most: int) -> list[Item]:
+    rows = await unit.fetch(
+        f"SELECT {_COLUMNS} FROM activity WHERE program_id = $1 AND member_id = $2 AND {where} LIMIT $4",
+        unit.program,
+        member_id,
+        seq,
+        at_most,
+    )
+    return [Item(row["seq"], row["at"], row["booked_at"], row["event_id"], _decode(row["effects"])) for row in rows]

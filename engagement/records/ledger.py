@@ -1,0 +1,175 @@
+"""Points: lots, the transfers that touch them, and wallets. All of it under the lock of the member's state.
+
+A transfer moves points from its debit account to its credit account and is never changed. A lot's dates are fixed when it
+is booked. A wallet sums up, and knows when points of it next end.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from achievements.values import PointsEarned, PointsExpired
+from engagement.records.rows import columns_of
+from engagement.records.unit import Unit
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """Points to book as a new lot of a member, and the instant from which they cannot be spent (None: they keep)."""
+
+    member_id: UUID
+    earned: PointsEarned
+    expires_at: datetime | None
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """What ended in the wallets of a member, by instant, and when points of her next end."""
+
+    effects: list[PointsExpired]
+    next_expiry_at: datetime | None
+
+
+class Wallet(msgspec.Struct, frozen=True):
+    """A member's points of one currency. All are totals but `balance`, `pending`, `held` and `debt`, which are present."""
+
+    member_id: UUID
+    currency: str
+    earned: int
+    reversed: int
+    spent: int
+    expired: int
+    balance: int
+    pending: int
+    held: int
+    debt: int
+
+
+class Expiry(msgspec.Struct, frozen=True):
+    """Points of a currency that end next, all at one instant."""
+
+    currency: str
+    points: int
+    at: datetime
+
+
+async def book(unit: Unit, bookings: Sequence[Booking], booked_at: datetime) -> None:
+    """Book points earned: a lot and a transfer each, and the wallets."""
+    if not bookings:
+        return
+    rows = [
+        (
+            each.member_id,
+            earned.currency,
+            earned.lot,
+            earned.points,
+            earned.at,
+            earned.event_id,
+            earned.source,
+            each.expires_at,
+        )
+        for each in bookings
+        for earned in (each.earned,)
+    ]
+    await unit.execute(
+        "WITH new AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[],"
+        " $8::text[], $9::timestamptz[]) AS new (member_id, currency, lot, points, at, event_id, source, expires_at)),"
+        " lots AS (INSERT INTO lot (program_id, member_id, id, currency, points, remaining, earned_at, expires_at, event_id, source)"
+        " SELECT $1, member_id, lot, currency, points, points, at, expires_at, event_id, source FROM new)"
+        " INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at, event_id,"
+        " source) SELECT $1, uuidv7(), member_id, currency, 'earn', points, 'issuance', 'wallet', lot, at, $10, event_id, source"
+        " FROM new",
+        unit.program,
+        *columns_of(rows, 8),
+        booked_at,
+    )
+    sums: dict[tuple[UUID, str], int] = defaultdict(int)
+    soonest: dict[tuple[UUID, str], datetime] = {}
+    for each in bookings:
+        wallet = (each.member_id, each.earned.currency)
+        sums[wallet] += each.earned.points
+        if each.expires_at is not None:
+            soonest[wallet] = min(each.expires_at, soonest.get(wallet, each.expires_at))
+    await unit.execute(
+        "INSERT INTO wallet AS held (program_id, member_id, currency, earned, balance, next_expiry_at)"
+        " SELECT $1, new.member_id, new.currency, new.points, new.points, new.expiry"
+        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[]) AS new (member_id, currency, points, expiry)"
+        " ON CONFLICT (program_id, member_id, currency) DO UPDATE SET earned = held.earned + excluded.earned,"
+        " balance = held.balance + excluded.balance, next_expiry_at = least(held.next_expiry_at, excluded.next_expiry_at)",
+        unit.program,
+        *columns_of([(*wallet, points, soonest.get(wallet)) for wallet, points in sums.items()], 4),
+    )
+
+
+async def expire(unit: Unit, until: Sequence[tuple[UUID, datetime]], booked_at: datetime) -> dict[UUID, Expired]:
+    """Book what ended, of each member up to an instant; each expiry is dated at the instant it fell due."""
+    rows = await unit.fetch(
+        "WITH due AS (UPDATE lot SET remaining = 0 FROM unnest($2::uuid[], $3::timestamptz[]) AS sweep (member_id, until)"
+        " WHERE lot.program_id = $1 AND lot.member_id = sweep.member_id AND lot.remaining > 0 AND lot.held = 0"
+        " AND lot.expires_at <= sweep.until"
+        " RETURNING lot.member_id, lot.id, lot.currency, old.remaining AS points, lot.expires_at, lot.event_id, lot.source),"
+        " moved AS (INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at,"
+        " event_id, source) SELECT $1, uuidv7(), member_id, currency, 'expire', points, 'wallet', 'expired', id, expires_at, $4,"
+        " event_id, source FROM due)"
+        " SELECT member_id, currency, sum(points)::bigint AS points, expires_at FROM due GROUP BY member_id, currency, expires_at"
+        " ORDER BY expires_at, currency",
+        unit.program,
+        *columns_of(until, 2),
+        booked_at,
+    )
+    ended: dict[UUID, list[PointsExpired]] = {who: [] for who, _ in until}
+    sums: dict[tuple[UUID, str], int] = defaultdict(int)
+    for row in rows:
+        ended[row["member_id"]].append(PointsExpired(row["currency"], row["points"], row["expires_at"]))
+        sums[row["member_id"], row["currency"]] += row["points"]
+    await unit.execute(
+        "UPDATE wallet SET expired = expired + ended.points, balance = balance - ended.points, next_expiry_at ="
+        " (SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
+        " AND lot.currency = wallet.currency AND lot.remaining > 0)"
+        " FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS ended (member_id, currency, points)"
+        " WHERE wallet.program_id = $1 AND wallet.member_id = ended.member_id AND wallet.currency = ended.currency",
+        unit.program,
+        *columns_of([(*wallet, points) for wallet, points in sums.items()], 3),
+    )
+    ahead = await unit.fetch(
+        "SELECT member_id, min(next_expiry_at) FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY 1",
+        unit.program,
+        list(ended),
+    )
+    next_expiry: dict[UUID, datetime | None] = dict(tuple(row) for row in ahead)
+    return {who: Expired(effects, next_expiry.get(who)) for who, effects in ended.items()}
+
+
+async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Wallet]]:
+    """The wallets of members as of an instant: what has ended by then counts as expired, booked or not."""
+    rows = await unit.fetch(
+        "SELECT member_id, currency, earned, reversed, spent, expired + ended.points, balance - ended.points, pending, held, debt"
+        " FROM wallet, LATERAL (SELECT coalesce((SELECT sum(lot.remaining) FROM lot WHERE wallet.next_expiry_at <= $3"
+        " AND lot.program_id = $1 AND lot.member_id = wallet.member_id AND lot.currency = wallet.currency"
+        " AND lot.remaining > 0 AND lot.held = 0 AND lot.expires_at <= $3), 0)::bigint AS points) AS ended"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY currency",
+        unit.program,
+        list(member_ids),
+        now,
+    )
+    found: dict[UUID, list[Wallet]] = {who: [] for who in member_ids}
+    for row in rows:
+        found[row["member_id"]].append(Wallet(*row))
+    return found
+
+
+async def next_expiries(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Expiry]]:
+    """For each member and currency, the points that end at the soonest instant after `now`."""
+    rows = await unit.fetch(
+        "SELECT DISTINCT ON (member_id, currency) member_id, currency, sum(remaining)::bigint, expires_at FROM lot"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0 AND expires_at > $3"
+        " GROUP BY member_id, currency, expires_at ORDER BY member_id, currency, expires_at",
+        unit.program,
+        list(member_ids),
+        now,
+    )
+    found: dict[UUID, list[Expiry]] = {who: [] for who in member_ids}
+    for row in rows:
+        found[row["member_id"]].append(Expiry(*list(row)[1:]))
+    return found
