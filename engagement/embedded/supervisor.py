@@ -17,7 +17,6 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 import msgspec
-import redis
 
 from engagement.embedded import child
 from engagement.embedded.places import CannotStart, Places, Programs, User, find, installed
@@ -224,7 +223,7 @@ def _clear(places: Places) -> None:
         stale.unlink(missing_ok=True)
     for name in ("postgresql", "valkey"):
         with suppress(FileNotFoundError):
-            os.replace(places.home / f"{name}.log", places.home / f"{name}.previous.log")
+            (places.home / f"{name}.log").replace(places.home / f"{name}.previous.log")
 
 
 def _create_cluster(places: Places) -> None:
@@ -299,11 +298,13 @@ def _psql(programs: Programs, sockets: Path, role: str, script: str) -> subproce
 
 
 def _valkey_answers(sockets: Path) -> bool:
-    try:
-        with redis.Redis(unix_socket_path=str(sockets / "valkey.sock"), socket_timeout=2) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+    # Four bytes of its protocol, rather than a client whose import takes longer than everything else here.
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2)
+        connection.connect(str(sockets / "valkey.sock"))
+        connection.sendall(b"PING\r\n")
+        return connection.recv(5) == b"+PONG"
+    return False
 
 
 def _still_starting(places: Places, name: str, server: Server, deadline: float) -> None:
