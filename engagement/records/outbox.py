@@ -1,0 +1,29 @@
+"""What has still to leave the house. `Unit.publish` puts it there; it is deleted when it has left."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from engagement.records.unit import Unit
+
+
+async def delete(unit: Unit, ids: Sequence[UUID]) -> int:
+    """Delete messages that have left, and say how many were still there.
+
+    The commit does not wait for the disk: a deletion lost with the server means one more, harmless, sending.
+    """
+    await unit.execute("SET LOCAL synchronous_commit = off")
+    return await unit.execute(
+        "DELETE FROM outbox WHERE program_id = $1 AND id = ANY($2::uuid[])", unit.program, list(ids)
+    )
+
+
+async def claim(unit: Unit, older_than_seconds: float, at_most: int) -> list[tuple[UUID, bytes]]:
+    """The oldest messages (id, JSON) of at least that age, nobody else's until the unit ends; those of others are skipped."""
+    rows = await unit.fetch(
+        "SELECT id, payload FROM outbox WHERE program_id = $1 AND created_at <= clock_timestamp() - make_interval(secs => $2)"
+        " ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED",
+        unit.program,
+        older_than_seconds,
+        at_most,
+    )
+    return [(row["id"], row["payload"].encode()) for row in rows]

@@ -1,0 +1,85 @@
+"""Places on leaderboards, counted by PostgreSQL: the truth that Redis is a copy of, and what answers while Redis cannot.
+
+The order: score, highest first; then who reached hers first; then the app's own id by code point. No two share a rank.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from engagement.records.outcomes import Score
+from engagement.records.unit import Unit
+
+Standing: TypeAlias = tuple[int, str, int, datetime]
+"""Rank from 1, the app's own id, score, the instant it was reached."""
+
+_RANK = "row_number() OVER (PARTITION BY held.board, held.period ORDER BY held.score DESC, held.reached_at, member.external_id)"
+_HELD = "board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
+_RANKED = (
+    f"SELECT {_RANK} AS rank, member.external_id, held.score, held.reached_at FROM {_HELD}"
+    " WHERE held.program_id = $1 AND held.board = $2 AND held.period = $3"
+)
+
+
+async def top(unit: Unit, board: str, period: str, first: int, offset: int) -> list[Standing]:
+    """`first` places from the one after `offset` on, best first."""
+    rows = await unit.fetch(f"{_RANKED} ORDER BY rank OFFSET $4 LIMIT $5", unit.program, board, period, offset, first)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def around(unit: Unit, board: str, period: str, external_id: str, before: int, size: int) -> list[Standing]:
+    """At most `size` places, best first, from `before` places above the member on; none where she is not on the board."""
+    rows = await unit.fetch(
+        f"WITH ranked AS ({_RANKED}), own AS (SELECT rank FROM ranked WHERE external_id = $4)"
+        " SELECT ranked.* FROM ranked, own"
+        " WHERE ranked.rank BETWEEN own.rank - $5::int AND own.rank - $5::int + $6::int - 1 ORDER BY ranked.rank",
+        unit.program,
+        board,
+        period,
+        external_id,
+        before,
+        size,
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def ranks(unit: Unit, wanted: Sequence[tuple[str, str, str]]) -> list[int | None]:
+    """The rank for each (board, period, the app's own id), None where that member is not on that board."""
+    boards, periods, external_ids = zip(*wanted, strict=True) if wanted else ((), (), ())
+    rows = await unit.fetch(
+        "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])"
+        " WITH ORDINALITY AS each (board, period, external_id, n)),"
+        f" ranked AS (SELECT held.board, held.period, member.external_id, {_RANK} AS rank FROM {_HELD}"
+        " WHERE held.program_id = $1 AND (held.board, held.period) IN (SELECT board, period FROM wanted))"
+        " SELECT ranked.rank FROM wanted LEFT JOIN ranked USING (board, period, external_id) ORDER BY wanted.n",
+        unit.program,
+        list(boards),
+        list(periods),
+        list(external_ids),
+    )
+    return [row["rank"] for row in rows]
+
+
+async def total(unit: Unit, board: str, period: str) -> int:
+    """How many members are on the board."""
+    count: int = await unit.fetchval(
+        "SELECT count(*) FROM board_score WHERE program_id = $1 AND board = $2 AND period = $3",
+        unit.program,
+        board,
+        period,
+    )
+    return count
+
+
+async def current(unit: Unit, scores: Sequence[Score]) -> list[Score]:
+    """What is held now in the places of these scores; a score that was taken away since is left out."""
+    rows = await unit.fetch(
+        "SELECT held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version"
+        f" FROM {_HELD} WHERE held.program_id = $1 AND (held.board, held.period, held.member_id)"
+        " IN (SELECT * FROM unnest($2::text[], $3::text[], $4::uuid[]))",
+        unit.program,
+        [each.board for each in scores],
+        [each.period for each in scores],
+        [each.member_id for each in scores],
+    )
+    return [Score(*row) for row in rows]
