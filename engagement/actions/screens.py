@@ -1,0 +1,206 @@
+"""A member's whole screen, read in one go: what she has, how far she is, and what comes next.
+
+The fold is advanced in memory to the program's present, so that a screen shows what time has brought whether or not a
+worker has been by; nothing is written. Every definition in force is shown, untouched ones with nothing counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar, cast
+from uuid import UUID
+
+import msgspec
+
+from achievements import fold, periods
+from achievements.badges import Badge, BadgeReady
+from achievements.challenges import Challenge, ChallengeReady
+from achievements.parts import Definition
+from achievements.rulebook import Rules
+from achievements.streaks import Streak, StreakReady
+from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart, Tally
+from engagement.actions.programs import Loaded
+from engagement.errors import NotFound
+from engagement.records import ledger, members
+from engagement.records.ledger import Expiry, Wallet
+from engagement.records.members import Held, Member
+from engagement.records.unit import Unit
+
+
+class MemberNotFound(NotFound):
+    """No event of such a member was recorded in the caller's program."""
+
+    code = "MEMBER_NOT_FOUND"
+
+
+class WalletShown(msgspec.Struct, frozen=True):
+    """What a member has of a currency, and what of it ends next."""
+
+    name: str
+    wallet: Wallet
+    next_expiry: Expiry | None
+
+
+class StreakShown(msgspec.Struct, frozen=True):
+    """A streak in the present period: `active` says that something counted in it, `ends_at` when it is over."""
+
+    key: str
+    name: str
+    period: periods.Calendar
+    current: int
+    longest: int
+    active: bool
+    ends_at: datetime
+    zone: str
+
+
+class ChallengeShown(msgspec.Struct, frozen=True):
+    """A challenge in its present window: (current, target) of each objective; `ends_at` None for a lifetime."""
+
+    key: str
+    name: str
+    description: str
+    period: str
+    ends_at: datetime | None
+    objectives: tuple[tuple[Amount, Amount], ...]
+    completed_at: datetime | None
+    completions: int
+
+
+class LevelShown(msgspec.Struct, frozen=True):
+    """A level of a badge, and since when it is held."""
+
+    key: str
+    name: str
+    target: int
+    awarded_at: datetime | None
+
+
+class BadgeShown(msgspec.Struct, frozen=True):
+    """A badge with its levels, lowest first, and what its measure has come to."""
+
+    key: str
+    name: str
+    description: str
+    levels: tuple[LevelShown, ...]
+    amount: Amount
+
+
+class Screen(msgspec.Struct, frozen=True):
+    """Everything about a member at `as_of`, with the number of the newest item of her feed that is in it."""
+
+    member: Member
+    zone: str
+    as_of: datetime
+    seq: int
+    wallets: tuple[WalletShown, ...]
+    streaks: tuple[StreakShown, ...]
+    challenges: tuple[ChallengeShown, ...]
+    badges: tuple[BadgeShown, ...]
+
+
+async def of_external_id(unit: Unit, loaded: Loaded, external_id: str) -> Screen:
+    """The screen of the member with the app's own id. Raises `MemberNotFound`."""
+    return (await read(unit, loaded, [await found(unit, external_id)]))[0]
+
+
+async def found(unit: Unit, external_id: str) -> Member:
+    """The member with the app's own id. Raises `MemberNotFound`."""
+    member = await members.find(unit, external_id)
+    if member is None:
+        raise MemberNotFound("This program has no member of that id.", "member")
+    return member
+
+
+async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Screen]:
+    """The screens of members, in the given order, by three statements however many they are."""
+    ids = [each.id for each in shown]
+    if not ids:
+        return []
+    held = await members.states(unit, ids)
+    wallets = await ledger.wallets(unit, ids, loaded.now)
+    expiries = await ledger.next_expiries(unit, ids, loaded.now)
+    return [_screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, [])) for each in shown]
+
+
+def _screen(
+    loaded: Loaded, member: Member, held: Held, wallets: Sequence[Wallet], expiries: Sequence[Expiry]
+) -> Screen:
+    # Events of a sandbox may lie ahead of its clock: then her own time is the later one.
+    as_of = max(loaded.now, held.state.at)
+    state, _ = fold.advance(loaded.rulebook, held.state, as_of)
+    rules = loaded.rulebook.at(as_of) or loaded.rulebook.latest
+    return Screen(
+        member=member,
+        zone=member.timezone or loaded.program.timezone,
+        as_of=as_of,
+        seq=held.seq,
+        wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
+        streaks=tuple(_streak(rules, each, state, as_of) for each in _defined(rules, "streaks", Streak)),
+        challenges=tuple(_challenge(rules, each, state, as_of) for each in _defined(rules, "challenges", Challenge)),
+        badges=tuple(_badge(rules, each, state) for each in _defined(rules, "badges", Badge)),
+    )
+
+
+D = TypeVar("D", bound=Definition)
+
+
+def _defined(rules: Rules, section: str, kind: type[D]) -> list[D]:
+    return [each for each in rules.program.sections.get(section, ()) if isinstance(each, kind)]
+
+
+def _wallets(
+    rules: Rules, member_id: UUID, wallets: Sequence[Wallet], expiries: Sequence[Expiry]
+) -> Iterable[WalletShown]:
+    held = {each.currency: each for each in wallets}
+    ending = {each.currency: each for each in expiries}
+    # Points outlive the definition of their currency.
+    for key in dict.fromkeys((*rules.currencies, *held)):
+        name = rules.currencies[key].title if key in rules.currencies else key
+        empty = Wallet(member_id, key, earned=0, reversed=0, spent=0, expired=0, balance=0, pending=0, held=0, debt=0)
+        yield WalletShown(name, held.get(key, empty), ending.get(key))
+
+
+def _streak(rules: Rules, streak: Streak, state: MemberState, as_of: datetime) -> StreakShown:
+    ready = cast("StreakReady", rules.by_name[f"streaks/{streak.key}"])
+    part = cast("StreakPart | None", state.parts.get(ready.name))
+    period = periods.period_at(ready.calendar, as_of, ready.zone)
+    return StreakShown(
+        key=streak.key,
+        name=streak.title,
+        period=ready.calendar,
+        current=0 if part is None else part.current,
+        longest=0 if part is None else part.longest,
+        active=part is not None and part.current > 0 and part.last == period,
+        ends_at=periods.start(ready.calendar, period + 1, ready.zone),
+        zone=ready.zone.key,
+    )
+
+
+def _challenge(rules: Rules, challenge: Challenge, state: MemberState, as_of: datetime) -> ChallengeShown:
+    ready = cast("ChallengeReady", rules.by_name[f"challenges/{challenge.key}"])
+    part = cast("ChallengePart | None", state.parts.get(ready.name))
+    window = periods.period_at(ready.calendar, as_of, ready.zone)
+    # A stored window that is over says nothing about the present one.
+    tallies = part.tallies if part is not None and part.window == window else tuple(Tally() for _ in ready.targets)
+    completed = part is not None and part.completed_window == window
+    return ChallengeShown(
+        key=challenge.key,
+        name=challenge.title,
+        description=challenge.description,
+        period=periods.name(ready.calendar, window),
+        ends_at=periods.end(ready.calendar, window, ready.zone),
+        objectives=tuple((tally.amount, target) for tally, target in zip(tallies, ready.targets, strict=True)),
+        completed_at=part.completed_at if part is not None and completed else None,
+        completions=0 if part is None else part.completions,
+    )
+
+
+def _badge(rules: Rules, badge: Badge, state: MemberState) -> BadgeShown:
+    ready = cast("BadgeReady", rules.by_name[f"badges/{badge.key}"])
+    part = cast("BadgePart | None", state.parts.get(ready.name))
+    awarded = {} if part is None else dict(part.awarded)
+    levels = tuple(
+        LevelShown(each.level, each.name or each.level, each.target, awarded.get(each.level)) for each in badge.levels
+    )
+    amount = 0 if part is None else part.tally.amount
+    return BadgeShown(badge.key, badge.title, badge.description, levels, amount)

@@ -1,0 +1,66 @@
+"""What is looked up beside effects before they are shown: once for a whole reply, and only what it needs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
+
+from achievements import values
+from achievements.badges import Badge
+from achievements.rulebook import Rulebook
+from engagement.api.effects import Aside
+from engagement.api.principals import Info
+from engagement.api.resources import resources_of
+
+Told: TypeAlias = Sequence[tuple[str, Sequence[values.Effect]]]
+"""Effects, with the app's own id of the member to whom they belong."""
+
+
+async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> Aside:
+    """What these effects need to be shown; a rulebook that is not at hand is loaded where a badge has to be named."""
+    resources, principal = resources_of(info), info.context.principal
+    awarded = any(isinstance(each, values.BadgeAwarded) for _, effects in told for each in _outcomes(effects))
+    if awarded and rulebook is None:
+        rulebook = (await resources.read(principal, resources.programs.load)).rulebook
+    names = _names(rulebook) if awarded and rulebook is not None else {}
+    if not selects(info._raw_info, "rank"):  # noqa: SLF001 — Strawberry's own view of a selection is built for all of it.
+        return Aside(names)
+    scored = {
+        (each.board, each.period, member): None
+        for member, effects in told
+        for each in _outcomes(effects)
+        if isinstance(each, values.Scored)
+    }
+    ranks = await resources.boards.ranks(principal.program, list(scored))
+    return Aside(names, {place: rank for place, rank in zip(scored, ranks, strict=True) if rank is not None})
+
+
+def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
+    """Whether anything below the field being resolved is a field of that name."""
+    seen: set[str] = set()
+    ahead: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
+    while ahead:
+        selections = ahead.pop()
+        for node in selections.selections if selections else ():
+            if isinstance(node, FieldNode) and node.name.value == name:
+                return True
+            if not isinstance(node, FragmentSpreadNode):
+                ahead.append(getattr(node, "selection_set", None))
+            elif node.name.value not in seen:
+                seen.add(node.name.value)
+                ahead.append(info.fragments[node.name.value].selection_set)
+    return False
+
+
+def _outcomes(effects: Iterable[values.Effect]) -> Iterator[values.AnyOutcome | values.PointsExpired]:
+    return (each.outcome if isinstance(each, values.Withdrawn) else each for each in effects)
+
+
+def _names(rulebook: Rulebook) -> dict[tuple[str, str], str]:
+    badges = rulebook.latest.program.sections.get("badges", ())
+    return {
+        (badge.key, level.level): level.name or badge.title
+        for badge in badges
+        if isinstance(badge, Badge)
+        for level in badge.levels
+    }

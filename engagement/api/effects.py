@@ -1,0 +1,160 @@
+"""Effects: what an event, or time, changed for a member."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from achievements import values
+from achievements.values import Amount
+from engagement.api.scalars import DateTime, Decimal, Points, exact, written
+
+_AT = "When it took effect."
+
+
+@strawberry.type(description="How far something is, ready to show.")
+class Progress:
+    """An amount on its way to a target."""
+
+    current: Decimal = strawberry.field(description="What has counted so far; may exceed the target.")
+    target: Decimal = strawberry.field(description="What is needed.")
+    fraction: float = strawberry.field(description="The part of the target that is reached, from 0 to 1.")
+    remaining: Decimal = strawberry.field(description="What is still missing; 0 once the target is reached.")
+
+    @classmethod
+    def of(cls, current: Amount, target: Amount) -> "Progress":
+        """Work out what a person reads."""
+        fraction = min(1.0, float(current) / float(target)) if target else 1.0
+        remaining = max(target - current, 0)
+        return cls(current=exact(current), target=exact(target), fraction=fraction, remaining=exact(remaining))
+
+
+@strawberry.type(description="Points that a rule or a reward gave.")
+class PointsEarned:
+    """One lot of points."""
+
+    currency: str = strawberry.field(description="The key of the currency.")
+    points: Points = strawberry.field(description="How many.")
+    source: str = strawberry.field(description="The key of the rule, challenge or badge that gave them.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="Points that came to their end unspent.")
+class PointsExpired:
+    """The end of a lot."""
+
+    currency: str = strawberry.field(description="The key of the currency.")
+    points: Points = strawberry.field(description="How many were left.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A level of a badge that was reached.")
+class BadgeAwarded:
+    """A badge's level, held for good unless it is withdrawn."""
+
+    badge: str = strawberry.field(description="The key of the badge.")
+    level: str = strawberry.field(description="The key of the level.")
+    name: str = strawberry.field(description="The level's name where it has one, else the badge's.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A streak that grew, or broke.")
+class StreakChanged:
+    """A streak's new length."""
+
+    streak: str = strawberry.field(description="The key of the streak.")
+    current: int = strawberry.field(description="Its length in periods; 0 after it broke.")
+    longest: int = strawberry.field(description="The longest it ever was.")
+    broken: bool = strawberry.field(description="Whether a whole period was missed.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A challenge that came closer to its targets.")
+class ChallengeProgressed:
+    """The progress of one window."""
+
+    challenge: str = strawberry.field(description="The key of the challenge.")
+    period: str = strawberry.field(description="The window, like `2026-11`; empty for a lifetime.")
+    objectives: list[Progress] = strawberry.field(description="How far each objective is, in the order of the program.")
+
+
+@strawberry.type(description="A challenge of which every target is met.")
+class ChallengeCompleted:
+    """The completion of one window."""
+
+    challenge: str = strawberry.field(description="The key of the challenge.")
+    period: str = strawberry.field(description="The window, like `2026-11`; empty for a lifetime.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A new score on a leaderboard.")
+class LeaderboardScored:
+    """A member's score in one period of a board."""
+
+    leaderboard: str = strawberry.field(description="The key of the leaderboard.")
+    period: str = strawberry.field(description="The period, like `2026-11`; empty for all time.")
+    score: Points = strawberry.field(description="The score that this brought the member to.")
+    rank: int | None = strawberry.field(
+        description="Where she stands now, from 1; null where she is not on the board any more."
+    )
+
+
+@strawberry.type(description="Something told before that, as is known now, never happened.")
+class OutcomeWithdrawn:
+    """What a late event or a correction undid."""
+
+    outcome: "Effect" = strawberry.field(description="What was told before.")
+
+
+Effect: TypeAlias = Annotated[
+    PointsEarned
+    | PointsExpired
+    | BadgeAwarded
+    | StreakChanged
+    | ChallengeProgressed
+    | ChallengeCompleted
+    | LeaderboardScored
+    | OutcomeWithdrawn,
+    strawberry.union("Effect", description="One thing that changed for a member."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What effects do not carry themselves: names by (badge, level), and ranks by (board, period, the app's member id)."""
+
+    names: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    ranks: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+
+
+def shown(effects: Iterable[values.Effect], member: str, aside: Aside) -> list[Effect]:
+    """A member's effects as clients read them; `member` is the app's id."""
+    return [_shown(each, member, aside) for each in effects]
+
+
+def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
+    match effect:
+        case values.PointsEarned():
+            return PointsEarned(
+                currency=effect.currency, points=Points(effect.points), source=effect.source, at=written(effect.at)
+            )
+        case values.Scored(board, period, score):
+            rank = aside.ranks.get((board, period, member))
+            return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
+        case values.ChallengeProgressed():
+            pairs = zip(effect.current, effect.target, strict=True)
+            objectives = [Progress.of(current, target) for current, target in pairs]
+            return ChallengeProgressed(challenge=effect.challenge, period=effect.period, objectives=objectives)
+        case values.StreakChanged(streak, current, longest, at):
+            return StreakChanged(streak=streak, current=current, longest=longest, broken=current == 0, at=written(at))
+        case values.ChallengeCompleted(challenge, period, at):
+            return ChallengeCompleted(challenge=challenge, period=period, at=written(at))
+        case values.BadgeAwarded(badge, level, at):
+            name = aside.names.get((badge, level), badge)
+            return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
+        case values.PointsExpired(currency, points, at):
+            return PointsExpired(currency=currency, points=Points(points), at=written(at))
+        case values.Withdrawn(outcome):
+            return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
+    raise AssertionError(f"{type(effect).__name__} is no effect")

@@ -1,0 +1,349 @@
+"""Members: their screens, one by one and page by page."""
+
+from enum import Enum
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from engagement.actions import screens
+from engagement.actions.screens import BadgeShown, ChallengeShown, Screen, StreakShown, WalletShown
+from engagement.api.effects import Progress
+from engagement.api.pagination import (
+    FIRST_MAX,
+    FeedCursor,
+    InvalidCursor,
+    MembersCursor,
+    PageInfo,
+    cursor_of,
+    member_id_of,
+    node_id,
+    page_size,
+    place_of,
+)
+from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
+from engagement.api.resources import resources_of
+from engagement.api.scalars import DateTime, Decimal, Points, exact, written, written_or_none
+from engagement.errors import InvalidInput
+from engagement.records import members
+from engagement.records.ledger import Expiry as Ending
+from engagement.records.unit import Unit
+
+_KEY = "The key that the program gives it."
+_NAME = "What people call it; the key where the program gives no name."
+_DESCRIPTION = "What the program says about it; may be empty."
+
+
+@strawberry.enum(description="What a streak counts.")
+class CalendarPeriod(Enum):
+    """The periods of a streak."""
+
+    DAY = strawberry.enum_value("DAY", description="Local days.")
+    WEEK = strawberry.enum_value("WEEK", description="Weeks from Monday to Sunday.")
+    MONTH = strawberry.enum_value("MONTH", description="Months of the calendar.")
+
+
+@strawberry.interface(description="An object that `node` finds again by its id.")
+class Node:
+    """Relay's global object identification."""
+
+    id: strawberry.ID = strawberry.field(description="An opaque id, unique over all types.")
+
+
+@strawberry.type(description="Points that end together.")
+class Expiry:
+    """The soonest end."""
+
+    points: Points = strawberry.field(description="How many end then, if they are not spent before.")
+    at: DateTime = strawberry.field(description="The first instant at which they can no longer be spent.")
+
+    @classmethod
+    def of(cls, ending: Ending) -> "Expiry":
+        """As clients read it."""
+        return cls(points=Points(ending.points), at=written(ending.at))
+
+
+@strawberry.type(description="What a member has of one currency, at her `asOf`.")
+class Wallet:
+    """One currency of one member."""
+
+    currency: str = strawberry.field(description="The key of the currency.")
+    name: str = strawberry.field(description=_NAME)
+    balance: Points = strawberry.field(description="What can be spent, less what is owed.")
+    earned: Points = strawberry.field(description="Everything ever earned.")
+    spent: Points = strawberry.field(description="Everything ever spent.")
+    expired: Points = strawberry.field(description="What came to its end unspent.")
+    reversed: Points = strawberry.field(description="What was taken back because its cause never was.")
+    pending: Points = strawberry.field(description="Earned, and not yet to be spent.")
+    held: Points = strawberry.field(description="Set aside for something under way.")
+    debt: Points = strawberry.field(description="Taken back after it was spent; paid by the next points.")
+    next_expiry: Expiry | None = strawberry.field(description="What ends next; null where nothing does.")
+
+    @classmethod
+    def of(cls, shown: WalletShown) -> "Wallet":
+        """As clients read it."""
+        held = shown.wallet
+        return cls(
+            currency=held.currency,
+            name=shown.name,
+            balance=Points(held.balance),
+            earned=Points(held.earned),
+            spent=Points(held.spent),
+            expired=Points(held.expired),
+            reversed=Points(held.reversed),
+            pending=Points(held.pending),
+            held=Points(held.held),
+            debt=Points(held.debt),
+            next_expiry=None if shown.next_expiry is None else Expiry.of(shown.next_expiry),
+        )
+
+
+@strawberry.type(description="Periods in a row in which a member did something.")
+class Streak:
+    """A streak as it stands."""
+
+    key: str = strawberry.field(description=_KEY)
+    name: str = strawberry.field(description=_NAME)
+    period: CalendarPeriod = strawberry.field(description="What is counted.")
+    current: int = strawberry.field(description="Its length now, in periods; 0 where it is broken.")
+    longest: int = strawberry.field(description="The longest it ever was.")
+    active: bool = strawberry.field(description="Whether something counted in the present period already.")
+    period_ends_at: DateTime = strawberry.field(description="When the present period is over.")
+    timezone: str = strawberry.field(description="The IANA time zone in which its periods are cut.")
+
+    @classmethod
+    def of(cls, shown: StreakShown) -> "Streak":
+        """As clients read it."""
+        return cls(
+            key=shown.key,
+            name=shown.name,
+            period=CalendarPeriod[shown.period.name],
+            current=shown.current,
+            longest=shown.longest,
+            active=shown.active,
+            period_ends_at=written(shown.ends_at),
+            timezone=shown.zone,
+        )
+
+
+@strawberry.type(description="Targets to reach within a window.")
+class Challenge:
+    """A challenge in its present window."""
+
+    key: str = strawberry.field(description=_KEY)
+    name: str = strawberry.field(description=_NAME)
+    description: str = strawberry.field(description=_DESCRIPTION)
+    period: str = strawberry.field(description="The present window, like `2026-11`; empty for a lifetime.")
+    ends_at: DateTime | None = strawberry.field(description="When the window is over; null for a lifetime.")
+    objectives: list[Progress] = strawberry.field(description="How far each objective is; all have to be met.")
+    fraction: float = strawberry.field(description="How far the whole is, from 0 to 1: the mean of its objectives.")
+    completed: bool = strawberry.field(description="Whether it is completed in this window.")
+    completed_at: DateTime | None = strawberry.field(description="When it was; null where it is not.")
+    completions: int = strawberry.field(description="How often it was completed, over all windows.")
+
+    @classmethod
+    def of(cls, shown: ChallengeShown) -> "Challenge":
+        """As clients read it."""
+        objectives = [Progress.of(current, target) for current, target in shown.objectives]
+        completed = shown.completed_at is not None
+        fraction = 1.0 if completed else sum(each.fraction for each in objectives) / len(objectives)
+        return cls(
+            key=shown.key,
+            name=shown.name,
+            description=shown.description,
+            period=shown.period,
+            ends_at=written_or_none(shown.ends_at),
+            objectives=objectives,
+            fraction=fraction,
+            completed=completed,
+            completed_at=written_or_none(shown.completed_at),
+            completions=shown.completions,
+        )
+
+
+@strawberry.type(description="One level of a badge.")
+class BadgeLevel:
+    """A step of a badge."""
+
+    key: str = strawberry.field(description="The key of the level.")
+    name: str = strawberry.field(description="The level's name; its key where it has none.")
+    target: Decimal = strawberry.field(description="What has to be reached for it.")
+    awarded_at: DateTime | None = strawberry.field(description="When the member reached it; null where she did not.")
+
+
+@strawberry.type(description="A badge, won level by level and kept.")
+class Badge:
+    """A badge with all of its levels, held or not."""
+
+    key: str = strawberry.field(description=_KEY)
+    name: str = strawberry.field(description=_NAME)
+    description: str = strawberry.field(description=_DESCRIPTION)
+    level: str | None = strawberry.field(description="The key of the highest level held; null where none is.")
+    levels: list[BadgeLevel] = strawberry.field(description="Its levels, lowest first.")
+    next: Progress | None = strawberry.field(description="How far the next level is; null where all are held.")
+
+    @classmethod
+    def of(cls, shown: BadgeShown) -> "Badge":
+        """As clients read it."""
+        levels = [
+            BadgeLevel(
+                key=each.key, name=each.name, target=exact(each.target), awarded_at=written_or_none(each.awarded_at)
+            )
+            for each in shown.levels
+        ]
+        held = [each.key for each in shown.levels if each.awarded_at is not None]
+        ahead = next((each for each in shown.levels if each.awarded_at is None and each.target > shown.amount), None)
+        return cls(
+            key=shown.key,
+            name=shown.name,
+            description=shown.description,
+            level=held[-1] if held else None,
+            levels=levels,
+            next=None if ahead is None else Progress.of(shown.amount, ahead.target),
+        )
+
+
+@strawberry.type(
+    description="A member with her whole screen: every currency, streak, challenge and badge of the program."
+)
+class Member(Node):
+    """Built whole by one read."""
+
+    external_id: strawberry.ID = strawberry.field(description="The app's own id of the member.")
+    timezone: str = strawberry.field(description="Her IANA time zone; the program's where she has none of her own.")
+    created_at: DateTime = strawberry.field(description="When the program first heard of her.")
+    as_of: DateTime = strawberry.field(description="The program's present, at which all this holds.")
+    cursor: str = strawberry.field(description="For `memberUpdates(after:)`: everything up to here is shown already.")
+    wallets: list[Wallet] = strawberry.field(description="What she has of each currency.")
+    streaks: list[Streak] = strawberry.field(description="Every streak, in the order of the program.")
+    challenges: list[Challenge] = strawberry.field(description="Every challenge, in the order of the program.")
+    badges: list[Badge] = strawberry.field(description="Every badge, in the order of the program.")
+
+    @classmethod
+    def of(cls, screen: Screen) -> "Member":
+        """As clients read it."""
+        return cls(
+            id=node_id("Member", screen.member.id),
+            external_id=strawberry.ID(screen.member.external_id),
+            timezone=screen.zone,
+            created_at=written(screen.member.created_at),
+            as_of=written(screen.as_of),
+            cursor=cursor_of(FeedCursor(screen.member.id, screen.seq)),
+            wallets=[Wallet.of(each) for each in screen.wallets],
+            streaks=[Streak.of(each) for each in screen.streaks],
+            challenges=[Challenge.of(each) for each in screen.challenges],
+            badges=[Badge.of(each) for each in screen.badges],
+        )
+
+
+@strawberry.type(description="A member on a page.")
+class MemberEdge:
+    """Relay's edge."""
+
+    node: Member = strawberry.field(description="The member.")
+    cursor: str = strawberry.field(description="Points to her place, for `after`.")
+
+
+@strawberry.type(description="A page of members.")
+class MemberConnection:
+    """Relay's connection."""
+
+    edges: list[MemberEdge] = strawberry.field(description="The members on this page.")
+    page_info: PageInfo = strawberry.field(description="Where the page ends.")
+
+
+@strawberry.type
+class MembersQuery:
+    """The fields of the root about members."""
+
+    @query("The member whose token this is.", OWN_TOKEN)
+    async def me(self, info: Info) -> Member:
+        """Her own screen."""
+        return await _of_external_id(info, member_of(info.context.principal, None))
+
+    @query("A member by the app's own id; `MEMBER_NOT_FOUND` where nothing of her was recorded.", MEMBERS_READ)
+    async def member(
+        self,
+        info: Info,
+        external_id: Annotated[strawberry.ID, strawberry.argument(description="The app's own id of the member.")],
+    ) -> Member:
+        """Anybody's screen."""
+        return await _of_external_id(info, external_id)
+
+    @query("The members by the app's own id, in the order of code points.", MEMBERS_READ)
+    async def members(
+        self,
+        info: Info,
+        first: Annotated[int | None, strawberry.argument(description="How many, at most 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin after the item of this cursor.")] = None,
+    ) -> MemberConnection:
+        """A page, stable while members are added."""
+        size = page_size(first, 20)
+        place = None if after is None else place_of(after)
+        if not isinstance(place, MembersCursor | None):
+            raise InvalidCursor("This cursor points into another list.", "after")
+        resources = resources_of(info)
+
+        async def work(unit: Unit) -> tuple[list[Screen], bool]:
+            loaded = await resources.programs.load(unit)
+            shown = await members.page(unit, None if place is None else place.external_id, size + 1)
+            return await screens.read(unit, loaded, shown[:size]), len(shown) > size
+
+        page, more = await resources.read(info.context.principal, work)
+        edges = [
+            MemberEdge(node=Member.of(each), cursor=cursor_of(MembersCursor(each.member.external_id))) for each in page
+        ]
+        cursors = [each.cursor for each in edges]
+        return MemberConnection(edges=edges, page_info=PageInfo.of(cursors, after=after, more=more))
+
+    @query("The object of an id; null for one of another program, and for anything that is no id.", MEMBERS_READ_OR_OWN)
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="An id that this service gave.")],  # noqa: A002
+    ) -> Node | None:
+        """Relay's refetch of one object."""
+        return (await _of_node_ids(info, [id]))[0]
+
+    @query("The objects of several ids, in their order, like `node`.", MEMBERS_READ_OR_OWN)
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Ids that this service gave, at most 100.")
+        ],
+    ) -> list[Node | None]:
+        """Relay's refetch of many."""
+        if len(ids) > FIRST_MAX:
+            raise InvalidInput(f"Ask for at most {FIRST_MAX} ids at a time.", "ids")
+        return await _of_node_ids(info, ids)
+
+
+async def _of_external_id(info: Info, external_id: str) -> Member:
+    resources = resources_of(info)
+
+    async def work(unit: Unit) -> Screen:
+        return await screens.of_external_id(unit, await resources.programs.load(unit), external_id)
+
+    return Member.of(await resources.read(info.context.principal, work))
+
+
+async def _of_node_ids(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+    asked = [member_id_of(each) for each in ids]
+    wanted = list(dict.fromkeys(each for each in asked if each is not None))
+    if not wanted:
+        return [None for _ in ids]
+    resources = resources_of(info)
+    principal = info.context.principal
+
+    async def work(unit: Unit) -> list[Screen]:
+        held = (await members.of_ids(unit, wanted)).values()
+        shown = [each for each in held if _may_see(principal, each)]
+        return await screens.read(unit, await resources.programs.load(unit), shown)
+
+    found: dict[UUID, Node] = {screen.member.id: Member.of(screen) for screen in await resources.read(principal, work)}
+    return [None if each is None else found.get(each) for each in asked]
+
+
+def _may_see(principal: Principal, member: members.Member) -> bool:
+    return principal.member in (None, member.external_id)

@@ -1,0 +1,210 @@
+"""Programs: what they are, changing one by its document, and the test clock of a sandbox."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, TypeAlias
+
+import strawberry
+from strawberry.scalars import JSON
+
+from engagement.actions import clock, programs
+from engagement.actions.clock import Advanced
+from engagement.actions.programs import Applied, Loaded, Sandbox
+from engagement.api.principals import ANY_CREDENTIAL, CLOCK_WRITE, PROGRAMS_WRITE, Info, mutation, query
+from engagement.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    InvalidProgramError,
+    NotASandboxError,
+    NotFoundError,
+    TryAgainError,
+)
+from engagement.api.resources import resources_of
+from engagement.api.scalars import DateTime, instant, written
+from engagement.records import programs as records
+
+_KEY = (
+    "A key of your own, 1 to 64 printable characters: the same key with the same input gives the same reply again,"
+    " with another input it is refused."
+)
+_REPLAYED = "Whether this is the stored reply to an earlier request with the same key."
+
+
+@strawberry.type(description="A loyalty program: its own members, definitions and clock.")
+class Program:
+    """A tenant."""
+
+    key: strawberry.ID = strawberry.field(description="Its key.")
+    name: str = strawberry.field(description="What people call it.")
+    timezone: str = strawberry.field(description="The IANA time zone of its calendar.")
+    sandbox: bool = strawberry.field(description="Whether it is for trying things out, with a test clock.")
+    now: DateTime = strawberry.field(description="What time it is in it: its test clock's, else the server's.")
+    revision: int = strawberry.field(description="Grows with every change of its definitions.")
+
+    @classmethod
+    def of(cls, program: records.Program, now: datetime) -> "Program":
+        """As clients read it."""
+        return cls(
+            key=strawberry.ID(program.key),
+            name=program.name,
+            timezone=program.timezone,
+            sandbox=program.sandbox,
+            now=written(now),
+            revision=program.revision,
+        )
+
+
+@strawberry.enum(description="What applying a document did to a definition.")
+class ChangeKind(Enum):
+    """The three ways in which a definition can change."""
+
+    CREATED = strawberry.enum_value("CREATED", description="It is new, or counts again.")
+    CHANGED = strawberry.enum_value("CHANGED", description="A new version of it is in force.")
+    REMOVED = strawberry.enum_value("REMOVED", description="The document leaves it out: it counts no more.")
+
+
+@strawberry.type(description="A definition that a document changed.")
+class DefinitionChange:
+    """One line of the difference."""
+
+    kind: str = strawberry.field(description="Its kind, like `earn_rule`.")
+    key: str = strawberry.field(description="Its key.")
+    change: ChangeKind = strawberry.field(description="What became of it.")
+
+
+@strawberry.input(description="Makes a new program a sandbox.")
+class SandboxInput:
+    """A test clock to begin with."""
+
+    clock: DateTime | None = strawberry.field(
+        default=None, description="Where its test clock begins; the server's time where it is left out."
+    )
+
+
+@strawberry.input(description="A program's document.")
+class ApplyProgramInput:
+    """A program as one document says it."""
+
+    document: JSON = strawberry.field(description="The whole program, as its YAML would be in JSON.")
+    sandbox: SandboxInput | None = strawberry.field(
+        default=None, description="For a new program: make it a sandbox. No existing program becomes one."
+    )
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.type(description="The program is what the document says.")
+class ApplyProgramSuccess:
+    """What was applied."""
+
+    program: Program = strawberry.field(description="The program as it is now.")
+    changes: list[DefinitionChange] = strawberry.field(description="What that changed; empty where nothing differed.")
+    replayed: bool = strawberry.field(description=_REPLAYED)
+
+    @classmethod
+    def of(cls, applied: Applied) -> "ApplyProgramSuccess":
+        """As clients read it."""
+        return cls(
+            program=Program.of(applied.program, applied.now),
+            changes=[
+                DefinitionChange(kind=each.kind, key=each.key, change=ChangeKind[each.change])
+                for each in applied.changes
+            ],
+            replayed=applied.replayed,
+        )
+
+
+ApplyProgramResult: TypeAlias = Annotated[
+    ApplyProgramSuccess
+    | InvalidProgramError
+    | InvalidInputError
+    | NotFoundError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
+    strawberry.union("ApplyProgramResult", description="What became of a document."),
+]
+
+
+@strawberry.input(description="Where a test clock is set.")
+class AdvanceTestClockInput:
+    """The next instant of a sandbox."""
+
+    to: DateTime = strawberry.field(description="Not before where the clock stands.")
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.type(description="The test clock is set, and everything due until then is applied.")
+class AdvanceTestClockSuccess:
+    """Where the clock stands."""
+
+    now: DateTime = strawberry.field(description="Where the clock stands now.")
+    members: int = strawberry.field(description="Of how many members something fell due.")
+    replayed: bool = strawberry.field(description=_REPLAYED)
+
+    @classmethod
+    def of(cls, advanced: Advanced) -> "AdvanceTestClockSuccess":
+        """As clients read it."""
+        return cls(now=written(advanced.now), members=advanced.members, replayed=advanced.replayed)
+
+
+AdvanceTestClockResult: TypeAlias = Annotated[
+    AdvanceTestClockSuccess | NotASandboxError | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    strawberry.union("AdvanceTestClockResult", description="What became of a test clock."),
+]
+
+
+@strawberry.type
+class ProgramsQuery:
+    """The fields of the root about programs."""
+
+    @query("The program of this credential.", ANY_CREDENTIAL)
+    async def program(self, info: Info) -> Program:
+        """One's own program."""
+        resources = resources_of(info)
+        loaded: Loaded = await resources.read(info.context.principal, resources.programs.load)
+        return Program.of(loaded.program, loaded.now)
+
+
+@strawberry.type
+class ProgramsMutation:
+    """The mutations of programs."""
+
+    @mutation("Make a program be what a document says: all of it, or nothing of it.", PROGRAMS_WRITE)
+    async def apply_program(
+        self,
+        info: Info,
+        given: Annotated[ApplyProgramInput, strawberry.argument(name="input", description="The document.")],
+    ) -> ApplyProgramResult:
+        """Apply a document; what is equal stays as it is."""
+        principal = info.context.principal
+        applied = await programs.apply(
+            resources_of(info).database,
+            given.document,
+            principal=principal.name,
+            own=None if principal.kind == "operator" else principal.program,
+            sandbox=None if given.sandbox is None else _sandbox(given.sandbox),
+            key=given.idempotency_key,
+        )
+        return ApplyProgramSuccess.of(applied)
+
+    @mutation("Move a sandbox's test clock forward, and apply everything that falls due on the way.", CLOCK_WRITE)
+    async def advance_test_clock(
+        self,
+        info: Info,
+        given: Annotated[AdvanceTestClockInput, strawberry.argument(name="input", description="Where to.")],
+    ) -> AdvanceTestClockResult:
+        """Let time pass."""
+        principal = info.context.principal
+        resources = resources_of(info)
+        advanced = await clock.advance_test_clock(
+            resources.database,
+            resources.programs,
+            principal.program,
+            instant(given.to, "to"),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return AdvanceTestClockSuccess.of(advanced)
+
+
+def _sandbox(given: SandboxInput) -> Sandbox:
+    return Sandbox(None if given.clock is None else instant(given.clock, "sandbox.clock"))

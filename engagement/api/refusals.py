@@ -1,0 +1,110 @@
+"""What a mutation answers instead of its success: one member of a union for each kind of refusal, made in this place alone."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Generic, TypeVar
+
+import strawberry
+from strawberry.schema.exception_handlers import ExceptionHandler
+
+from engagement import errors
+from engagement.errors import Refusal
+
+_CODE = "A stable word for programs."
+_MESSAGE = "A sentence that says how to mend it."
+_FIELD = "The path of the input field at fault, where there is one."
+
+
+@strawberry.interface(description="Why a request, or a part of it, was refused.")
+class UserError:
+    """What all refusals have in common."""
+
+    code: str = strawberry.field(description=_CODE)
+    message: str = strawberry.field(description=_MESSAGE)
+    field: str | None = strawberry.field(description=_FIELD)
+
+
+@strawberry.type(description="The input breaks a stated limit or shape; nothing was done.")
+class InvalidInputError(UserError):
+    """Sending it again unchanged will not help."""
+
+
+@strawberry.type(description="There is nothing of that name in the program of this credential; nothing was done.")
+class NotFoundError(UserError):
+    """Also what a caller hears of another's data."""
+
+
+@strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
+class NotASandboxError(UserError):
+    """Only a sandbox has a test clock."""
+
+
+@strawberry.type(description="The idempotency key was used with another input; nothing was done.")
+class IdempotencyKeyReusedError(UserError):
+    """A new command takes a new key."""
+
+
+@strawberry.type(
+    description="Send the same request again, with the same keys and ids. The code says why: `IN_PROGRESS`, `OVERLOADED`,"
+    " `UNAVAILABLE` (nothing was done), or `OUTCOME_UNKNOWN` (it may have been done)."
+)
+class TryAgainError(UserError):
+    """A bad moment, not a bad request."""
+
+
+@strawberry.type(description="One thing wrong with a program document.")
+class Mistake:
+    """A place in the document, and what to do about it."""
+
+    path: str = strawberry.field(description="Where: section, position and field, like `challenges[0].window`.")
+    message: str = strawberry.field(description="What is wrong, and how to mend it.")
+
+
+@strawberry.type(description="The program document has mistakes; nothing of it was applied.")
+class InvalidProgramError(UserError):
+    """All mistakes at once."""
+
+    mistakes: list[Mistake] = strawberry.field(description="Every mistake that was found.")
+
+
+R = TypeVar("R", bound=Refusal)
+
+
+class _Told(Generic[R]):
+    """Turns one kind of refusal into one type of error, in every union that has that type."""
+
+    def __init__(self, refused: Iterable[type[R]], error_type: type[Any], tell: Callable[[R], Any]) -> None:
+        self.exception_type = tuple(refused)
+        self.error_type = error_type
+        self._tell = tell
+
+    def handle(self, exception: R, *, field: Any, info: Any) -> Any:
+        """The union's member."""
+        return self._tell(exception)
+
+
+def _plainly(error_type: type[Any]) -> Callable[[Refusal], Any]:
+    return lambda refusal: error_type(code=refusal.code, message=refusal.message, field=refusal.field)
+
+
+def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
+    return InvalidProgramError(
+        code=refusal.code,
+        message=refusal.message,
+        field=refusal.field,
+        mistakes=[Mistake(path=each.path, message=each.message) for each in refusal.mistakes],
+    )
+
+
+HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
+    _Told([errors.InvalidProgram], InvalidProgramError, _invalid_program),
+    _Told([errors.InvalidInput], InvalidInputError, _plainly(InvalidInputError)),
+    _Told([errors.NotFound], NotFoundError, _plainly(NotFoundError)),
+    _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
+    _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
+    _Told(
+        [errors.InProgress, errors.Overloaded, errors.Unavailable, errors.OutcomeUnknown],
+        TryAgainError,
+        _plainly(TryAgainError),
+    ),
+)
+"""The schema applies the first that fits the refusal and is in the field's union; the rest become coded errors."""

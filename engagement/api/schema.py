@@ -1,0 +1,75 @@
+"""The whole schema: every noun's fields of the root joined, bound to what resolvers work with."""
+
+from typing import Final
+
+import strawberry
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Undefined
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import get_object_definition
+
+from engagement.api.activity import ActivityQuery
+from engagement.api.boards import BoardsQuery
+from engagement.api.events import EventsMutation
+from engagement.api.failures import CodedErrors
+from engagement.api.limits import Limits
+from engagement.api.members import MembersQuery
+from engagement.api.principals import Guard
+from engagement.api.programs import ProgramsMutation, ProgramsQuery
+from engagement.api.refusals import HANDLERS
+from engagement.api.resources import BoundSchema, Resources
+from engagement.api.scalars import SCALARS
+from engagement.api.updates import UpdatesSubscription
+
+
+@strawberry.type(description="What can be read.")
+class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
+    """Every field to read."""
+
+
+@strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
+class Mutation(EventsMutation, ProgramsMutation):
+    """Every mutation."""
+
+
+@strawberry.type(description="What can be followed, over graphql-transport-ws, server-sent events or multipart.")
+class Subscription(UpdatesSubscription):
+    """Every subscription."""
+
+
+ROOTS: Final[tuple[type, ...]] = (Query, Mutation, Subscription)
+
+
+def schema(resources: Resources | None = None) -> BoundSchema:
+    """The schema for a process, or without resources one to print."""
+    for root in ROOTS:
+        for field in get_object_definition(root, strict=True).fields:
+            assert any(isinstance(each, Guard) for each in field.extensions), f"{field.name} states no access"
+    made = BoundSchema(
+        Query,
+        Mutation,
+        Subscription,
+        extensions=[CodedErrors, Limits],
+        exception_handlers=HANDLERS,
+        config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALARS),
+    )
+    _without_null_defaults(made._schema)  # noqa: SLF001 — Strawberry has no public way to graphql-core's schema.
+    made.resources = resources
+    return made
+
+
+def sdl() -> str:
+    """The schema as text: what `schema.graphql` holds."""
+    return schema().as_str() + "\n"
+
+
+def _without_null_defaults(core: GraphQLSchema) -> None:
+    """Leave out what Strawberry says of every argument that Python gives a default: that its default is null."""
+    for named in core.type_map.values():
+        if isinstance(named, GraphQLInputObjectType):
+            for field in named.fields.values():
+                if field.default_value is None:
+                    field.default_value = Undefined
+        elif isinstance(named, GraphQLObjectType | GraphQLInterfaceType):
+            for argument in (each for field in named.fields.values() for each in field.args.values()):
+                if argument.default_value is None:
+                    argument.default_value = Undefined
