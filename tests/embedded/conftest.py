@@ -1,7 +1,7 @@
 """Users and folders for the servers."""
 
+import os
 import pwd
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ import pytest
 
 from engagement.embedded import servers
 from tests.embedded.processes import PROJECT, ROOT, Python, gone, stand_alone
+
+OTHER_UID = pwd.getpwnam("daemon").pw_uid
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def stranger() -> Iterator[Python]:
         return
     with tempfile.TemporaryDirectory(prefix="stranger-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        yield stand_alone(Path(folder), pwd.getpwnam("daemon").pw_uid)
+        yield stand_alone(Path(folder), OTHER_UID)
 
 
 @pytest.fixture(params=["me", "stranger"])
@@ -49,25 +51,29 @@ def python(request: pytest.FixtureRequest) -> Python:
 
 
 @pytest.fixture(scope="session")
-def stopped() -> Iterator[Path]:
-    """A DIR whose servers were started once and stopped; to be copied only."""
+def shared() -> Iterator[dict[int | None, Path]]:
+    """A DIR for each user that is asked for, kept from test to test: most need some cluster, not a new one."""
     with tempfile.TemporaryDirectory(prefix="emb-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        with servers(Path(folder) / "data"):
-            pass
-        yield Path(folder) / "data"
+        yield {uid: Path(folder).resolve() / str(uid) for uid in (None, OTHER_UID)}
+        assert gone(Path(folder))
 
 
 @pytest.fixture
-def made(data: Path, stopped: Path) -> Path:
-    """A DIR of ours that was started before."""
-    subprocess.run(["cp", "-a", stopped, data], check=True)
-    return data
+def made(shared: dict[int | None, Path]) -> Iterator[Path]:
+    """A DIR of ours that was started before, perhaps by other tests; left as it was found."""
+    with servers(shared[None]):
+        pass
+    yield shared[None]
+    assert gone(shared[None])
 
 
 @pytest.fixture
-def place(made: Path, python: Python) -> Path:
-    """A DIR of the user of `python` that was started before."""
+def place(shared: dict[int | None, Path], python: Python) -> Iterator[Path]:
+    """A DIR of the user of `python`, perhaps started before by other tests."""
+    place = shared[python.uid]
+    place.mkdir(exist_ok=True)
     if python.uid is not None:
-        subprocess.run(["chown", "-R", f"{python.uid}:{python.uid}", made], check=True)
-    return made
+        os.chown(place, python.uid, python.uid)
+    yield place
+    assert gone(place)

@@ -151,7 +151,7 @@ def stand_alone(folder: Path, uid: int | None) -> Python:
     """An interpreter with our packages inside `folder`, made of links to the files of this one."""
     standard = Path(sysconfig.get_path("stdlib"))
     version = standard.name
-    unneeded = shutil.ignore_patterns("site-packages", "test", "idlelib", "ensurepip", "config-*", "__pycache__")
+    unneeded = shutil.ignore_patterns("site-packages", "test", "idlelib", "ensurepip", "config-*")
     shutil.copytree(standard, folder / "lib" / version, ignore=unneeded, copy_function=_link)
     for library in standard.parent.glob("libpython*"):
         _link(str(library), str(folder / "lib" / library.name))
@@ -165,7 +165,7 @@ def stand_alone(folder: Path, uid: int | None) -> Python:
         site = Path(spec.origin).parents[1]
         for source in (site / name, site / f"{name}.libs", *site.glob(f"{name}-*.dist-info")):
             if source.is_dir():
-                unneeded = shutil.ignore_patterns("__pycache__", "pginstall")
+                unneeded = shutil.ignore_patterns("pginstall", "include", "*.a")
                 shutil.copytree(source, packages / source.name, ignore=unneeded, copy_function=_link)
     shutil.copytree(PROJECT / "engagement" / "embedded", packages / "engagement" / "embedded")
     (packages / "engagement" / "__init__.py").touch()

@@ -52,19 +52,26 @@ def test_data_lives_in_the_temporary_directory(closed: Path) -> None:
         assert query(anew.database_url, "SELECT to_regclass('kept')::text") == [None]
 
 
-def test_programs_are_copied(closed: Path, data: Path) -> None:
+def test_programs_are_copied(closed: Path, made: Path) -> None:
     python = stand_alone(closed, None)
     before = modes(closed / "packages")
-    for place in (data, closed / "data"):
-        holder = python.hold(place)
-        assert holder.answer.get("owner"), holder.answer
-        assert query(holder.answer["database_url"], "SELECT 1") == [1]
-        home = Path((place / "elsewhere").read_text().strip()) if place != data else data / "servers"
-        assert len(list(home.glob("programs-*"))) == 1
-        assert {Path(f"/proc/{pid}/exe").readlink().is_relative_to(home) for pid in running(home)} == {True}
-        holder.leave()
-        assert not running(home)
+    holder = python.hold(made)
+    assert holder.answer.get("owner"), holder.answer
+    assert query(holder.answer["database_url"], "SELECT 1") == [1]
+    home = made / "servers"
+    assert len(list(home.glob("programs-*"))) == 1
+    assert {Path(f"/proc/{pid}/exe").readlink().is_relative_to(home) for pid in running(home)} == {True}
+    holder.leave()
+    assert not running(home)
     assert modes(closed / "packages") == before
+
+
+def test_data_and_programs_of_a_closed_clone(closed: Path) -> None:
+    holder = stand_alone(closed, None).hold(closed / "data")
+    assert query(holder.answer["database_url"], "SELECT 1") == [1]
+    home = Path((closed / "data" / "elsewhere").read_text().strip())
+    assert {Path(f"/proc/{pid}/exe").readlink().is_relative_to(home) for pid in running(home)} == {True}
+    holder.leave()
 
 
 def test_a_folder_that_someone_else_made_is_refused(closed: Path, stranger: Python) -> None:

@@ -68,7 +68,9 @@ def test_sockets_are_private_and_nothing_listens_elsewhere(made: Path) -> None:
 
 def test_the_owner_may_make_databases_from_a_template(made: Path) -> None:
     with servers(made) as found:
-        query(found.database_owner_url, "CREATE DATABASE a", "CREATE DATABASE b TEMPLATE a", "SELECT 1")
+        query(
+            found.database_owner_url, "CREATE DATABASE a", "CREATE DATABASE b TEMPLATE a", "DROP DATABASE b", "SELECT 1"
+        )
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             query(found.database_url, "CREATE DATABASE c", "SELECT 1")
 
@@ -149,10 +151,13 @@ def test_data_of_another_version_is_refused(made: Path) -> None:
 
 
 def test_a_server_that_does_not_start_says_why(made: Path) -> None:
-    (made / "servers" / "postgresql" / "pg_hba.conf").write_text("nonsense\n")
+    rules = made / "servers" / "postgresql" / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("nonsense\n")
     with pytest.raises(CannotStart, match=r"(?s)postgresql ended while it started.*pg_hba.conf"), servers(made):
         pass
     assert not running(made)
+    rules.write_text(before)
 
 
 def test_missing_wheels_are_named(data: Path) -> None:
@@ -175,6 +180,9 @@ def test_a_folder_that_cannot_be_written(data: Path, stranger: Python) -> None:
 
 @pytest.mark.skipif(not ROOT, reason="needs root, to have two users")
 def test_data_of_another_user_is_refused(made: Path, stranger: Python) -> None:
-    subprocess.run(["chown", "-R", str(stranger.uid), made], check=True)
+    home = made / "servers"
+    before = home.stat()
+    os.chown(home, stranger.uid or 0, -1)
     with pytest.raises(CannotStart, match="start as its owner"), servers(made):
         pass
+    os.chown(home, before.st_uid, -1)
