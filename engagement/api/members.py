@@ -215,9 +215,9 @@ class Member(Node):
     as_of: DateTime = strawberry.field(description="The program's present, at which all this holds.")
     cursor: str = strawberry.field(description="For `memberUpdates(after:)`: everything up to here is shown already.")
     wallets: list[Wallet] = strawberry.field(description="What she has of each currency.")
-    streaks: list[Streak] = strawberry.field(description="Every streak, in the order of the program.")
-    challenges: list[Challenge] = strawberry.field(description="Every challenge, in the order of the program.")
-    badges: list[Badge] = strawberry.field(description="Every badge, in the order of the program.")
+    streaks: list[Streak] = strawberry.field(description="Every streak of the program, by key.")
+    challenges: list[Challenge] = strawberry.field(description="Every challenge of the program, by key.")
+    badges: list[Badge] = strawberry.field(description="Every badge of the program, by key.")
 
     @classmethod
     def of(cls, screen: Screen) -> "Member":

@@ -123,7 +123,9 @@ async def _updates(info: Info, member: Member, seq: int | None) -> AsyncGenerato
             elif looked is not None and seq is not None and time.monotonic() - spoken >= HEARTBEAT_SECONDS:
                 yield Heartbeat(cursor=cursor_of(FeedCursor(member.id, seq)), at=written(looked.loaded.now))
                 spoken = time.monotonic()
-            await anext(wakes)
+            # What was heard of and is sent already needs no look.
+            while (heard := await wakes.next()) is not None and seq is not None and heard <= seq:
+                pass
 
 
 async def _patiently(info: Info, member: Member, seq: int | None, *, first: bool) -> _Look | None:
