@@ -1,0 +1,105 @@
+"""The analytics export: what a program knows as of its own now, table by table.
+
+Everything is read in one snapshot. States are advanced in memory, and points whose end has come count as expired whether or
+not a worker has booked that yet, so the tables agree with one another and nothing is written.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from achievements import fold
+from achievements.values import StreakPart
+from engagement.actions.programs import Loaded, Programs
+from engagement.records import export as tables
+from engagement.records import ledger, members
+from engagement.records.export import Totals
+from engagement.records.members import Member
+from engagement.records.unit import Database, Unit
+
+Piece = TypeVar("Piece")
+Cells: TypeAlias = Sequence[Sequence[Any]]
+
+MEMBERS_AT_ONCE = 500
+SECONDS_MAX = 1_800.0
+
+
+class Table(StrEnum):
+    """A table of the export."""
+
+    BALANCES = "balances"
+    TRANSACTIONS = "transactions"
+    STREAKS = "streaks"
+    CHALLENGES = "challenges"
+    BADGES = "badges"
+    LEADERBOARDS = "leaderboards"
+
+
+class Exported(msgspec.Struct, Generic[Piece], frozen=True):
+    """The tables as of the program's `now`, in the pieces that were kept."""
+
+    now: datetime
+    pieces: Mapping[Table, Sequence[Piece]]
+
+
+async def export(
+    database: Database, programs: Programs, program_id: int, keep: Callable[[Table, Cells], Piece]
+) -> Exported[Piece]:
+    """Read every table of a program. `keep` packs some rows of a table; what it returns is collected, in order.
+
+    The columns are those of the export's description; instants are aware, in UTC. May take up to 30 minutes.
+    """
+
+    async def work(unit: Unit) -> Exported[Piece]:
+        loaded = await programs.load(unit)
+        kept: dict[Table, list[Piece]] = {table: [] for table in Table}
+        async for table, rows in _rows(unit, loaded):
+            kept[table].append(keep(table, rows))
+        return Exported(loaded.now, kept)
+
+    return await database.run(work, program_id, read_only=True, deadline_seconds=SECONDS_MAX)
+
+
+async def totals(database: Database, program_id: int) -> Totals:
+    """What a program holds, summed up."""
+    return await database.run(tables.totals, program_id, read_only=True)
+
+
+async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]]:
+    page = await members.page(unit, None, MEMBERS_AT_ONCE)
+    while page:
+        yield Table.BALANCES, await _balances(unit, page, loaded.now)
+        yield Table.STREAKS, await _streaks(unit, page, loaded)
+        page = await members.page(unit, page[-1].external_id, MEMBERS_AT_ONCE)
+    for table, pieces in (
+        (Table.TRANSACTIONS, tables.movements(unit)),
+        (Table.TRANSACTIONS, tables.unbooked_expiries(unit, loaded.now)),
+        (Table.CHALLENGES, tables.completions(unit)),
+        (Table.BADGES, tables.awards(unit)),
+        (Table.LEADERBOARDS, tables.standings(unit)),
+    ):
+        async for rows in pieces:
+            yield table, [tuple(row) for row in rows]
+
+
+async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
+    wallets = await ledger.wallets(unit, [each.id for each in page], now)
+    return [
+        (member.external_id, *msgspec.structs.astuple(wallet)[1:]) for member in page for wallet in wallets[member.id]
+    ]
+
+
+async def _streaks(unit: Unit, page: Sequence[Member], loaded: Loaded) -> Cells:
+    """No streak of today's kinds knows freezes, so none was used."""
+    held = await members.states(unit, [each.id for each in page])
+    rows: list[tuple[str, str, int, int, int]] = []
+    for member in page:
+        state, _ = fold.advance(loaded.rulebook, held[member.id].state, loaded.now)
+        for name, part in state.parts.items():
+            if isinstance(part, StreakPart) and name in loaded.rulebook.latest.by_name:
+                key = loaded.rulebook.latest.by_name[name].key
+                rows.append((key, member.external_id, part.current, part.longest, 0))
+    return rows

@@ -1,0 +1,30 @@
+"""`engagement export`: a program's tables as Parquet files."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from engagement.cli.exporting import export_program
+from engagement.cli.session import DataOption, database, program_named, servers
+
+
+def export(
+    program: Annotated[str, typer.Argument(help="The program's key.")],
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if missing.")],
+    data: DataOption = None,
+) -> None:
+    """Write what a program knows as of now, or of its test clock, as Parquet files: balances, transactions, streaks,
+    challenges, badges and leaderboards.
+
+    Example: engagement export grocer tables/
+    """
+
+    async def run(url: str) -> None:
+        async with database(url) as opened:
+            await export_program(opened, await program_named(opened, program), to, Console(stderr=True))
+
+    with servers(data) as found:
+        asyncio.run(run(found.database_url))

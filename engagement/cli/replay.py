@@ -1,0 +1,119 @@
+"""`engagement replay`: a history through the API into a fresh sandbox, and what came of it as tables."""
+
+import asyncio
+import itertools
+import secrets
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from achievements.values import BEGINNING
+from engagement.actions.programs import Sandbox
+from engagement.cli import histories
+from engagement.cli.api_key import make_key
+from engagement.cli.apply import apply_directly, apply_remotely, instant
+from engagement.cli.client import Client
+from engagement.cli.documents import program_key, read_program
+from engagement.cli.exporting import export_program
+from engagement.cli.feeding import LANES, REQUEST_EVENTS, Fed, advance, progress_bar, send
+from engagement.cli.hosting import hosted
+from engagement.cli.session import DataOption, KeyOption, OtherUrlOption, database, program_named, servers
+from engagement.cli.stopping import Stop
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where the clock of a replay begins, so that the definitions are in force for all that follows."""
+BATCH_EVENTS: Final = LANES * REQUEST_EVENTS
+KEY_CHARACTERS_MAX: Final = 64
+
+_console = Console(stderr=True, highlight=False)
+
+
+def replay(
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM.yaml", help="The program.")],
+    events: Annotated[Path, typer.Argument(metavar="EVENTS.ndjson[.gz]", help="The history, in order of delivery.")],
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="Leave out what happened after T, where the clock ends.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="DIR", help="Write the tables as of T there.")
+    ] = None,
+    data: DataOption = None,
+    url: OtherUrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Feed a history of events through the API into a sandbox of its own, and write what came of it as Parquet files.
+
+    A batch is sent, then the sandbox's clock is moved to its latest instant (received_at where the file has it), and at the end
+    to T. Each run makes a new program, named after the YAML's with a random ending. Without --url it starts a service of its
+    own; with it, --key is an operator's, and --export still reads the database.
+
+    Example: engagement replay examples/grocer.yaml events.ndjson.gz --until 2018-01-01T04:59:59Z --export tables/
+    """
+    document = read_program(program)
+    ending = secrets.token_hex(4)
+    name = f"{program_key(document)[: KEY_CHARACTERS_MAX - len(ending) - 1]}-{ending}"
+    document["program"] = {**document["program"], "key": name}
+    end = None if until is None else instant(until, "--until")
+    if url is not None and key is None:
+        raise Stop("--url needs --key with an operator's key (engagement api-key create --operator).")
+    lines = histories.lines_in(events)
+    with ExitStack() as stack:
+        # A service elsewhere is read through its database alone, and only for the tables.
+        found = stack.enter_context(servers(data)) if url is None or export is not None else None
+        at, credential = url, key
+        if at is None:
+            assert found is not None
+            credential = asyncio.run(_prepare(found.database_url, document))
+            at = stack.enter_context(hosted(found)).url
+        asyncio.run(_feed(at, credential, document if url is not None else None, name, events, lines, end))
+        if export is not None and found is not None:
+            asyncio.run(_export(found.database_url, name, export))
+
+
+async def _prepare(url: str, document: dict[str, Any]) -> str:
+    """Make the sandbox, and a key for it alone."""
+    async with database(url) as opened:
+        await apply_directly(opened, document, Sandbox(EPOCH))
+        return await make_key(opened, program_key(document), "replay", frozenset({"events:write", "clock:write"}))
+
+
+async def _feed(
+    url: str,
+    key: str | None,
+    document: dict[str, Any] | None,
+    program: str,
+    events: Path,
+    lines: int,
+    end: datetime | None,
+) -> None:
+    fed, clock = Fed(), EPOCH
+    async with Client(url, key, program) as client:
+        if document is not None:
+            await apply_remotely(client, document, Sandbox(EPOCH))
+        with progress_bar() as bar:
+            task = bar.add_task(program, total=lines)
+            history = histories.read(events)
+            while batch := list(itertools.islice(history, BATCH_EVENTS)):
+                kept = [told for told in batch if end is None or told.occurred_at <= end]
+                await send(client, [told.event for told in kept], fed, lambda count: bar.advance(task, count))
+                bar.advance(task, len(batch) - len(kept))
+                latest = max((told.known_at for told in kept), default=BEGINNING)
+                latest = latest if end is None else min(latest, end)
+                if latest > clock:
+                    await advance(client, clock := latest)
+            if end is not None and end > clock:
+                await advance(client, clock := end)
+    _console.print(
+        f"{program}: {fed.taken:,} events taken, {fed.replayed:,} of them repeated; {fed.refused:,} refused."
+    )
+    for refusal in fed.refusals:
+        _console.print(f"  refused {refusal}", markup=False)
+
+
+async def _export(url: str, program: str, folder: Path) -> None:
+    async with database(url) as opened:
+        await export_program(opened, await program_named(opened, program), folder, _console)

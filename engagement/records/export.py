@@ -1,0 +1,101 @@
+"""Whole tables of one program, piece by piece, for the analytics export.
+
+Each reads through a cursor of the unit's transaction, so no statement returns or takes long however large the table is, and
+all of them see the snapshot of a unit that is `read_only`.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import msgspec
+
+from engagement.records.unit import Row, Unit
+
+PIECE_ROWS = 5_000
+
+_MOVEMENTS = """
+SELECT held.id::text, member.external_id, held.currency, held.kind,
+       CASE WHEN held.credit = 'wallet' THEN held.points ELSE -held.points END, held.at, held.event_id, held.source
+FROM transfer AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1 AND 'wallet' IN (held.debit, held.credit)
+"""
+_UNBOOKED_EXPIRIES = """
+SELECT held.member_id || ' ' || held.id, member.external_id, held.currency, 'expire', -held.remaining, held.expires_at,
+       held.event_id, held.source
+FROM lot AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1 AND held.remaining > 0 AND held.held = 0 AND held.expires_at <= $2
+"""
+_COMPLETIONS = """
+SELECT held.challenge, member.external_id, held.period, held.completed_at, held.event_id
+FROM completion AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1
+"""
+_AWARDS = """
+SELECT held.badge, held.level, member.external_id, held.awarded_at, held.event_id
+FROM badge_award AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1
+"""
+_STANDINGS = """
+SELECT held.board, held.period, member.external_id,
+       row_number() OVER (PARTITION BY held.board, held.period ORDER BY held.score DESC, held.reached_at, member.external_id),
+       held.score, held.reached_at
+FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1
+"""
+_TOTALS = """
+SELECT (SELECT count(*) FROM member WHERE program_id = $1),
+       (SELECT count(*) FROM event WHERE program_id = $1),
+       (SELECT coalesce(sum(earned), 0)::bigint FROM wallet WHERE program_id = $1),
+       (SELECT coalesce(sum(expired), 0)::bigint FROM wallet WHERE program_id = $1),
+       (SELECT count(*) FROM badge_award WHERE program_id = $1),
+       (SELECT count(*) FROM completion WHERE program_id = $1)
+"""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a program holds: `points` issued in all, of them `expired`, levels of `badges` awarded, challenges completed."""
+
+    members: int
+    events: int
+    points: int
+    expired: int
+    badges: int
+    completions: int
+
+
+async def totals(unit: Unit) -> Totals:
+    """The totals of the unit's program."""
+    (row,) = await unit.fetch(_TOTALS, unit.program)
+    return Totals(*row)
+
+
+def movements(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every movement of points: id, member, currency, kind, points (negative out of the wallet), instant, event, source."""
+    return _pieces(unit, "export_movements", _MOVEMENTS)
+
+
+def unbooked_expiries(unit: Unit, now: datetime) -> AsyncIterator[list[Row]]:
+    """Points that ended up to `now` and wait to be booked as expired, in the columns of `movements`."""
+    return _pieces(unit, "export_expiries", _UNBOOKED_EXPIRIES, now)
+
+
+def completions(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every completion: challenge, member, period, instant, event."""
+    return _pieces(unit, "export_completions", _COMPLETIONS)
+
+
+def awards(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every level of a badge that was awarded: badge, level, member, instant, event."""
+    return _pieces(unit, "export_awards", _AWARDS)
+
+
+def standings(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every place on a board: board, period, member, rank, score, the instant at which it was reached."""
+    return _pieces(unit, "export_standings", _STANDINGS)
+
+
+async def _pieces(unit: Unit, cursor: str, sql: str, *values: object) -> AsyncIterator[list[Row]]:
+    await unit.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {sql}", unit.program, *values)
+    while rows := await unit.fetch(f"FETCH {PIECE_ROWS} FROM {cursor}"):
+        yield rows
+    await unit.execute(f"CLOSE {cursor}")
