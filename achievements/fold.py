@@ -122,22 +122,26 @@ def levels(rulebook: Rulebook, state: MemberState) -> list[AnyOutcome]:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What learning of the past changed: outcomes that are new, those with another value or instant, and those gone."""
+    """What learning of the past changed, in its four cases.
+
+    Outcomes that are new, those with another value (was, is), those that only moved in time (was, is), and those gone.
+    """
 
     new: tuple[AnyOutcome, ...]
     changed: tuple[tuple[AnyOutcome, AnyOutcome], ...]
+    moved: tuple[tuple[AnyOutcome, AnyOutcome], ...]
     gone: tuple[AnyOutcome, ...]
 
 
 def difference(old: Mapping[Identity, AnyOutcome], new: Mapping[Identity, AnyOutcome]) -> Difference:
     """The difference between two maps of outcomes."""
+    both = [
+        (old[identity], outcome) for identity, outcome in new.items() if identity in old and old[identity] != outcome
+    ]
     return Difference(
         tuple(outcome for identity, outcome in new.items() if identity not in old),
-        tuple(
-            (old[identity], outcome)
-            for identity, outcome in new.items()
-            if identity in old and old[identity] != outcome
-        ),
+        tuple((was, now) for was, now in both if was.undated != now.undated),
+        tuple((was, now) for was, now in both if was.undated == now.undated),
         tuple(outcome for identity, outcome in old.items() if identity not in new),
     )
 

@@ -22,6 +22,9 @@ Identity: TypeAlias = tuple[str, ...]
 """What stays the same about an outcome however often it is computed again: never a version, a threshold or an instant."""
 
 
+_DATES = frozenset({"at", "reached_at", "event_id"})
+
+
 class Rank(IntEnum):
     """What comes first at one instant."""
 
@@ -60,6 +63,11 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     def identity(self) -> Identity:
         """Which outcome this is a value of."""
         raise AssertionError(f"{type(self).__name__} has no identity")
+
+    @property
+    def undated(self) -> tuple[object, ...]:
+        """Its value without when, and by which event: what stays equal where an outcome only moved in time."""
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in _DATES)
 
 
 class PointsEarned(Outcome, frozen=True, array_like=True, tag="points"):

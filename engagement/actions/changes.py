@@ -91,18 +91,16 @@ class Draft:
     ) -> dict[str, tuple[int | None, Sequence[Effect]]]:
         """Take over a history folded again; for each late event its item's number and what is due to it.
 
-        What names a late event is told as its own, all else (a streak mended, a score moved) as the last one's.
+        What names a late event is told as its own, all else (a streak mended, a score changed) as the last one's. What only
+        moved in time is stored, not told: it was told already.
         """
         difference = refolded.difference
-        told: list[Effect] = [
-            *(Withdrawn(each) for each in difference.gone),
-            *(now for _, now in difference.changed),
-            *difference.new,
-        ]
+        changed = [now for _, now in difference.changed]
+        told: list[Effect] = [*(Withdrawn(each) for each in difference.gone), *changed, *difference.new]
         self.state = refolded.state
         self.snapshots = list(refolded.snapshots)
         self.base_inputs = base.inputs
-        self._take([*(now for _, now in difference.changed), *difference.new], difference.new)
+        self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new)
         self.gone.extend(difference.gone)
         last = max(late, key=lambda event: event.order)
         by_event: dict[str, list[Effect]] = {event.id: [] for event in late}

@@ -1,0 +1,109 @@
+"""Applying programs: differences, versions in time, whose program, and what stays as it is."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from engagement.actions.programs import Sandbox
+from engagement.errors import IdempotencyKeyReused, InvalidInput, InvalidProgram, NotFound
+from engagement.records.unit import Database
+from tests.achievements.programs import EVERYTHING, document
+from tests.actions.conftest import BEGIN, House, purchase
+
+BASE: dict[str, Any] = {"earn_rules": [{"key": "base", "on": "purchase", "earn": {"per": "amount"}}]}
+DOUBLE: dict[str, Any] = {"earn_rules": [{"key": "base", "on": "purchase", "earn": {"per": "amount", "rate": "2"}}]}
+
+
+async def test_applying_twice_changes_nothing(house: House) -> None:
+    again = await house.apply(document(**EVERYTHING), Sandbox(BEGIN))
+    assert (again.changes, again.program.revision) == ((), 1)
+
+
+async def test_a_difference_is_told_and_makes_versions(house: House) -> None:
+    changed = {**document(**EVERYTHING), **DOUBLE, "badges": []}
+    applied = await house.apply(changed)
+    assert {(each.kind, each.key, each.change) for each in applied.changes} == {
+        ("earn_rule", "base", "CHANGED"),
+        ("earn_rule", "big", "REMOVED"),
+        ("badge", "purchases", "REMOVED"),
+    }
+    back = await house.apply(document(**EVERYTHING))
+    assert {(each.key, each.change) for each in back.changes} == {
+        ("base", "CHANGED"),
+        ("big", "CREATED"),
+        ("purchases", "CREATED"),
+    }
+    versions = "SELECT version FROM definition_version WHERE program_id = $1 AND kind = 'earn_rule' AND key = 'base' ORDER BY 1"
+    assert await house.rows(versions) == [(1,), (2,), (3,)]
+
+
+async def test_an_input_is_judged_by_the_versions_in_force_at_its_instant(records: Database) -> None:
+    house = House(records)
+    await house.apply(document(**BASE), Sandbox(datetime(2017, 1, 1, tzinfo=UTC)))
+    await house.advance("2017-02-01T00:00:00Z")
+    await house.apply(document(**DOUBLE))
+    await house.send(
+        purchase("before", "ann", "2016-12-31T23:59:59Z"),
+        purchase("old", "ann", "2017-01-31T23:59:59Z"),
+        purchase("new", "ann", "2017-02-01T00:00:00Z"),
+    )
+    assert await house.rows("SELECT event_id, points FROM lot WHERE program_id = $1 ORDER BY 1") == [
+        ("new", 20),
+        ("old", 10),
+    ]
+    await house.send(purchase("late", "ann", "2017-01-15T00:00:00Z"))
+    assert await house.rows("SELECT points FROM lot WHERE program_id = $1 AND event_id = 'late'") == [(10,)]
+
+
+async def test_what_states_rest_on_stays_as_it_is(house: House) -> None:
+    changed = document(**EVERYTHING)
+    changed["streaks"] = [{**changed["streaks"][0], "period": "day"}, *changed["streaks"][1:]]
+    changed["challenges"] = [{**changed["challenges"][0], "window": {"calendar": "week"}}, *changed["challenges"][1:]]
+    with pytest.raises(InvalidProgram) as caught:
+        await house.apply(changed)
+    assert [each.path for each in caught.value.mistakes] == ["streaks[0].period", "challenges[0].window"]
+    with pytest.raises(InvalidProgram, match="stays America/New_York"):
+        await house.apply(document("UTC", **EVERYTHING))
+
+
+async def test_nothing_of_a_program_with_a_mistake_is_applied(house: House) -> None:
+    broken = {**document(**DOUBLE), "badges": [{"key": "b", "on": "visited", "levels": [{"target": 1}]}]}
+    with pytest.raises(InvalidProgram, match="no event type `visited`"):
+        await house.apply(broken)
+    assert (await house.apply(document(**EVERYTHING))).changes == ()
+
+
+async def test_a_key_changes_its_own_program_alone_and_makes_none(house: House, records: Database) -> None:
+    other = House(records)
+    written = document(**BASE)
+    written["program"]["key"] = "other"
+    await other.apply(written)
+    with pytest.raises(NotFound):
+        await house.apply(written, own=house.program)
+    written["program"]["key"] = "unheard-of"
+    with pytest.raises(NotFound):
+        await house.apply(written, own=house.program)
+    assert (await house.apply(document(**DOUBLE), own=house.program)).changes
+
+
+async def test_no_program_becomes_a_sandbox(records: Database) -> None:
+    house = House(records)
+    assert not (await house.apply(document(**BASE))).program.sandbox
+    with pytest.raises(InvalidInput, match="no sandbox"):
+        await house.apply(document(**BASE), Sandbox())
+
+
+async def test_a_sandbox_s_clock_stands(records: Database) -> None:
+    house = House(records)
+    clock = datetime(2017, 1, 1, tzinfo=UTC)
+    assert (await house.apply(document(**BASE), Sandbox(clock))).now == clock
+    assert (await house.apply(document(**BASE), Sandbox(clock + timedelta(days=1)))).now == clock
+
+
+async def test_an_idempotency_key_stands_for_one_document(house: House) -> None:
+    first = await house.apply(document(**DOUBLE), key="k1")
+    again = await house.apply(document(**DOUBLE), key="k1")
+    assert (again.changes, again.replayed, first.replayed) == (first.changes, True, False)
+    with pytest.raises(IdempotencyKeyReused):
+        await house.apply(document(**BASE), key="k1")
