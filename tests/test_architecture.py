@@ -327,7 +327,9 @@ def tracked() -> list[Source]:
 
 
 TREE = tracked()
-PYTHON = [source for source in TREE if source.path.endswith(".py")]
+# Given to us with the reference answers, and run as it is: not ours to shape.
+GIVEN = "tests/reference/given/"
+PYTHON = [source for source in TREE if source.path.endswith(".py") and not source.path.startswith(GIVEN)]
 
 
 @pytest.mark.parametrize("rule", [*PYTHON_RULES, *TEXT_RULES], ids=lambda rule: rule.__name__)
