@@ -28,7 +28,7 @@ SECONDS_MAX = 1_800.0
 
 
 class Table(StrEnum):
-    """A table of the export."""
+    """A table of the export. Those of tiers are empty: no kind of definition gives any yet."""
 
     BALANCES = "balances"
     TRANSACTIONS = "transactions"
@@ -36,6 +36,8 @@ class Table(StrEnum):
     CHALLENGES = "challenges"
     BADGES = "badges"
     LEADERBOARDS = "leaderboards"
+    TIERS = "tiers"
+    TIER_CHANGES = "tier_changes"
 
 
 class Exported(msgspec.Struct, Generic[Piece], frozen=True):

@@ -52,6 +52,15 @@ SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
         "score": pl.Int64,
         "reached_at": _INSTANT,
     },
+    Table.TIERS: {"ladder": pl.String, "member_id": pl.String, "tier": pl.String, "qualifying": pl.Int64},
+    Table.TIER_CHANGES: {
+        "ladder": pl.String,
+        "member_id": pl.String,
+        "changed_at": _INSTANT,
+        "from_tier": pl.String,
+        "to_tier": pl.String,
+        "qualifying": pl.Int64,
+    },
 }
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from engagement.records import outcomes
 from engagement.records.unit import Row, Unit
 
 PIECE_ROWS = 5_000
@@ -36,11 +37,13 @@ FROM badge_award AS held JOIN member ON member.program_id = $1 AND member.id = h
 WHERE held.program_id = $1
 """
 _STANDINGS = """
-SELECT held.board, held.period, member.external_id,
-       row_number() OVER (PARTITION BY held.board, held.period ORDER BY held.score DESC, held.reached_at, member.external_id),
+SELECT $2::text, $3::text, member.external_id,
+       CASE WHEN held.score IS NOT NULL
+            THEN row_number() OVER (ORDER BY held.score DESC NULLS LAST, held.reached_at, member.external_id) END,
        held.score, held.reached_at
-FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
-WHERE held.program_id = $1
+FROM member LEFT JOIN board_score AS held
+     ON held.program_id = $1 AND held.board = $2 AND held.period = $3 AND held.member_id = member.id
+WHERE member.program_id = $1
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM member WHERE program_id = $1),
@@ -89,9 +92,14 @@ def awards(unit: Unit) -> AsyncIterator[list[Row]]:
     return _pieces(unit, "export_awards", _AWARDS)
 
 
-def standings(unit: Unit) -> AsyncIterator[list[Row]]:
-    """Every place on a board: board, period, member, rank, score, the instant at which it was reached."""
-    return _pieces(unit, "export_standings", _STANDINGS)
+async def standings(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every member's place in each period of a board in which anybody scored: board, period, member, rank, score, instant.
+
+    Who did not score then has a row without rank, score and instant.
+    """
+    for board, period in await outcomes.boards(unit):
+        async for rows in _pieces(unit, "export_standings", _STANDINGS, board, period):
+            yield rows
 
 
 async def _pieces(unit: Unit, cursor: str, sql: str, *values: object) -> AsyncIterator[list[Row]]:
