@@ -21,6 +21,7 @@ from engagement.records import outbox, programs, standings
 from engagement.records.outcomes import Score
 from engagement.records.unit import ALL, Database, Unit
 from engagement.relay.boards import Gone, changes
+from engagement.relay.live import channel
 from engagement.relay.redis import Command, Down, Link
 
 BATCH: Final = 500
@@ -44,11 +45,6 @@ class Message(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(Message).decode
-
-
-def channel(program_id: int, member_id: UUID) -> str:
-    """Where it is said that a member's feed has grown; the message is the position of its last item."""
-    return f"{{p{program_id}}}:m:{member_id}"
 
 
 class Drain:
