@@ -30,9 +30,10 @@ async def top(unit: Unit, board: str, period: str, first: int, offset: int) -> l
 async def around(unit: Unit, board: str, period: str, external_id: str, before: int, size: int) -> list[Standing]:
     """At most `size` places, best first, from `before` places above the member on; none where she is not on the board."""
     rows = await unit.fetch(
-        f"WITH ranked AS ({_RANKED}), own AS (SELECT rank FROM ranked WHERE external_id = $4)"
-        " SELECT ranked.* FROM ranked, own"
-        " WHERE ranked.rank BETWEEN own.rank - $5::int AND own.rank - $5::int + $6::int - 1 ORDER BY ranked.rank",
+        # The member's rank is looked up once; joined, it might be looked up for every row.
+        f"WITH ranked AS MATERIALIZED ({_RANKED}), own AS MATERIALIZED (SELECT rank FROM ranked WHERE external_id = $4)"
+        " SELECT * FROM ranked WHERE rank BETWEEN (SELECT rank FROM own) - $5::int"
+        " AND (SELECT rank FROM own) - $5::int + $6::int - 1 ORDER BY rank",
         unit.program,
         board,
         period,
@@ -50,8 +51,9 @@ async def ranks(unit: Unit, wanted: Sequence[tuple[str, str, str]]) -> list[int 
         "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])"
         " WITH ORDINALITY AS each (board, period, external_id, n)),"
         f" ranked AS (SELECT held.board, held.period, member.external_id, {_RANK} AS rank FROM {_HELD}"
-        " WHERE held.program_id = $1 AND (held.board, held.period) IN (SELECT board, period FROM wanted))"
-        " SELECT ranked.rank FROM wanted LEFT JOIN ranked USING (board, period, external_id) ORDER BY wanted.n",
+        " WHERE held.program_id = $1 AND (held.board, held.period) IN (SELECT board, period FROM wanted)),"
+        " found AS MATERIALIZED (SELECT * FROM ranked WHERE external_id = ANY($4::text[]))"
+        " SELECT found.rank FROM wanted LEFT JOIN found USING (board, period, external_id) ORDER BY wanted.n",
         unit.program,
         list(boards),
         list(periods),

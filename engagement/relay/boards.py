@@ -34,8 +34,10 @@ Gone: TypeAlias = tuple[str, str, str, int]
 _Change: TypeAlias = tuple[str, str, str, int, str, int]
 """One for the script: board, period, the app's own id, version, the instant as digits ("" where it is gone), negated score."""
 
-FILL_SIZE: Final = 500
-"""How many scores are copied at a time: a few milliseconds in which Redis does nothing else."""
+FILL_SIZE: Final = 5_000
+"""How many scores a filling reads at a time."""
+WRITE_SIZE: Final = 500
+"""How many scores a filling writes at a time: a few milliseconds in which Redis does nothing else."""
 FILL_LEASE_SECONDS: Final = 10
 """How long a filling that makes no progress keeps others from starting one."""
 FILL_WAIT_SECONDS: Final = 0.05
@@ -209,10 +211,12 @@ class Boards:
         run = self._redis.run_id
         after = None
         while copied := await self._ask(program_id, outcomes.scores_after, after, FILL_SIZE):
-            (kept,) = await self._redis.send(changes(program_id, copied, (), token))
-            if not kept:
-                # Redis was emptied, or we took too long and another process began anew.
-                return False
+            for start in range(0, len(copied), WRITE_SIZE):
+                some = copied[start : start + WRITE_SIZE]
+                (kept,) = await self._redis.send(changes(program_id, some, (), token))
+                if not kept:
+                    # Redis was emptied, or we took too long and another process began anew.
+                    return False
             after = (copied[-1].board, copied[-1].period, copied[-1].member_id)
         (finished,) = await self._redis.send(_FINISH((mark, lease), run, token))
         return bool(finished)

@@ -138,10 +138,10 @@ async def test_the_first_reader_starts_the_filling(
 async def test_a_large_board_is_filled_by_many_at_once(
     records: Database, program: Program, server: Server, boards: Boards
 ) -> None:
-    await score(records, program.id, {f"m{number}": (number % 50, NOON) for number in range(3_000)})
+    await score(records, program.id, {f"m{number}": (number % 50, NOON) for number in range(6_000)})
     others = [Link(server.url) for _ in range(3)]
     await asyncio.gather(*(Boards(each, records).fill(program.id) for each in others), boards.fill(program.id))
-    assert await boards.top(program.id, *BOARD, 3_000) == await truth(records, program.id)
+    assert await boards.top(program.id, *BOARD, 6_000) == await truth(records, program.id)
     for each in others:
         await each.close()
 
