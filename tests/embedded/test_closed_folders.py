@@ -18,13 +18,14 @@ pytestmark = pytest.mark.skipif(not ROOT, reason="needs root: only then the serv
 
 @pytest.fixture
 def closed() -> Iterator[Path]:
-    """A folder of mode 0700, as the home of root; what the tests put into the temporary directory goes with it."""
-    before = set(Path(tempfile.gettempdir()).glob("engagement-*"))
+    """A folder of mode 0700, as the home of root; what its tests put into the temporary directory goes with it."""
     with tempfile.TemporaryDirectory(prefix="closed-") as folder:
         yield Path(folder).resolve()
-    for left in set(Path(tempfile.gettempdir()).glob("engagement-*")) - before:
-        assert gone(left)
-        shutil.rmtree(left)
+        # Only what these folders name: other tests, and other runs, keep theirs beside it.
+        homes = {Path(each.read_text().strip()) for each in Path(folder).rglob("elsewhere")}
+        for left in filter(Path.exists, homes):
+            assert gone(left)
+            shutil.rmtree(left)
 
 
 def modes(folder: Path) -> dict[Path, tuple[int, int]]:
