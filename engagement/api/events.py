@@ -1,11 +1,13 @@
 """Recording events: the hot path. Receipts are built whole from what the intake answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import strawberry
 from strawberry.scalars import JSON
+from strawberry.types.arguments import InputContext
+from strawberry.types.base import get_object_definition
 
 from engagement.actions.record_events import Recorded
 from engagement.actions.sent_events import Receipt, RefusedEvent, SentEvent
@@ -37,6 +39,20 @@ class EventInput:
     properties: JSON | None = strawberry.field(
         default=None, description="A JSON object. The event type says which properties rules can read; others are kept."
     )
+
+
+def _event(_: type, given: Mapping[str, Any], __: InputContext) -> EventInput:
+    """An event as it was sent. Strawberry's own way looks every field of every event up anew."""
+    return EventInput(
+        id=given.get("id"),
+        member=given.get("member"),
+        type=given.get("type"),
+        occurred_at=given.get("occurredAt"),
+        properties=given.get("properties"),
+    )
+
+
+get_object_definition(EventInput, strict=True).from_input = _event
 
 
 @strawberry.input(description="Events to record.")

@@ -3,7 +3,14 @@
 from typing import Final
 
 import strawberry
-from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Undefined
+from graphql import (
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    Undefined,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import get_object_definition
 
@@ -53,6 +60,9 @@ def schema(resources: Resources | None = None) -> BoundSchema:
         config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALARS),
     )
     _without_null_defaults(made._schema)  # noqa: SLF001 — Strawberry has no public way to graphql-core's schema.
+    for union in made._schema.type_map.values():  # noqa: SLF001 — see above.
+        if isinstance(union, GraphQLUnionType):
+            union.resolve_type = _type_name
     made.resources = resources
     return made
 
@@ -60,6 +70,11 @@ def schema(resources: Resources | None = None) -> BoundSchema:
 def sdl() -> str:
     """The schema as text: what `schema.graphql` holds."""
     return schema().as_str() + "\n"
+
+
+def _type_name(value: object, *_: object) -> str:
+    """The type of a union's value by its class; Strawberry's own way tries every type of the schema."""
+    return get_object_definition(value, strict=True).name
 
 
 def _without_null_defaults(core: GraphQLSchema) -> None:

@@ -26,8 +26,10 @@ from engagement.records.unit import ALL, Database, Unit
 from engagement.worker import work
 from tests.conftest import _database
 
+START = "2026-11-01T12:00:00Z"
+"""Where the test clock of a sandbox begins, and its definitions are in force."""
 NOON = "2026-11-21T12:00:00Z"
-"""A Saturday, where the test clock of a sandbox begins."""
+"""A Saturday, later."""
 
 ALL_SCOPES = ("events:write", "members:read", "boards:read", "programs:write", "clock:write")
 
@@ -198,7 +200,7 @@ async def listening(database_url: str, redis_url: str) -> AsyncIterator[int]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", **settings))
         serving = asyncio.create_task(server.serve([listener]))
         async with asyncio.timeout(20):
-            while not server.started:  # noqa: ASYNC110 — the server has no event to wait for.
+            while not server.started:
                 assert not serving.done(), "the service did not start"
                 await asyncio.sleep(0.01)
         try:
@@ -226,8 +228,8 @@ async def service(endpoints: Endpoints, template: str) -> AsyncIterator[Service]
 
 @pytest.fixture
 async def house(service: Service) -> House:
-    """A sandbox whose clock stands at noon."""
-    return await founded(service, sandbox={"clock": NOON})
+    """A sandbox whose clock stands at its start."""
+    return await founded(service, sandbox={"clock": START})
 
 
 @pytest.fixture

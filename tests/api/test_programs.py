@@ -1,0 +1,169 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from engagement.records.unit import Unit
+from tests.api.conftest import ADVANCE, ALL_SCOPES, APPLY, NOON, START, House, document
+
+
+async def apply(house: House, changed: Any = None, **given: object) -> dict[str, Any]:
+    wanted = document(house.program.key) if changed is None else changed
+    answer: dict[str, Any] = (await house.data(APPLY, {"input": {"document": wanted, **given}}))["applyProgram"]
+    return answer
+
+
+async def advance(house: House, to: str, **given: object) -> dict[str, Any]:
+    answer: dict[str, Any] = (await house.data(ADVANCE, {"input": {"to": to, **given}}))["advanceTestClock"]
+    return answer
+
+
+@asynccontextmanager
+async def locked(house: House, rows: str) -> AsyncIterator[None]:
+    """Somebody else holds rows of the program."""
+    held, done = asyncio.Event(), asyncio.Event()
+
+    async def hold(unit: Unit) -> None:
+        await unit.fetch(f"SELECT FROM {rows} FOR UPDATE", unit.program)
+        held.set()
+        await done.wait()
+
+    holding = asyncio.create_task(house.service.database.run(hold, house.program.id))
+    await held.wait()
+    yield
+    done.set()
+    await holding
+
+
+async def test_program_is_told(house: House, real: House) -> None:
+    found = (await house.data("{ program { key name timezone sandbox now revision } }"))["program"]
+    assert found == {
+        "key": house.program.key,
+        "name": "Corner Grocer",
+        "timezone": "America/New_York",
+        "sandbox": True,
+        "now": START,
+        "revision": 1,
+    }
+    assert (await real.data("{ program { sandbox } }"))["program"] == {"sandbox": False}
+
+
+async def test_document_changes_what_differs(house: House) -> None:
+    assert (await apply(house))["changes"] == []
+    changed = document(house.program.key)
+    changed["streaks"] = []
+    changed["earn_rules"][0]["earn"]["rate"] = 2
+    changed["badges"].append({"key": "new", "on": "purchase", "levels": [{"target": 5}]})
+    answer = await apply(house, changed)
+    assert answer["__typename"] == "ApplyProgramSuccess"
+    assert sorted(map(str, answer["changes"])) == sorted(
+        map(
+            str,
+            [
+                {"kind": "earn_rule", "key": "base", "change": "CHANGED"},
+                {"kind": "badge", "key": "new", "change": "CREATED"},
+                {"kind": "streak", "key": "daily", "change": "REMOVED"},
+            ],
+        )
+    )
+    assert answer["program"]["revision"] == 2
+
+
+async def test_idempotency_key_gives_the_same_reply(house: House) -> None:
+    changed = document(house.program.key, streaks=[])
+    first = await apply(house, changed, idempotencyKey="k1")
+    assert (first["replayed"], len(first["changes"])) == (False, 1)
+    assert await apply(house, changed, idempotencyKey="k1") == {**first, "replayed": True}
+    reused = await apply(house, document(house.program.key), idempotencyKey="k1")
+    assert (reused["__typename"], reused["code"]) == ("IdempotencyKeyReusedError", "IDEMPOTENCY_KEY_REUSED")
+    # An explicit null is no key.
+    for _ in range(2):
+        assert (await apply(house, changed, idempotencyKey=None, sandbox=None))["replayed"] is False
+
+
+@pytest.mark.parametrize("key", ["", "x" * 65, "a\nb"])
+async def test_idempotency_key_has_a_form(house: House, key: str) -> None:
+    answer = await apply(house, idempotencyKey=key)
+    assert (answer["__typename"], answer["field"]) == ("InvalidInputError", "idempotencyKey")
+
+
+async def test_every_mistake_is_told(house: House) -> None:
+    wrong = document(house.program.key)
+    wrong["streaks"][0]["period"] = "year"
+    wrong["badges"][0]["colour"] = "red"
+    answer = await apply(house, wrong)
+    assert (answer["__typename"], answer["code"]) == ("InvalidProgramError", "INVALID_PROGRAM")
+    assert [each["path"] for each in answer["mistakes"]] == ["streaks[0].period", "badges[0].colour"]
+    unfit: tuple[object, ...] = (5, "x", [], {})
+    for nonsense in unfit:
+        assert (await apply(house, nonsense))["__typename"] == "InvalidProgramError"
+
+
+async def test_key_of_a_program_makes_no_other(house: House) -> None:
+    answer = await apply(house, document("somebody-elses"))
+    assert (answer["__typename"], answer["code"]) == ("NotFoundError", "NOT_FOUND")
+
+
+async def test_no_program_becomes_a_sandbox(real: House) -> None:
+    answer = await apply(real, sandbox={})
+    assert (answer["__typename"], answer["field"]) == ("InvalidInputError", "sandbox")
+    answer = await apply(real, sandbox={"clock": "noon"})
+    assert (answer["__typename"], answer["field"]) == ("InvalidInputError", "sandbox.clock")
+
+
+async def test_busy_program_says_try_again(house: House) -> None:
+    async with locked(house, "program WHERE id = $1"):
+        applied, advanced = await asyncio.gather(apply(house), advance(house, NOON))
+    assert (applied["__typename"], applied["code"]) == ("TryAgainError", "IN_PROGRESS")
+    assert (advanced["__typename"], advanced["code"]) == ("TryAgainError", "IN_PROGRESS")
+
+
+async def test_clock_moves_forward_and_applies_what_falls_due(house: House) -> None:
+    await house.bought("anna", "e1", 10, START)
+    assert await advance(house, "2026-11-05T12:00:00+01:00") == {
+        "__typename": "AdvanceTestClockSuccess",
+        "now": "2026-11-05T11:00:00Z",
+        "members": 1,
+        "replayed": False,
+    }
+    assert (await house.data("{ program { now } }"))["program"]["now"] == "2026-11-05T11:00:00Z"
+    activity = await house.data(
+        '{ activity(member: "anna", first: 1) { edges { node { eventId effects { __typename } } } } }'
+    )
+    assert activity["activity"]["edges"][0]["node"] == {"eventId": None, "effects": [{"__typename": "StreakChanged"}]}
+
+
+async def test_clock_is_set_once_for_a_key(house: House) -> None:
+    first = await advance(house, NOON, idempotencyKey="k1")
+    assert first["replayed"] is False
+    assert (await advance(house, NOON, idempotencyKey="k1"))["replayed"] is True
+    reused = await advance(house, "2026-11-22T12:00:00Z", idempotencyKey="k1")
+    assert (reused["__typename"], reused["code"]) == ("IdempotencyKeyReusedError", "IDEMPOTENCY_KEY_REUSED")
+
+
+@pytest.mark.parametrize("to", ["2026-10-31T12:00:00Z", "tomorrow", "2026-11-05", "9999-01-01T00:00:00Z"])
+async def test_clock_is_set_to_a_later_instant(house: House, to: str) -> None:
+    answer = await advance(house, to)
+    assert (answer["__typename"], answer["field"]) == ("InvalidInputError", "to")
+
+
+async def test_only_a_sandbox_has_a_clock(real: House) -> None:
+    answer = await advance(real, "2100-01-01T00:00:00Z")
+    assert (answer["__typename"], answer["code"]) == ("NotASandboxError", "NOT_A_SANDBOX")
+
+
+async def test_replies_never_show_a_secret(house: House) -> None:
+    await apply(house, document(house.program.key, streaks=[]), idempotencyKey="k1")
+
+    async def results(unit: Unit) -> list[str]:
+        rows = await unit.fetch("SELECT result::text FROM idempotency WHERE program_id = $1", unit.program)
+        return [row["result"] for row in rows]
+
+    (stored,) = await house.service.database.run(results, house.program.id)
+    assert "token_secret" not in stored
+
+
+def test_scopes_are_those_of_the_schema() -> None:
+    assert len(ALL_SCOPES) == len(set(ALL_SCOPES)) == 5
