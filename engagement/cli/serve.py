@@ -36,11 +36,12 @@ def serve(
 
     Example: engagement serve --port 8000
     """
-    with _listening(host, port, descriptor) as sockets, servers(data) as found:
-        if descriptor is None:
-            _announce(sockets.getsockname(), found)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(found, sockets, worker=not no_worker, of_a_command=descriptor is not None))
+    with (
+        _listening(host, port, descriptor) as sockets,
+        servers(data) as found,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_serve(found, sockets, worker=not no_worker, of_a_command=descriptor is not None))
 
 
 def _announce(address: tuple[str, int], found: Servers) -> None:
@@ -67,6 +68,8 @@ async def _serve(found: Servers, sockets: socket.socket, *, worker: bool, of_a_c
     # Asked before anything starts, so that a database that is away or lacks the schema is told in a sentence.
     async with database(found.database_url) as opened:
         await opened.run(programs.every, ALL, read_only=True)
+    if not of_a_command:
+        _announce(sockets.getsockname(), found)
     app = create_app(found.database_url, found.redis_url, work if worker else None)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, **UVICORN_SETTINGS))
     if of_a_command:

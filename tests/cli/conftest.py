@@ -1,0 +1,92 @@
+"""A grocer that is served for the tests: the demo, run once to its end and then again to stay."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60
+
+Finished = subprocess.CompletedProcess[str]
+Run = Callable[..., Finished]
+
+
+class Grocer(NamedTuple):
+    """What `demo --once` printed, what `demo` printed afterwards on the same data, and where that one serves."""
+
+    data: Path
+    first: str
+    second: str
+
+    @property
+    def url(self) -> str:
+        return next(word for word in self.second.split() if word.startswith("http://"))
+
+    @property
+    def key(self) -> str:
+        return (self.data / "demo.key").read_text().strip()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which `engagement` is a command and nothing is configured."""
+    folder = tmp_path_factory.mktemp("bin")
+    script = folder / "engagement"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m engagement.cli.main "$@"\n')
+    script.chmod(0o755)
+    unset = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "ENGAGEMENT_KEY"}
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    return {**kept, "PATH": f"{folder}:{kept['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+
+
+@pytest.fixture(scope="session")
+def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs `engagement` with arguments, in a folder where nothing is, and waits for it."""
+    empty = tmp_path_factory.mktemp("elsewhere")
+
+    def engagement(*arguments: object, **more: str) -> Finished:
+        command = ["engagement", *map(str, arguments)]
+        env = {**environment, **more}
+        return subprocess.run(command, check=False, cwd=empty, env=env, capture_output=True, text=True, timeout=SECONDS)
+
+    return engagement
+
+
+@pytest.fixture(scope="session")
+def grocer(run: Run, environment: dict[str, str]) -> Iterator[Grocer]:
+    """The served grocer, with twenty households."""
+    # Not in pytest's folder, which is closed to the servers' user where that is another.
+    data = Path(tempfile.mkdtemp(prefix="engagement-cli-"))
+    data.chmod(0o711)
+    arguments = ("demo", "--members", "20", "--port", "0", "--data", str(data))
+    first = run(*arguments, "--once")
+    assert first.returncode == 0, first.stderr
+    with subprocess.Popen(
+        ["engagement", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield Grocer(data, first.stdout, _until_it_serves(process.stdout))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            status = process.wait(SECONDS)
+            shutil.rmtree(data)
+    assert status == 130
+
+
+def _until_it_serves(output: IO[str]) -> str:
+    lines = []
+    for line in output:
+        lines.append(line)
+        if "mutation { recordEvents" in line:
+            break
+    return "".join(lines)
