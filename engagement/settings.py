@@ -10,5 +10,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     database_url: str | None = Field(None, description="PostgreSQL, as the role engagement_app: postgresql://…")
-    database_owner_url: str | None = Field(None, description="PostgreSQL, as the role engagement_owner; used by `migrate` alone.")
+    database_owner_url: str | None = Field(
+        None, description="PostgreSQL, as the role engagement_owner; used by `migrate` alone."
+    )
     redis_url: str | None = Field(None, description="Redis or Valkey: redis://… or unix://…")

@@ -18,13 +18,26 @@ COMPARED = (
 def test_replay_gives_the_answers_to_the_row(events: str, tmp_path: Path) -> None:
     export = tmp_path / "export"
     engagement = Path(sys.executable).with_name("engagement")
-    replay = [engagement, "replay", HERE / "shoppers.yaml", GIVEN / f"{events}.ndjson.gz", "--until", END]
+    replay = (engagement, "replay", HERE / "shoppers.yaml", GIVEN / f"{events}.ndjson.gz", "--until", END)
     replayed = subprocess.run(
-        [*replay, "--export", export, "--data", tmp_path / "data"], capture_output=True, text=True, check=False, timeout=280
+        [*replay, "--export", export, "--data", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
     )
     assert replayed.returncode == 0, replayed.stderr
     compared = subprocess.run(
-        [sys.executable, GIVEN / "compare.py", export, GIVEN / "answers" / "extract_5k", "--variant", "N", "--only", COMPARED],
+        [
+            sys.executable,
+            GIVEN / "compare.py",
+            export,
+            GIVEN / "answers" / "extract_5k",
+            "--variant",
+            "N",
+            "--only",
+            COMPARED,
+        ],
         capture_output=True,
         text=True,
         check=False,
