@@ -108,7 +108,9 @@ class BoardsQuery:
             offset = 0 if after is None else _offset(after, key, shown.written)
             places = await resources.boards.top(program, key, shown.written, size, offset)
         else:
-            places = await resources.boards.around(program, key, shown.written, around, size)
+            # No member's id has a zero in it, and PostgreSQL refuses to look for one.
+            known = "\0" not in around
+            places = await resources.boards.around(program, key, shown.written, around, size) if known else []
             if not places:
                 raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
         return _page(shown, places, total)

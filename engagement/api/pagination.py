@@ -65,7 +65,8 @@ def place_of(cursor: str, field: str = "after") -> Cursor:
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidCursor("This is no cursor of this service.", field) from error
     number = place.seq if isinstance(place, FeedCursor) else place.rank if isinstance(place, BoardCursor) else 0
-    if cursor_of(place) != cursor or not 0 <= number < 2**63:
+    text = place.external_id if isinstance(place, MembersCursor) else ""
+    if cursor_of(place) != cursor or not 0 <= number < 2**63 or "\0" in text:
         raise InvalidCursor("This is no cursor of this service.", field)
     return place
 

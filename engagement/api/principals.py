@@ -168,7 +168,7 @@ class Authentication:
         """The caller behind a token; anonymous without one. Raises `Unauthenticated`, and `Unavailable` when it cannot tell."""
         if token is None:
             return Principal("anonymous")
-        name = (hashlib.sha256(token.encode(errors="surrogateescape")).digest(), program)
+        name = (hashlib.sha256(token.encode(errors="surrogatepass")).digest(), program)
         until, known = self._known.get(name, (0.0, None))
         if known is not None and time.monotonic() < until:
             still_valid(known)
@@ -184,7 +184,7 @@ class Authentication:
     async def _key(self, token: str, program: str | None) -> Principal:
         async def look(unit: Unit) -> tuple[Credential | None, programs.Program | None]:
             found = await credentials.find(unit, token)
-            if found is None or found.program_id is not None or program is None:
+            if found is None or found.program_id is not None or program is None or "\0" in program:
                 return found, None
             return found, await programs.find(unit, program)
 
@@ -202,7 +202,7 @@ class Authentication:
         async def look(unit: Unit) -> programs.Program | None:
             return None if key is None else await programs.find(unit, key)
 
-        program = None if key is None else await self._database.run(look, ALL, read_only=True)
+        program = None if key is None or "\0" in key else await self._database.run(look, ALL, read_only=True)
         if program is None:
             raise Unauthenticated("This is neither a key nor a member's token of a program here.")
         claims = tokens.verify(program, token, datetime.now(UTC))

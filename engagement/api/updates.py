@@ -124,8 +124,13 @@ async def _updates(info: Info, member: Member, seq: int | None) -> AsyncGenerato
                 yield Heartbeat(cursor=cursor_of(FeedCursor(member.id, seq)), at=written(looked.loaded.now))
                 spoken = time.monotonic()
             # What was heard of and is sent already needs no look.
-            while (heard := await wakes.next()) is not None and seq is not None and heard <= seq:
+            while (heard := await wakes.next(_patience(spoken))) is not None and seq is not None and heard <= seq:
                 pass
+
+
+def _patience(spoken: float) -> float:
+    # Never none at all: while PostgreSQL is away, the heartbeat is overdue.
+    return max(spoken + HEARTBEAT_SECONDS - time.monotonic(), 0.1)
 
 
 async def _patiently(info: Info, member: Member, seq: int | None, *, first: bool) -> _Look | None:

@@ -138,6 +138,7 @@ async def test_sound_token_is_accepted(house: House) -> None:
         {"sub": 5},
         {"aud": "another-program"},
         {"aud": ["several"]},
+        {"aud": "\0"},
         {"exp": 10**18},
         {"exp": "soon"},
     ],

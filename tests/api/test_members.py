@@ -39,18 +39,6 @@ async def test_screen_shows_everything(house: House) -> None:
         points == {"currency": "points", "name": "Points", "balance": 12, "earned": 12, "nextExpiry": expiry} | nothing
     )
     assert gems == {"currency": "gems", "name": "gems", "balance": 0, "earned": 0, "nextExpiry": None} | nothing
-    assert me["streaks"] == [
-        {
-            "key": "daily",
-            "name": "Days",
-            "period": "DAY",
-            "current": 1,
-            "longest": 1,
-            "active": True,
-            "periodEndsAt": "2026-11-22T05:00:00Z",
-            "timezone": "America/New_York",
-        }
-    ]
     month, spend = me["challenges"]
     assert month == {
         "key": "month",
@@ -79,6 +67,23 @@ async def test_screen_shows_everything(house: House) -> None:
         }
     ]
     assert (await house.data(MEMBER, {"id": "anna"}))["member"] == me
+
+
+async def test_screen_says_how_long_a_streak_is_safe(house: House) -> None:
+    await house.bought("anna", "e1", "12.50")
+    me = (await house.data(ME, key=house.token("anna")))["me"]
+    assert me["streaks"] == [
+        {
+            "key": "daily",
+            "name": "Days",
+            "period": "DAY",
+            "current": 1,
+            "longest": 1,
+            "active": True,
+            "periodEndsAt": "2026-11-22T05:00:00Z",
+            "timezone": "America/New_York",
+        }
+    ]
 
 
 async def test_untouched_definitions_are_on_the_screen(house: House) -> None:
@@ -126,6 +131,8 @@ async def test_unknown_member_is_a_coded_error(house: House) -> None:
     refusal = await house.refusal(MEMBER, {"id": "nobody"})
     assert (refusal["code"], refusal["path"]) == ("MEMBER_NOT_FOUND", ["member"])
     assert (await house.refusal(ME, key=house.token("nobody")))["code"] == "MEMBER_NOT_FOUND"
+    for strange in ("", "\0", "x" * 10_000, "💶"):
+        assert (await house.refusal(MEMBER, {"id": strange}))["code"] == "MEMBER_NOT_FOUND"
 
 
 async def test_members_come_page_by_page(house: House) -> None:
@@ -167,7 +174,10 @@ def encoded(text: str) -> str:
     "cursor",
     [
         *("", "x", "é", "!!!!", "x" * 3000, encoded('["members","a"]') + "="),
-        *map(encoded, ("5", "{}", '["members"]', '["members",5]', '["members", "a"]', '["feed","x",1]')),
+        *map(
+            encoded,
+            ("5", "{}", '["members"]', '["members",5]', '["members", "a"]', '["members","\\u0000"]', '["feed","x",1]'),
+        ),
         *map(encoded, ('["board","ever","",-1]', '["board","ever","",3]')),
     ],
 )
