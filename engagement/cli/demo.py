@@ -136,7 +136,7 @@ async def _report(found: Servers, url: str, key: str, fed: Fed, seconds: float) 
         board.add_row(str(entry["rank"]), entry["member"], f"{entry['score']:,}")
     _console.print(board)
     for refusal in fed.refusals:
-        _console.print(f"refused {refusal}", markup=False)
+        _console.print(f"refused {refusal}", markup=False, soft_wrap=True)
     if fed.replayed == fed.taken:
         _console.print("Every event was known from an earlier run, so nothing changed.")
     return top

@@ -111,7 +111,7 @@ async def _feed(
         f"{program}: {fed.taken:,} events taken, {fed.replayed:,} of them repeated; {fed.refused:,} refused."
     )
     for refusal in fed.refusals:
-        _console.print(f"  refused {refusal}", markup=False)
+        _console.print(f"  refused {refusal}", markup=False, soft_wrap=True)
 
 
 async def _export(url: str, program: str, folder: Path) -> None:

@@ -16,41 +16,41 @@ badges { name level levels { key name target awardedAt } next { current target f
 OF_A_KEY: Final = f"query Screen($member: ID!) {{ member(externalId: $member) {{ {FIELDS} }} }}"
 OF_A_TOKEN: Final = f"query Screen {{ me {{ {FIELDS} }} }}"
 
-_BAR_WIDTH: Final = 20
+_BAR_WIDTH: Final = 10
 
 
 def show(member: dict[str, Any], console: Console) -> None:
     """Print a member, as one of the two documents above asks for her."""
     parts = [_wallets(member["wallets"]), _streaks(member["streaks"])]
     parts += [_challenges(member["challenges"]), _badges(member["badges"])]
-    title = f"{member['externalId']}, as of {member['asOf']} ({member['timezone']})"
+    title = f"{member['externalId']}, as of {_minute(member['asOf'])} UTC ({member['timezone']})"
     console.print(Panel(Group(*parts), title=title, expand=False))
 
 
 def _wallets(wallets: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Points", "balance", "earned", "spent", "expired", "next to expire")
+    table = _table("Points", "balance", "earned", "spent", "expired", "next to expire (UTC)")
     for each in wallets:
         expiry = each["nextExpiry"]
         counts = (f"{each[name]:,}" for name in ("balance", "earned", "spent", "expired"))
-        table.add_row(each["name"], *counts, f"{expiry['points']:,} at {expiry['at']}" if expiry else "")
+        table.add_row(each["name"], *counts, f"{expiry['points']:,} at {_minute(expiry['at'])}" if expiry else "")
     return table
 
 
 def _streaks(streaks: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Streaks", "current", "longest", "this period", "ends")
+    table = _table("Streaks", "current", "longest", "", "ends (UTC)")
     for each in streaks:
         done = f"this {each['period'].lower()}: {'done' if each['active'] else 'not yet'}"
-        table.add_row(each["name"], f"{each['current']:,}", f"{each['longest']:,}", done, each["periodEndsAt"])
+        table.add_row(each["name"], f"{each['current']:,}", f"{each['longest']:,}", done, _minute(each["periodEndsAt"]))
     return table
 
 
 def _challenges(challenges: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Challenges", "period", "progress", "", "completed", "ends")
+    table = _table("Challenges", "period", "progress", "", "done", "ends (UTC)")
     for each in challenges:
-        told = ", ".join(f"{objective['current']} of {objective['target']}" for objective in each["objectives"])
+        told = ", ".join(f"{objective['current']}/{objective['target']}" for objective in each["objectives"])
         completed = "yes" if each["completed"] else f"{each['completions']} before" if each["completions"] else ""
         bar = ProgressBar(total=1.0, completed=each["fraction"], width=_BAR_WIDTH)
-        table.add_row(each["name"], each["period"], bar, told, completed, each["endsAt"] or "")
+        table.add_row(each["name"], each["period"], bar, told, completed, _minute(each["endsAt"] or ""))
     return table
 
 
@@ -60,12 +60,16 @@ def _badges(badges: list[dict[str, Any]]) -> RenderableType:
         held = ", ".join(level["name"] or level["key"] for level in each["levels"] if level["awardedAt"])
         ahead = each["next"]
         bar = ProgressBar(total=1.0, completed=ahead["fraction"], width=_BAR_WIDTH) if ahead else ""
-        table.add_row(each["name"], held, bar, f"{ahead['current']} of {ahead['target']}" if ahead else "all held")
+        table.add_row(each["name"], held, bar, f"{ahead['current']}/{ahead['target']}" if ahead else "all held")
     return table
+
+
+def _minute(instant: str) -> str:
+    return instant[:16].replace("T", " ")
 
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title, *columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in table.columns[1:]:
+    for column in table.columns:
         column.no_wrap = True
     return table

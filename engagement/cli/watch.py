@@ -115,7 +115,6 @@ async def _follow(feed: _Feed, after: str | None) -> None:
     """Print updates for ever; a connection that cannot be made the first time ends it."""
     seen, failures = False, 0
     while True:
-        failures += 1
         try:
             async with contextlib.aclosing(feed.updates(after)) as updates:
                 async for update in updates:
@@ -127,9 +126,11 @@ async def _follow(feed: _Feed, after: str | None) -> None:
                 raise Stop(f"No subscription to be had there: {error}") from error
         except InvalidURI as error:
             raise Stop(f"--url: {error}") from error
-        print("The connection is lost; trying again.", file=sys.stderr)
+        if failures == 0:
+            print("The connection is lost; trying again.", file=sys.stderr)
         # Full jitter: watchers that were cut off together do not come back together.
         await asyncio.sleep(random.uniform(0.1, min(WAIT_SECONDS_MAX, 0.5 * 2 ** min(failures, 5))))  # noqa: S311
+        failures += 1
 
 
 def _update(result: Mapping[str, Any]) -> dict[str, Any]:
