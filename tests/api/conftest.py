@@ -194,7 +194,10 @@ ADVANCE = """mutation($input: AdvanceTestClockInput!) { advanceTestClock(input: 
 @asynccontextmanager
 async def listening(database_url: str, redis_url: str) -> AsyncIterator[int]:
     """The service on a free port, with a worker inside, until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each reply waits 40 ms for the client's acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         app = create_app(database_url, redis_url, work)
         settings: dict[str, Any] = {**UVICORN_SETTINGS, "timeout_graceful_shutdown": 2}
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", **settings))
