@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from engagement.api.principals import SCOPES
-from engagement.cli.session import DataOption, database, program_named, servers
+from engagement.cli.options import DataOption
+from engagement.cli.session import database, program_named, servers
 from engagement.cli.stopping import Stop
 from engagement.records import credentials
 from engagement.records.unit import ALL, Database, Unit

@@ -15,7 +15,8 @@ from engagement.actions import programs
 from engagement.actions.programs import Change, Sandbox
 from engagement.cli.client import Client
 from engagement.cli.documents import program_key, read_program
-from engagement.cli.session import DataOption, KeyOption, OtherUrlOption, database, servers
+from engagement.cli.options import DataOption, KeyOption, OtherUrlOption
+from engagement.cli.session import database, servers
 from engagement.cli.stopping import Stop
 from engagement.records.unit import Database
 

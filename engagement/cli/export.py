@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from engagement.cli.exporting import export_program
-from engagement.cli.session import DataOption, database, program_named, servers
+from engagement.cli.options import DataOption
+from engagement.cli.session import database, program_named, servers
 
 
 def export(

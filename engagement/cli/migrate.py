@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from engagement import embedded
-from engagement.cli.session import DEFAULT_DATA, DataOption
+from engagement.cli.options import DEFAULT_DATA, DataOption
 from engagement.cli.stopping import Stop
 from engagement.records.database import migrate as bring_up_to_date
 from engagement.settings import Settings

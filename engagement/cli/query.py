@@ -10,7 +10,7 @@ from rich.console import Console
 
 from engagement.cli import screen
 from engagement.cli.client import Client, described
-from engagement.cli.session import DEFAULT_URL, KeyOption, UrlOption
+from engagement.cli.options import DEFAULT_URL, KeyOption, UrlOption
 from engagement.cli.stopping import Stop
 
 

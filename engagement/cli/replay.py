@@ -21,7 +21,8 @@ from engagement.cli.documents import program_key, read_program
 from engagement.cli.exporting import export_program
 from engagement.cli.feeding import LANES, REQUEST_EVENTS, Fed, advance, progress_bar, send
 from engagement.cli.hosting import hosted
-from engagement.cli.session import DataOption, KeyOption, OtherUrlOption, database, program_named, servers
+from engagement.cli.options import DataOption, KeyOption, OtherUrlOption
+from engagement.cli.session import database, program_named, servers
 from engagement.cli.stopping import Stop
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

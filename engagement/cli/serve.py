@@ -15,7 +15,8 @@ import uvloop
 from engagement.api.transport import UVICORN_SETTINGS
 from engagement.app import PATH, create_app
 from engagement.cli.hosting import listener
-from engagement.cli.session import DataOption, Servers, database, servers
+from engagement.cli.options import DataOption
+from engagement.cli.session import Servers, database, servers
 from engagement.cli.stopping import Stop
 from engagement.records import programs
 from engagement.records.unit import ALL

@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
-
-import typer
 
 from engagement import embedded
+from engagement.cli.options import DEFAULT_DATA
 from engagement.cli.stopping import Stop
 from engagement.errors import NotFound
 from engagement.records import programs
@@ -17,28 +15,6 @@ from engagement.records.database import migrate
 from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database, Unit
 from engagement.settings import Settings
-
-DEFAULT_DATA = Path(".engagement")
-DEFAULT_URL = "http://127.0.0.1:8000/graphql"
-
-DataOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Folder of the embedded PostgreSQL and Valkey. Without it, DATABASE_URL and REDIS_URL are used where they are set.",
-        show_default=str(DEFAULT_DATA),
-    ),
-]
-KeyOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--key", envvar="ENGAGEMENT_KEY", metavar="KEY", help="An API key, or a member's token."),
-]
-UrlOption: TypeAlias = Annotated[str, typer.Option("--url", metavar="URL", help="Where the service answers.")]
-OtherUrlOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--url", metavar="URL", help="Use the service there, with --key, instead of one of its own."),
-]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import sys
 from typing import NoReturn
 
 import asyncpg
-from tortoise.exceptions import OperationalError
 
 from engagement.embedded import CannotStart
 from engagement.errors import InvalidProgram, Refusal
@@ -35,10 +34,11 @@ def sentences(error: Exception) -> list[str] | None:
             return [f"{error.field}: {error.message}" if error.field else error.message]
         case Stop() | CannotStart():
             return [str(error)]
-        case OperationalError() if isinstance(error.__cause__, Exception):
-            return sentences(error.__cause__)
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
             return [f"The database lacks the schema of this version ({error}): run `engagement migrate` first."]
         case asyncpg.PostgresError():
             return [f"PostgreSQL refused: {error}"]
+        case Exception(__cause__=asyncpg.PostgresError() as cause):
+            # Tortoise wraps what its own queries meet.
+            return sentences(cause)
     return None

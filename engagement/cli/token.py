@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from engagement.actions.tokens import LIFE_MINUTES_MAX, mint
-from engagement.cli.session import DataOption, database, program_named, servers
+from engagement.cli.options import DataOption
+from engagement.cli.session import database, program_named, servers
 
 
 def token(

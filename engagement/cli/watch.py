@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from engagement.cli.client import CONNECT_SECONDS, PROGRAM_HEADER, described
-from engagement.cli.session import DEFAULT_URL, KeyOption, UrlOption
+from engagement.cli.options import DEFAULT_URL, KeyOption, UrlOption
 from engagement.cli.stopping import Stop
 
 SILENCE_SECONDS: Final = 60.0

@@ -4,7 +4,8 @@ import asyncio
 import signal
 
 from engagement.actions.programs import Programs
-from engagement.cli.session import DataOption, Servers, database, servers
+from engagement.cli.options import DataOption
+from engagement.cli.session import Servers, database, servers
 from engagement.cli.stopping import Stop
 from engagement.relay.drain import Drain
 from engagement.relay.redis import Link

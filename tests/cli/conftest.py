@@ -1,5 +1,6 @@
 """A grocer that is served for the tests: the demo, run once to its end and then again to stay."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import msgspec
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +25,7 @@ Run = Callable[..., Finished]
 class Grocer(NamedTuple):
     """What `demo --once` printed, what `demo` printed afterwards on the same data, and where that one serves."""
 
-    data: Path
+    data: str
     first: str
     second: str
 
@@ -32,7 +35,7 @@ class Grocer(NamedTuple):
 
     @property
     def key(self) -> str:
-        return (self.data / "demo.key").read_text().strip()
+        return Path(self.data, "demo.key").read_text().strip()
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +64,28 @@ def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def grocer(run: Run, environment: dict[str, str]) -> Iterator[Grocer]:
-    """The served grocer, with twenty households."""
+def grocer(run: Run, environment: dict[str, str], shared: Path) -> Iterator[Grocer]:
+    """The served grocer, with twenty households. The worker that comes first makes it, and leaves last."""
+    told = shared / "grocer.json"
+    with (shared / "grocer-making").open("w") as making, (shared / "grocer-in-use").open("w") as use:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        if told.exists():
+            fcntl.flock(use, fcntl.LOCK_SH)
+            fcntl.flock(making, fcntl.LOCK_UN)
+            yield msgspec.json.decode(told.read_bytes(), type=Grocer)
+            return
+        with _served(run, environment) as made:
+            told.write_bytes(msgspec.json.encode(made))
+            fcntl.flock(making, fcntl.LOCK_UN)
+            yield made
+            # Whoever comes after the last has left makes another.
+            fcntl.flock(making, fcntl.LOCK_EX)
+            fcntl.flock(use, fcntl.LOCK_EX)
+            told.unlink()
+
+
+@contextmanager
+def _served(run: Run, environment: dict[str, str]) -> Iterator[Grocer]:
     # Not in pytest's folder, which is closed to the servers' user where that is another.
     data = Path(tempfile.mkdtemp(prefix="engagement-cli-"))
     data.chmod(0o711)
@@ -74,7 +97,7 @@ def grocer(run: Run, environment: dict[str, str]) -> Iterator[Grocer]:
     ) as process:
         try:
             assert process.stdout is not None
-            yield Grocer(data, first.stdout, _until_it_serves(process.stdout))
+            yield Grocer(str(data), first.stdout, _until_it_serves(process.stdout))
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate()

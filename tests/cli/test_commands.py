@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from engagement.cli.documents import read_program
 from engagement.cli.main import COMMANDS, application
+from engagement.cli.schema import schema
 from engagement.cli.stopping import Stop
 from engagement.embedded import Endpoints
 from tests.cli.conftest import ROOT, SECONDS, Grocer, Run
@@ -31,8 +32,9 @@ def test_help_teaches_with_an_example(name: str, capsys: pytest.CaptureFixture[s
     assert f"engagement {name}" in capsys.readouterr().out.split("Example:", 1)[1]
 
 
-def test_schema_is_the_committed_one(run: Run) -> None:
-    assert run("schema").stdout == (ROOT / "schema.graphql").read_text()
+def test_schema_is_the_committed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    schema()
+    assert capsys.readouterr().out == (ROOT / "schema.graphql").read_text()
 
 
 def test_apply_says_what_changes_and_changes_only_that(grocer: Grocer, run: Run, tmp_path: Path) -> None:
@@ -101,7 +103,6 @@ def test_query_prints_json_and_says_what_is_wrong(grocer: Grocer, run: Run) -> N
     unknown = run("query", "--member", "nobody", *at)
     assert unknown.returncode == 1
     assert "MEMBER_NOT_FOUND" in unknown.stderr
-    assert run("query", "{ me { externalId } }", "--url", grocer.url, "--key", "ek_wrong").returncode == 1
     away = run("query", "{ __typename }", "--url", "http://127.0.0.1:9/graphql")
     assert (away.returncode, len(away.stderr.splitlines())) == (1, 1)
 
@@ -116,7 +117,6 @@ def test_credential_stands_alone_on_stdout(grocer: Grocer, run: Run) -> None:
     assert key.stdout.count("\n") == 1
     refused = run("query", "--member", "H0001", "--url", grocer.url, "--key", key.stdout.strip())
     assert "FORBIDDEN" in refused.stderr
-    assert "no scope write" in run("api-key", "create", "--program", "grocer", "--scope", "write").stderr
 
 
 def test_watch_refuses_a_wrong_key_once(grocer: Grocer, run: Run) -> None:
