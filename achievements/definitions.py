@@ -36,6 +36,10 @@ Converted = TypeVar("Converted", bound=Shape)
 
 DEFINITIONS_MAX = 200
 """In one section."""
+DOCUMENT_VALUES_MAX = 50_000
+"""In a whole document, as it reads with every alias written out."""
+
+_STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 
 
 class Mistaken(Exception):
@@ -72,6 +76,7 @@ def parse(document: object) -> Program:
     """A program from plain values; Mistaken with every mistake of shape."""
     if not isinstance(document, Mapping):
         raise Mistaken([Mistake("program", f"a program is a mapping with the keys program, {', '.join(SECTIONS)}")])
+    _check_texts(document)
     known = ("program", *SECTIONS)
     mistakes = [Mistake(str(section), _unknown(str(section), known)) for section in document if section not in known]
     head = _convert(document.get("program", {}), Head, "program", mistakes)
@@ -87,6 +92,22 @@ def parse(document: object) -> Program:
     if mistakes or head is None:
         raise Mistaken(mistakes)
     return Program(head, sections)
+
+
+def _check_texts(document: object) -> None:
+    """Mistaken for a document too large to be a program, or with text that cannot be stored."""
+    ahead, seen = [document], 0
+    while ahead:
+        each = ahead.pop()
+        seen += 1
+        if seen > DOCUMENT_VALUES_MAX:
+            raise Mistaken([Mistake("program", f"a program has at most {DOCUMENT_VALUES_MAX} values in all")])
+        if isinstance(each, str) and not _STORABLE.fullmatch(each):
+            raise Mistaken([Mistake("program", f"the text {each[:40]!r} holds a character that cannot be stored")])
+        if isinstance(each, Mapping):
+            ahead.extend((*each.keys(), *each.values()))
+        elif isinstance(each, list | tuple):
+            ahead.extend(each)
 
 
 def definition_of(section: str, body: object) -> Definition:

@@ -127,6 +127,20 @@ def test_what_is_no_document_is_refused(wrong: object) -> None:
         parse(wrong)
 
 
+def test_text_that_cannot_be_stored_is_refused() -> None:
+    for text in ("a\x00b", "a\ud800b"):
+        with pytest.raises(Mistaken, match="cannot be stored"):
+            parse({**document(), **challenge(name=text)})
+
+
+def test_a_document_that_unfolds_without_end_is_refused() -> None:
+    laughs: list[object] = ["ha"] * 10
+    for _ in range(12):
+        laughs = [laughs] * 10
+    with pytest.raises(Mistaken, match="at most 50000 values"):
+        parse({**document(), "badges": laughs})
+
+
 def test_a_definition_survives_being_stored() -> None:
     for section, definition in parse(document(**EVERYTHING)):
         assert definition_of(section, plain(definition)) == definition
