@@ -1,7 +1,7 @@
 """The fold: a member's state after one more input, after time has passed, and after learning of the past.
 
 `apply` is one step. `advance` is what time brings between inputs. `trace` folds many inputs at once, and `refold` does so
-twice, with and without what arrived late, and gives the difference. Nothing here is changed in place: states in, states out.
+twice, as things were taken to be and as they are known now, and gives the difference. Nothing here is changed in place: states in, states out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,14 +155,15 @@ class Refold(msgspec.Struct, frozen=True):
 
 
 def refold(
-    rulebook: Rulebook, base: MemberState, known: Sequence[Event], late: Sequence[Event], until: datetime
+    rulebook: Rulebook, base: MemberState, was: Sequence[Event], now: Sequence[Event], until: datetime
 ) -> Refold:
-    """Fold the history after `base` with events that arrived late, and tell it from the one without them.
+    """Fold the history after `base` as it is known now, and tell it from what it was taken for.
 
-    `known` are the events applied after `base`, in order; `until` the instant to which the member had been advanced.
+    `was` are the events applied after `base`, in order; `now` those that count, in order: with late ones, without reversed
+    ones, with others in their amended form. `until` is the instant to which the member had been advanced.
     """
-    before = trace(rulebook, base, known, until)
-    after = trace(rulebook, base, sorted((*known, *late), key=lambda event: event.order), until)
+    before = trace(rulebook, base, was, until)
+    after = trace(rulebook, base, now, until)
     return Refold(after.state, difference(before.outcomes, after.outcomes), after.snapshots)
 
 

@@ -107,6 +107,27 @@ class EarnRule(Definition, frozen=True, kw_only=True):
         )
 
 
+class Repricing(msgspec.Struct, frozen=True):
+    """What it takes for a lot to have earned other points than it did: all but `remaining` are points that move."""
+
+    remaining: int
+    earned: int = 0
+    reversed: int = 0
+    unexpired: int = 0
+
+
+def repriced(points: int, remaining: int, to: int) -> Repricing:
+    """How a lot of `points`, with `remaining` of them left, becomes one of `to` points.
+
+    Fewer points are taken from what is left first, then from what has expired, whose expiry is reversed with it.
+    """
+    if to >= points:
+        return Repricing(remaining + to - points, earned=to - points)
+    taken = points - to
+    left = max(remaining - taken, 0)
+    return Repricing(left, reversed=taken, unexpired=taken - (remaining - left))
+
+
 def points_for(earning: Earning, amount: Decimal | int | None) -> int:
     """The points of one event; 0 where the property is missing, at most POINTS_MAX."""
     if earning.fixed is not None:

@@ -6,6 +6,7 @@ unit; `save` writes states, outcomes, lots, feed, snapshots and the outbox, in t
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -31,6 +32,12 @@ from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
 
+Cause: TypeAlias = tuple[str, datetime]
+"""An event, and the instant at which what it changed takes effect."""
+
+Told: TypeAlias = tuple[int | None, Sequence[Effect]]
+"""The number of the activity item that tells some effects, where there are any."""
+
 
 class Message(msgspec.Struct, frozen=True):
     """What leaves the house after a commit: scores for the boards, scores that are gone, and each member's newest item."""
@@ -53,6 +60,7 @@ class Draft:
         self.outcomes: list[AnyOutcome] = []
         self.gone: list[AnyOutcome] = []
         self.bookings: list[Booking] = []
+        self.repriced: list[tuple[str, int]] = []
         self.snapshots: list[MemberState] = []
         self.base_inputs: int | None = None
         self._first_inputs = held.state.inputs
@@ -77,7 +85,7 @@ class Draft:
         if emitted:
             self.tell(max((_at(each) for each in emitted), default=until), None, emitted)
 
-    def apply(self, event: Event) -> tuple[int | None, Sequence[Effect]]:
+    def apply(self, event: Event) -> Told:
         """Apply an event that comes next; its item's number, where it brought anything, and what it brought."""
         if self.state.due is not None and self.state.due <= event.at:
             self.advance(event.at)
@@ -86,32 +94,30 @@ class Draft:
             self.snapshots.append(self.state)
         return (self.tell(event.at, event.id, emitted) if emitted else None), emitted
 
-    def refold(
-        self, refolded: fold.Refold, base: MemberState, late: Sequence[Event]
-    ) -> dict[str, tuple[int | None, Sequence[Effect]]]:
-        """Take over a history folded again; for each late event its item's number and what is due to it.
+    def refold(self, refolded: fold.Refold, base: MemberState, causes: Sequence[Cause]) -> dict[str, Told]:
+        """Take over a history folded again; for each event that caused it, its item's number and what is due to it.
 
-        What names a late event is told as its own, all else (a streak mended, a score changed) as the last one's. What only
-        moved in time is stored, not told: it was told already.
+        What names one of these events is told as its own, all else (a streak mended, a score changed) as the last one's. What
+        only moved in time is stored, not told: it was told already. Points of another amount are withdrawn and told anew.
         """
         difference = refolded.difference
         changed = [now for _, now in difference.changed]
-        told: list[Effect] = [*(Withdrawn(each) for each in difference.gone), *changed, *difference.new]
+        withdrawn = [*difference.gone, *(was for was, _ in difference.changed if isinstance(was, PointsEarned))]
         self.state = refolded.state
         self.snapshots = list(refolded.snapshots)
         self.base_inputs = base.inputs
         self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new)
         self.gone.extend(difference.gone)
-        last = max(late, key=lambda event: event.order)
-        by_event: dict[str, list[Effect]] = {event.id: [] for event in late}
-        for effect in told:
-            by_event.get(getattr(effect, "event_id", last.id), by_event[last.id]).append(effect)
+        self.repriced.extend((each.lot, 0) for each in difference.gone if isinstance(each, PointsEarned))
+        self.repriced.extend((each.lot, each.points) for each in changed if isinstance(each, PointsEarned))
+        effects: dict[str, list[Effect]] = {event_id: [] for event_id, _ in causes}
+        last = effects[causes[-1][0]]
+        for told in (*map(Withdrawn, withdrawn), *changed, *difference.new):
+            outcome = told.outcome if isinstance(told, Withdrawn) else told
+            effects.get(getattr(outcome, "event_id", ""), last).append(told)
         return {
-            event.id: (
-                self._item(event.at, event.id, by_event[event.id]) if by_event[event.id] else None,
-                by_event[event.id],
-            )
-            for event in sorted(late, key=lambda event: event.order)
+            event_id: (self._item(at, event_id, effects[event_id]) if effects[event_id] else None, effects[event_id])
+            for event_id, at in causes
         }
 
     def tell(self, at: datetime, event_id: str | None, effects: Sequence[Effect]) -> int:
@@ -167,6 +173,7 @@ class Changes:
     async def save(self, unit: Unit) -> None:
         """Write everything."""
         drafts = [self.drafts[who] for who in sorted(self.drafts)]
+        await self._reprice(unit)
         await members.save_states(unit, self.loaded.program.revision, [each.held for each in drafts])
         await outcomes.save(unit, [(each.id, each.version, outcome) for each in drafts for outcome in each.outcomes])
         await outcomes.remove(unit, [(each.id, outcome) for each in drafts for outcome in each.gone])
@@ -181,6 +188,13 @@ class Changes:
             [(each.id, inputs) for each in drafts for inputs in each.dropped_snapshots],
         )
         await self._publish(unit, drafts)
+
+    async def _reprice(self, unit: Unit) -> None:
+        lots = [(each.id, lot, points) for each in self.drafts.values() for lot, points in each.repriced]
+        if lots:
+            for who, expiry in (await ledger.reprice(unit, lots, self.loaded.now)).items():
+                booked = [each.expires_at for each in self.drafts[who].bookings if each.expires_at is not None]
+                self.drafts[who].next_expiry_at = min([*booked, *([expiry] if expiry else [])], default=None)
 
     async def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
         told = [each for each in drafts if each.items]

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import Effect
+from achievements.values import Effect, Event
 from engagement.actions import refolding
 from engagement.actions.changes import Changes, Draft
 from engagement.actions.programs import Loaded, Programs
@@ -29,7 +29,9 @@ from engagement.actions.sent_events import (
 )
 from engagement.errors import Overloaded, Refusal
 from engagement.records import activity, events, members
-from engagement.records.events import Earlier, StoredEvent
+from engagement.records.events import Amendment, Earlier, StoredEvent
+from engagement.records.events import Recorded as Stored
+from engagement.records.members import Pending
 from engagement.records.unit import Database, Unit
 
 BATCH_EVENTS_MAX = 2_000
@@ -113,6 +115,27 @@ class Intake:
         ]
 
 
+class Fresh(msgspec.Struct, frozen=True):
+    """An event not sent before, and what was said of it ahead of its coming."""
+
+    accepted: Accepted
+    amendments: tuple[Amendment, ...]
+
+    def recorded(self, member_id: UUID) -> Stored:
+        """It as it is stored."""
+        each = self.accepted
+        event = each.event
+        instants = (event.at, each.sent_at, each.received_at)
+        stored = StoredEvent(member_id, event.id, event.type, *instants, each.properties, each.too_late)
+        return Stored(stored, self.amendments)
+
+    def counted(self, loaded: Loaded, member_id: UUID) -> Event | None:
+        """It as it counts: in its amended form, or not at all."""
+        if not self.amendments:
+            return self.accepted.event
+        return next(iter(refolding.counted(loaded, [self.recorded(member_id)])), None)
+
+
 class Batch:
     """Events of one program on their way through one transaction."""
 
@@ -129,10 +152,11 @@ class Batch:
         # Looked up under the members' locks, so what is not there now does not appear before the commit.
         first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}
         earlier = await events.earlier(self._unit, list(first))
-        fresh: dict[UUID, list[Accepted]] = defaultdict(list)
-        for name, each in first.items():
-            if name not in earlier:
-                fresh[name[0]].append(each)
+        fresh: dict[UUID, list[Fresh]] = defaultdict(list)
+        for (who, identity), each in first.items():
+            before = earlier.get((who, identity))
+            if before is None or before.event is None:
+                fresh[who].append(Fresh(each, () if before is None else before.amendments))
         if fresh:
             changes = Changes(self._loaded, [held[who] for who in fresh])
             await self._fold(changes, fresh)
@@ -140,55 +164,55 @@ class Batch:
             await changes.save(self._unit)
         return [self._answer(each, (ids[each.member], each.event.id), first, earlier) for each in accepted]
 
-    async def _fold(self, changes: Changes, fresh: dict[UUID, list[Accepted]]) -> None:
-        next_up: list[tuple[Draft, list[Accepted]]] = []
-        late: list[tuple[Draft, list[Accepted]]] = []
+    async def _fold(self, changes: Changes, fresh: dict[UUID, list[Fresh]]) -> None:
+        next_up: list[tuple[Draft, list[tuple[Fresh, Event]]]] = []
+        late: list[tuple[Draft, list[tuple[Fresh, Event]]]] = []
         for who, sent in fresh.items():
             draft = changes.drafts[who]
-            in_time = sorted((each for each in sent if not each.too_late), key=lambda each: each.event.order)
+            counting = []
             for each in sent:
-                if each.too_late:
-                    self._store(draft, each, "TOO_LATE")
-            if in_time:
-                is_next = not draft.pending and fold.is_next(draft.state, in_time[0].event)
-                (next_up if is_next else late).append((draft, in_time))
-        await changes.expire(self._unit, {draft.id: sent[-1].event.at for draft, sent in next_up})
-        for draft, sent in next_up:
-            for each in sent:
-                self._store(draft, each, "APPLIED", *draft.apply(each.event))
+                event = None if each.accepted.too_late else each.counted(self._loaded, who)
+                if event is not None:
+                    counting.append((each, event))
+                else:
+                    self._store(draft, each, "TOO_LATE" if each.accepted.too_late else "APPLIED")
+            if counting:
+                counting.sort(key=lambda pair: pair[1].order)
+                is_next = not draft.pending and fold.is_next(draft.state, counting[0][1])
+                (next_up if is_next else late).append((draft, counting))
+        await changes.expire(self._unit, {draft.id: counting[-1][1].at for draft, counting in next_up})
+        for draft, counting in next_up:
+            for each, event in counting:
+                self._store(draft, each, "APPLIED", *draft.apply(event))
         if late:
             await self._refold(late)
 
-    async def _refold(self, late: Sequence[tuple[Draft, list[Accepted]]]) -> None:
-        found = await refolding.histories(self._unit, self._loaded, [(draft, sent[0].event.at) for draft, sent in late])
-        for draft, sent in late:
-            history = found.get(draft.id)
-            told = history and history.refold(draft, [each.event for each in sent])
-            for each in sent:
-                if told:
-                    self._store(draft, each, "APPLIED", *told[each.event.id])
-                else:
-                    draft.pending = (*draft.pending, each.event.id)
+    async def _refold(self, late: Sequence[tuple[Draft, list[tuple[Fresh, Event]]]]) -> None:
+        found = await refolding.histories(self._unit, self._loaded, [(draft, each[0][1].at) for draft, each in late])
+        for draft, counting in late:
+            history = found[draft.id]
+            news = [Pending(event.id) for _, event in counting]
+            if draft.pending or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
+                draft.pending = (*draft.pending, *news)
+                for each, _ in counting:
                     self._store(draft, each, "PENDING")
+                continue
+            told = draft.refold(
+                history.with_more(each.recorded(draft.id) for each, _ in counting).refolded(draft.state.at, set(news)),
+                history.base,
+                [(event.id, event.at) for _, event in counting],
+            )
+            for each, event in counting:
+                self._store(draft, each, "APPLIED", *told[event.id])
 
     def _store(
-        self, draft: Draft, each: Accepted, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
+        self, draft: Draft, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
     ) -> None:
-        event = each.event
-        self._stored.append(
-            StoredEvent(
-                draft.id,
-                event.id,
-                event.type,
-                event.at,
-                each.sent_at,
-                each.received_at,
-                each.properties,
-                each.too_late,
-                seq,
-            )
+        each = fresh.accepted
+        self._stored.append(msgspec.structs.replace(fresh.recorded(draft.id).event, seq=seq))
+        self._receipts[draft.id, each.event.id] = Receipt(
+            each.index, each.event.id, each.member, status, effects=tuple(effects)
         )
-        self._receipts[draft.id, event.id] = Receipt(each.index, event.id, each.member, status, effects=tuple(effects))
 
     def _answer(
         self,
@@ -198,13 +222,12 @@ class Batch:
         earlier: dict[tuple[UUID, str], Earlier],
     ) -> Receipt | RefusedEvent:
         before = earlier.get(name)
-        if before is not None:
-            if not same(each, before.type, before.sent_at, before.properties):
+        if before is not None and before.event is not None:
+            event = before.event
+            if not same(each, event.type, event.sent_at, event.properties):
                 return conflict(each)
             effects = () if before.effects is None else activity.effects_of(before.effects)
-            return Receipt(
-                each.index, name[1], each.member, "TOO_LATE" if before.too_late else "APPLIED", True, effects
-            )
+            return Receipt(each.index, name[1], each.member, "TOO_LATE" if event.too_late else "APPLIED", True, effects)
         receipt, original = self._receipts[name], first[name]
         if original is each:
             return receipt

@@ -1,22 +1,23 @@
-"""Late inputs: a member's history folded again from the last snapshot before them.
+"""What comes late, is reversed or amended: a member's history folded again from the last snapshot before it.
 
-Short stretches are folded where the input is taken; long ones wait in `member_state.pending` for the worker (`settle`).
+Short stretches are folded where the news is taken; long ones wait in `member_state.pending` for the worker (`settle`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from achievements import fold
-from achievements.values import Effect, Event, MemberState
+from achievements.values import Event, MemberState
 from engagement.actions.changes import Changes, Draft
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.sent_events import event_of
 from engagement.records import events, members
-from engagement.records.events import StoredEvent
+from engagement.records.events import Recorded
+from engagement.records.members import Pending
 from engagement.records.unit import Database, Unit
 
 REFOLD_INPUTS_MAX = 2_000
@@ -26,36 +27,47 @@ HISTORY_INPUTS_MAX = 1_000_000
 
 
 class History(msgspec.Struct, frozen=True):
-    """A member's state before something late, and the events that were applied since, in order."""
+    """A member's state before some instant, and all that was recorded since, in order."""
 
     loaded: Loaded
     base: MemberState
-    known: tuple[Event, ...]
+    recorded: tuple[Recorded, ...]
 
-    def refold(self, draft: Draft, late: Sequence[Event]) -> dict[str, tuple[int | None, Sequence[Effect]]] | None:
-        """Fold late events in and tell what that changed, by event; None where the stretch is too long for a request."""
-        if draft.pending or len(self.known) + len(late) > REFOLD_INPUTS_MAX:
-            return None
-        return draft.refold(self.folded(draft.state, late), self.base, late)
+    def with_more(self, more: Iterable[Recorded]) -> "History":
+        """The history with events in it that are not stored yet."""
+        everything = sorted((*self.recorded, *more), key=lambda each: (each.event.occurred_at, each.event.id))
+        return msgspec.structs.replace(self, recorded=tuple(everything))
 
-    def folded(self, state: MemberState, late: Sequence[Event]) -> fold.Refold:
-        """The history with late events in it, up to where the member had been advanced or beyond."""
-        return fold.refold(self.loaded.rulebook, self.base, self.known, late, state.at)
+    def refolded(self, until: datetime, news: Collection[Pending]) -> fold.Refold:
+        """The history with the news in it, told from the one without, up to where the member had been advanced."""
+        was = counted(self.loaded, self.recorded, without=news)
+        now = counted(self.loaded, self.recorded)
+        return fold.refold(self.loaded.rulebook, self.base, was, now, until)
+
+
+def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pending] = ()) -> list[Event]:
+    """The events that count, in their latest form: as if what `without` names had not been heard of."""
+    found = []
+    for each in recorded:
+        event = each.event
+        if without and Pending(event.id) in without:
+            continue
+        said = [word for word in each.amendments if not without or Pending(event.id, word.n) not in without]
+        if said and said[-1].kind == "reverse":
+            continue
+        properties = (said[-1].properties if said else None) or msgspec.json.decode(event.properties)
+        found.append(event_of(loaded.rulebook, event.id, event.type, event.occurred_at, properties))
+    return found
 
 
 async def histories(
     unit: Unit, loaded: Loaded, firsts: Sequence[tuple[Draft, datetime]], at_most: int = REFOLD_INPUTS_MAX + 1
 ) -> dict[UUID, History]:
-    """For each locked member, her history from before an instant on; the events beyond `at_most` are left out."""
+    """For each locked member, her history from before an instant on; what is recorded beyond `at_most` is left out."""
     bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
     starts = [(draft.id, bases.get(draft.id, MemberState.NOTHING)) for draft, _ in firsts]
     since = await events.since(unit, starts, at_most)
-    return {who: History(loaded, base, tuple(_event(loaded, each) for each in since[who])) for who, base in starts}
-
-
-def _event(loaded: Loaded, stored: StoredEvent) -> Event:
-    properties = msgspec.json.decode(stored.properties)
-    return event_of(loaded.rulebook, stored.id, stored.type, stored.occurred_at, properties)
+    return {who: History(loaded, base, tuple(since[who])) for who, base in starts}
 
 
 async def settle(database: Database, programs: Programs, program_id: int, member_id: UUID) -> bool:
@@ -68,15 +80,12 @@ async def settle(database: Database, programs: Programs, program_id: int, member
             return False
         changes = Changes(loaded, [held])
         draft = changes.drafts[member_id]
-        first = await events.first_of(unit, member_id, held.pending)
-        history = (await histories(unit, loaded, [(draft, first)], HISTORY_INPUTS_MAX))[member_id]
-        waiting = set(held.pending)
-        late = [event for event in history.known if event.id in waiting]
-        known = tuple(event for event in history.known if event.id not in waiting)
+        causes = await events.instants(unit, member_id, {each.event_id for each in held.pending})
+        history = (await histories(unit, loaded, [(draft, causes[0][1])], HISTORY_INPUTS_MAX))[member_id]
         # Thousands of inputs take a while: other members' requests go on meanwhile.
-        refolded = await asyncio.to_thread(msgspec.structs.replace(history, known=known).folded, draft.state, late)
+        refolded = await asyncio.to_thread(history.refolded, draft.state.at, set(held.pending))
         draft.pending = ()
-        draft.refold(refolded, history.base, late)
+        draft.refold(refolded, history.base, causes)
         await changes.save(unit)
         return True
 

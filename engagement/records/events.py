@@ -1,14 +1,15 @@
 """Events as they were sent. Append only: what an event gave is elsewhere, and changes as more is learned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from achievements.values import MemberState
 from engagement.records.rows import Rows, columns_of
-from engagement.records.unit import Unit
+from engagement.records.unit import Row, Unit
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -28,15 +29,27 @@ class StoredEvent(msgspec.Struct, frozen=True):
     seq: int | None = None
 
 
-class Earlier(msgspec.Struct, frozen=True):
-    """An event that was sent before, and the effects it was answered with (JSON), where there were any."""
+class Amendment(msgspec.Struct, frozen=True, array_like=True):
+    """The `n`-th word on an event after it was sent: a reversal, or (with `properties`) what it really was."""
 
-    type: str
-    sent_at: datetime
-    occurred_at: datetime
-    properties: str
-    too_late: bool
+    n: int
+    kind: Literal["reverse", "amend"]
+    properties: dict[str, Any] | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A stored event with its amendments, in order."""
+
+    event: StoredEvent
+    amendments: tuple[Amendment, ...] = ()
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """What is known of an event's id: the event that was sent under it, the effects (JSON) it was answered with, amendments."""
+
+    event: StoredEvent | None
     effects: str | None
+    amendments: tuple[Amendment, ...]
 
 
 _EVENTS = Rows(
@@ -55,52 +68,108 @@ _EVENTS = Rows(
 )
 
 
+_HELD = ", ".join(f"held.{name}" for name in StoredEvent.__struct_fields__)
+_AMENDMENTS = (
+    "SELECT json_agg(json_build_array(n, kind, properties) ORDER BY n)::text AS amendments FROM amendment"
+    " WHERE amendment.program_id = $1 AND amendment.member_id = {0}.member_id AND amendment.event_id = {0}.id"
+)
+_decode_amendments = msgspec.json.Decoder(tuple[Amendment, ...]).decode
+
+
+def _stored(row: Row) -> StoredEvent:
+    return StoredEvent(*(row[name] for name in StoredEvent.__struct_fields__))
+
+
+def _amendments(written: str | None) -> tuple[Amendment, ...]:
+    return () if written is None else _decode_amendments(written)
+
+
 async def append(unit: Unit, events: Sequence[StoredEvent]) -> None:
     """Store events that are not stored yet."""
     await _EVENTS.insert(unit, [msgspec.structs.astuple(event) for event in events])
 
 
 async def earlier(unit: Unit, names: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Earlier]:
-    """Which of these (member, event id) were sent before."""
+    """Which of these (member, event id) were heard of before: sent, or amended ahead of being sent."""
     rows = await unit.fetch(
-        "SELECT held.member_id, held.id, held.type, held.sent_at, held.occurred_at, held.properties, held.too_late, item.effects"
+        f"SELECT sent.member_id AS who, sent.id AS name, {_HELD}, item.effects, said.amendments"
         " FROM unnest($2::uuid[], $3::text[]) AS sent (member_id, id)"
-        " JOIN event AS held ON held.program_id = $1 AND held.member_id = sent.member_id AND held.id = sent.id"
-        " LEFT JOIN activity AS item ON item.program_id = $1 AND item.member_id = held.member_id AND item.seq = held.seq",
+        " LEFT JOIN event AS held ON held.program_id = $1 AND held.member_id = sent.member_id AND held.id = sent.id"
+        " LEFT JOIN activity AS item ON item.program_id = $1 AND item.member_id = held.member_id AND item.seq = held.seq"
+        f" LEFT JOIN LATERAL ({_AMENDMENTS.format('sent')}) AS said ON true"
+        " WHERE held.id IS NOT NULL OR said.amendments IS NOT NULL",
         unit.program,
         *columns_of(names, 2),
     )
-    return {(row["member_id"], row["id"]): Earlier(*list(row)[2:]) for row in rows}
+    return {
+        (row["who"], row["name"]): Earlier(
+            None if row["id"] is None else _stored(row), row["effects"], _amendments(row["amendments"])
+        )
+        for row in rows
+    }
 
 
-async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]], at_most: int) -> dict[UUID, list[StoredEvent]]:
+async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]], at_most: int) -> dict[UUID, list[Recorded]]:
     """Each member's events after a state, in order, those that came too late left out; at most so many of each member."""
     asked = [
         (who, None if base.last is None else base.last.at, None if base.last is None else base.last.id)
         for who, base in bases
     ]
     rows = await unit.fetch(
-        "SELECT later.* FROM unnest($2::uuid[], $3::timestamptz[], $4::text[]) AS base (member_id, at, id),"
-        " LATERAL (SELECT member_id, id, type, occurred_at, sent_at, received_at, properties, too_late, seq FROM event AS held"
-        " WHERE held.program_id = $1 AND held.member_id = base.member_id AND NOT held.too_late"
-        ' AND (base.at IS NULL OR (held.occurred_at, held.id) > (base.at, base.id COLLATE "C"))'
-        " ORDER BY held.occurred_at, held.id LIMIT $5) AS later",
+        f"SELECT {_HELD}, said.amendments FROM unnest($2::uuid[], $3::timestamptz[], $4::text[]) AS base (member_id, at, id),"
+        " LATERAL (SELECT * FROM event WHERE event.program_id = $1 AND event.member_id = base.member_id AND NOT event.too_late"
+        ' AND (base.at IS NULL OR (event.occurred_at, event.id) > (base.at, base.id COLLATE "C"))'
+        " ORDER BY event.occurred_at, event.id LIMIT $5) AS held"
+        f" LEFT JOIN LATERAL ({_AMENDMENTS.format('held')}) AS said ON true ORDER BY held.occurred_at, held.id",
         unit.program,
         *columns_of(asked, 3),
         at_most,
     )
-    found: dict[UUID, list[StoredEvent]] = {who: [] for who, _ in bases}
+    found: dict[UUID, list[Recorded]] = {who: [] for who, _ in bases}
     for row in rows:
-        found[row["member_id"]].append(StoredEvent(*row))
+        found[row["member_id"]].append(Recorded(_stored(row), _amendments(row["amendments"])))
     return found
 
 
-async def first_of(unit: Unit, member_id: UUID, ids: Sequence[str]) -> datetime:
-    """The earliest instant of some of a member's events, which are stored."""
-    first: datetime = await unit.fetchval(
-        "SELECT min(occurred_at) FROM event WHERE program_id = $1 AND member_id = $2 AND id = ANY($3::text[])",
+async def amend(
+    unit: Unit, member_id: UUID, event_id: str, amendment: Amendment, received_at: datetime, seq: int | None
+) -> None:
+    """Store a further word on an event; `seq` names the activity item that told what it changed."""
+    await unit.execute(
+        "INSERT INTO amendment (program_id, member_id, event_id, n, kind, properties, received_at, seq)"
+        " VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8)",
+        unit.program,
+        member_id,
+        event_id,
+        amendment.n,
+        amendment.kind,
+        None if amendment.properties is None else msgspec.json.encode(amendment.properties).decode(),
+        received_at,
+        seq,
+    )
+
+
+async def amendment_effects(unit: Unit, member_id: UUID, event_id: str, n: int) -> str | None:
+    """The effects (JSON) that an amendment was answered with, where there were any."""
+    effects: str | None = await unit.fetchval(
+        "SELECT item.effects FROM amendment AS said JOIN activity AS item"
+        " ON item.program_id = $1 AND item.member_id = said.member_id AND item.seq = said.seq"
+        " WHERE said.program_id = $1 AND said.member_id = $2 AND said.event_id = $3 AND said.n = $4",
+        unit.program,
+        member_id,
+        event_id,
+        n,
+    )
+    return effects
+
+
+async def instants(unit: Unit, member_id: UUID, ids: Iterable[str]) -> list[tuple[str, datetime]]:
+    """Some of a member's events, which are stored, with their instants, in order."""
+    rows = await unit.fetch(
+        "SELECT id, occurred_at FROM event WHERE program_id = $1 AND member_id = $2 AND id = ANY($3::text[])"
+        " ORDER BY occurred_at, id",
         unit.program,
         member_id,
         list(ids),
     )
-    return first
+    return [(row["id"], row["occurred_at"]) for row in rows]

@@ -5,12 +5,13 @@ is booked. A wallet sums up, and knows when points of it next end.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from achievements.points import repriced
 from achievements.values import PointsEarned, PointsExpired
 from engagement.records.rows import columns_of
 from engagement.records.unit import Unit
@@ -54,6 +55,12 @@ class Expiry(msgspec.Struct, frozen=True):
     at: datetime
 
 
+_SOONEST = (
+    "(SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
+    " AND lot.currency = wallet.currency AND lot.remaining > 0)"
+)
+
+
 async def book(unit: Unit, bookings: Sequence[Booking], booked_at: datetime) -> None:
     """Book points earned: a lot and a transfer each, and the wallets."""
     if not bookings:
@@ -76,7 +83,11 @@ async def book(unit: Unit, bookings: Sequence[Booking], booked_at: datetime) -> 
         "WITH new AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[],"
         " $8::text[], $9::timestamptz[]) AS new (member_id, currency, lot, points, at, event_id, source, expires_at)),"
         " lots AS (INSERT INTO lot (program_id, member_id, id, currency, points, remaining, earned_at, expires_at, event_id, source)"
-        " SELECT $1, member_id, lot, currency, points, points, at, expires_at, event_id, source FROM new)"
+        " SELECT $1, member_id, lot, currency, points, points, at, expires_at, event_id, source FROM new"
+        # An outcome that was taken back and is earned anew: its lot is empty, and takes the new dates.
+        " ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
+        " remaining = lot.remaining + excluded.points, earned_at = excluded.earned_at, expires_at = excluded.expires_at,"
+        " event_id = excluded.event_id)"
         " INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at, event_id,"
         " source) SELECT $1, uuidv7(), member_id, currency, 'earn', points, 'issuance', 'wallet', lot, at, $10, event_id, source"
         " FROM new",
@@ -102,6 +113,68 @@ async def book(unit: Unit, bookings: Sequence[Booking], booked_at: datetime) -> 
     )
 
 
+async def reprice(
+    unit: Unit, lots: Sequence[tuple[UUID, str, int]], booked_at: datetime
+) -> dict[UUID, datetime | None]:
+    """Make lots (member, lot) be worth other points than they were booked with; when points of each member next end.
+
+    More points are booked where the lot was earned; fewer are taken back at `booked_at`, with the expiry of what expired.
+    """
+    rows = await unit.fetch(
+        "SELECT held.*, (SELECT id FROM transfer WHERE program_id = $1 AND member_id = held.member_id AND at = held.earned_at"
+        " AND lot_id = held.id AND kind = 'earn' ORDER BY booked_at LIMIT 1) AS earning, wanted.points AS wanted"
+        " FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS wanted (member_id, lot, points)"
+        " JOIN lot AS held ON held.program_id = $1 AND held.member_id = wanted.member_id AND held.id = wanted.lot",
+        unit.program,
+        *columns_of(lots, 3),
+    )
+    changes: list[tuple[object, ...]] = []
+    transfers: list[tuple[object, ...]] = []
+    sums: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        to = repriced(row["points"], row["remaining"], row["wanted"])
+        changes.append((row["member_id"], row["id"], row["wanted"], to.remaining))
+        moves = (
+            ("earn", to.earned, "issuance", "wallet", row["earned_at"]),
+            ("expire", to.unexpired, "expired", "wallet", row["expires_at"]),
+            ("reverse", to.reversed, "wallet", "issuance", booked_at),
+        )
+        transfers += [
+            (row["member_id"], row["currency"], *move, row["id"], row["event_id"], row["source"], row["earning"])
+            for move in moves
+            if move[1]
+        ]
+        wallet = sums[row["member_id"], row["currency"]]
+        wallet[:] = wallet[0] + to.earned, wallet[1] + to.reversed, wallet[2] + to.unexpired
+    await unit.execute(
+        "UPDATE lot SET points = new.points, remaining = new.remaining"
+        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[]) AS new (member_id, id, points, remaining)"
+        " WHERE lot.program_id = $1 AND lot.member_id = new.member_id AND lot.id = new.id",
+        unit.program,
+        *columns_of(changes, 4),
+    )
+    await unit.execute(
+        "INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, lot_id, event_id,"
+        " source, corrects) SELECT $1, uuidv7(), new.member_id, currency, kind, points, debit, credit, at, $2, lot, event_id,"
+        " source, corrects FROM unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],"
+        " $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::uuid[])"
+        " AS new (member_id, currency, kind, points, debit, credit, at, lot, event_id, source, corrects)",
+        unit.program,
+        booked_at,
+        *columns_of(transfers, 11),
+    )
+    await unit.execute(
+        "UPDATE wallet SET earned = earned + new.more, reversed = reversed + new.fewer, expired = expired - new.unexpired,"
+        f" balance = balance + new.more + new.unexpired - new.fewer, next_expiry_at = {_SOONEST}"
+        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])"
+        " AS new (member_id, currency, more, fewer, unexpired)"
+        " WHERE wallet.program_id = $1 AND wallet.member_id = new.member_id AND wallet.currency = new.currency",
+        unit.program,
+        *columns_of([(*wallet, *points) for wallet, points in sums.items()], 5),
+    )
+    return await _next_expiry(unit, {who for who, _, _ in lots})
+
+
 async def expire(unit: Unit, until: Sequence[tuple[UUID, datetime]], booked_at: datetime) -> dict[UUID, Expired]:
     """Book what ended, of each member up to an instant; each expiry is dated at the instant it fell due."""
     rows = await unit.fetch(
@@ -124,21 +197,24 @@ async def expire(unit: Unit, until: Sequence[tuple[UUID, datetime]], booked_at: 
         ended[row["member_id"]].append(PointsExpired(row["currency"], row["points"], row["expires_at"]))
         sums[row["member_id"], row["currency"]] += row["points"]
     await unit.execute(
-        "UPDATE wallet SET expired = expired + ended.points, balance = balance - ended.points, next_expiry_at ="
-        " (SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
-        " AND lot.currency = wallet.currency AND lot.remaining > 0)"
+        "UPDATE wallet SET expired = expired + ended.points, balance = balance - ended.points, "
+        f" next_expiry_at = {_SOONEST}"
         " FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS ended (member_id, currency, points)"
         " WHERE wallet.program_id = $1 AND wallet.member_id = ended.member_id AND wallet.currency = ended.currency",
         unit.program,
         *columns_of([(*wallet, points) for wallet, points in sums.items()], 3),
     )
-    ahead = await unit.fetch(
+    ahead = await _next_expiry(unit, ended)
+    return {who: Expired(effects, ahead.get(who)) for who, effects in ended.items()}
+
+
+async def _next_expiry(unit: Unit, member_ids: Iterable[UUID]) -> dict[UUID, datetime | None]:
+    rows = await unit.fetch(
         "SELECT member_id, min(next_expiry_at) FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY 1",
         unit.program,
-        list(ended),
+        list(member_ids),
     )
-    next_expiry: dict[UUID, datetime | None] = dict(tuple(row) for row in ahead)
-    return {who: Expired(effects, next_expiry.get(who)) for who, effects in ended.items()}
+    return dict(tuple(row) for row in rows)
 
 
 async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Wallet]]:

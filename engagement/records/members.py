@@ -14,11 +14,18 @@ from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
 
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """What is stored and waits to be folded in: an event (`n` 0), or its n-th amendment."""
+
+    event_id: str
+    n: int = 0
+
+
 class Held(msgspec.Struct, frozen=True):
     """A member whose row is locked: her state and the counters that go with it.
 
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
-    `pending` are the ids of events that are stored and wait for the worker to fold them in.
+    `pending` is what is stored and waits for the worker to fold it in.
     """
 
     id: UUID
@@ -26,7 +33,7 @@ class Held(msgspec.Struct, frozen=True):
     seq: int
     state: MemberState
     next_expiry_at: datetime | None = None
-    pending: tuple[str, ...] = ()
+    pending: tuple[Pending, ...] = ()
 
     def due_by(self, until: datetime) -> bool:
         """Whether time changes something of her up to an instant."""
@@ -139,8 +146,8 @@ async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
         )
 
 
-def _pending(written: str | None) -> tuple[str, ...]:
-    return () if written is None else msgspec.json.decode(written, type=tuple[str, ...])
+def _pending(written: str | None) -> tuple[Pending, ...]:
+    return () if written is None else msgspec.json.decode(written, type=tuple[Pending, ...])
 
 
 def _due(held: Held) -> datetime | None:

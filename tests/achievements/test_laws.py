@@ -70,7 +70,8 @@ class Member:
         usable = [each for each in self.snapshots.values() if each.at < late[0].at]
         base = max(usable, key=lambda each: each.inputs, default=MemberState.NOTHING)
         known = [event for event in self.applied if base.last is None or event.order > base.last]
-        refolded = fold.refold(BOOK, base, known, late, self.state.at)
+        now = sorted([*known, *late], key=lambda event: event.order)
+        refolded = fold.refold(BOOK, base, known, now, self.state.at)
         self.state = refolded.state
         for gone in refolded.difference.gone:
             del self.outcomes[gone.identity]

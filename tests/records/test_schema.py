@@ -18,6 +18,7 @@ SAMPLES = {
     "member": "(program_id, id, external_id, created_at) VALUES ($1, {member}, 'm', now())",
     "event": "(program_id, member_id, id, type, occurred_at, sent_at, received_at, properties)"
     " VALUES ($1, {member}, 'e', 'purchase', now(), now(), now(), '{{}}')",
+    "amendment": "(program_id, member_id, event_id, n, kind, received_at) VALUES ($1, {member}, 'e', 1, 'reverse', now())",
     "member_state": "(program_id, member_id, version, revision, seq, inputs, state) VALUES ($1, {member}, 1, 1, 1, 1, '{{}}')",
     "member_snapshot": "(program_id, member_id, inputs, at, state) VALUES ($1, {member}, 1, now(), '{{}}')",
     "completion": "(program_id, member_id, challenge, period, completed_at) VALUES ($1, {member}, 'c', '1', now())",
@@ -45,6 +46,7 @@ RIGHTS = {
     "definition_version": READ | {"UPDATE(active_until)"},
     "member": READ | {"UPDATE(timezone)"},
     "event": READ,
+    "amendment": READ,
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},
     "completion": ALL_BUT_DELETE | {"DELETE"},
@@ -60,6 +62,9 @@ RIGHTS = {
 }
 
 CHECKS = {
+    "amendment_kind_known",
+    "amendment_n_positive",
+    "amendment_properties_of_amend_alone",
     "program_clock_only_in_sandbox",
     "program_horizon_positive",
     "definition_version_positive",
@@ -314,6 +319,6 @@ async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -
     await migrate(empty_database.owner)
     connection = await asyncpg.connect(empty_database.owner)
     applied = await connection.fetch("SELECT name FROM tortoise_migrations")
-    assert [row["name"] for row in applied] == ["0001_initial"]
+    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments"]
     assert await scoped_tables(connection) == set(SAMPLES)
     await connection.close()

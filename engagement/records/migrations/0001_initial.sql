@@ -84,7 +84,7 @@ CREATE TABLE event (
 );
 CREATE INDEX event_in_order ON event (program_id, member_id, occurred_at, id);
 
--- `pending` are the ids of events that are stored and wait for the worker to fold them in.
+-- `pending` lists what is stored and waits for the worker to fold it in.
 -- A fifth of each page stays free, so that the new version of a row, written at every event, fits beside the old one.
 CREATE TABLE member_state (
     program_id int NOT NULL,
