@@ -1,7 +1,10 @@
-"""Leaderboards: a page from the top, or the places around a member."""
+"""Leaderboards: a page from the top, the places around a member, or the top as it changes."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import strawberry
@@ -10,11 +13,14 @@ from achievements import periods
 from achievements.ranking import Leaderboard as Definition
 from engagement.actions.programs import Loaded
 from engagement.api.pagination import BoardCursor, InvalidCursor, PageInfo, cursor_of, page_size, place_of
-from engagement.api.principals import BOARDS_READ, Info, query
-from engagement.api.resources import resources_of
+from engagement.api.principals import BOARDS_READ, Info, query, still_valid, subscription
+from engagement.api.resources import Resources, resources_of
 from engagement.api.scalars import DateTime, Points, written, written_or_none
-from engagement.errors import InvalidInput, NotFound
+from engagement.errors import InvalidInput, NotFound, Refusal
 from engagement.relay.boards import Place
+
+SNAPSHOT_SECONDS: Final = 0.25
+"""The least time between two snapshots: what changes meanwhile is told in one."""
 
 
 class LeaderboardNotFound(NotFound):
@@ -103,17 +109,73 @@ class BoardsQuery:
         resources, program = resources_of(info), info.context.principal.program
         loaded = await resources.read(info.context.principal, resources.programs.load)
         shown = _period(loaded, key, period)
-        total = await resources.boards.total(program, key, shown.written)
         if around is None:
-            offset = 0 if after is None else _offset(after, key, shown.written)
-            places = await resources.boards.top(program, key, shown.written, size, offset)
-        else:
-            # No member's id has a zero in it, and PostgreSQL refuses to look for one.
-            known = "\0" not in around
-            places = await resources.boards.around(program, key, shown.written, around, size) if known else []
-            if not places:
-                raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
+            return await _top(resources, program, shown, size, after)
+        total = await resources.boards.total(program, key, shown.written)
+        # No member's id has a zero in it, and PostgreSQL refuses to look for one.
+        known = "\0" not in around
+        places = await resources.boards.around(program, key, shown.written, around, size) if known else []
+        if not places:
+            raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
         return _page(shown, places, total)
+
+
+@strawberry.type
+class BoardsSubscription:
+    """The subscriptions about leaderboards."""
+
+    @subscription(
+        "The top of a leaderboard in its present period: at once, and whenever that changed, at most four times a second."
+        " Each snapshot is whole, so nothing has to be caught up with after a lost connection. Coded error:"
+        " `LEADERBOARD_NOT_FOUND`.",
+        BOARDS_READ,
+    )
+    async def leaderboard_updates(
+        self,
+        info: Info,
+        key: Annotated[str, strawberry.argument(description="The key of the leaderboard.")],
+        first: Annotated[int | None, strawberry.argument(description="How many entries, at most 100.")] = 10,
+    ) -> AsyncGenerator[Leaderboard, None]:
+        """Follow until the client leaves, its credential ends or the board is no more."""
+        async with aclosing(_snapshots(info, key, page_size(first, 10))) as snapshots:
+            async for snapshot in snapshots:
+                still_valid(info.context.principal)
+                yield snapshot
+
+
+async def _snapshots(info: Info, key: str, size: int) -> AsyncGenerator[Leaderboard, None]:
+    resources, principal = resources_of(info), info.context.principal
+    sent: Leaderboard | None = None
+    # A key that no board has may hold anything, and is no name for a channel.
+    await _present(info, key)
+    async with resources.hub.subscribe_to_board(principal.program, key) as wakes:
+        while True:
+            try:
+                found = await _top(resources, principal.program, await _present(info, key), size)
+            except Refusal as refusal:
+                # While PostgreSQL is away for the moment, who has begun sits it out.
+                if sent is None or not refusal.retryable:
+                    raise
+            else:
+                if found != sent:
+                    yield found
+                sent = found
+            await asyncio.sleep(SNAPSHOT_SECONDS)
+            await wakes.next()
+
+
+async def _present(info: Info, key: str) -> _Period:
+    """A board in the period that it is now."""
+    resources = resources_of(info)
+    return _period(await resources.read(info.context.principal, resources.programs.load), key, None)
+
+
+async def _top(resources: Resources, program: int, shown: _Period, size: int, after: str | None = None) -> Leaderboard:
+    """A page from the top, or after a cursor."""
+    key = shown.definition.key
+    total = await resources.boards.total(program, key, shown.written)
+    offset = 0 if after is None else _offset(after, key, shown.written)
+    return _page(shown, await resources.boards.top(program, key, shown.written, size, offset), total)
 
 
 def _page(shown: _Period, places: list[Place], total: int) -> Leaderboard:

@@ -15,7 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import get_object_definition
 
 from engagement.api.activity import ActivityQuery
-from engagement.api.boards import BoardsQuery
+from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
 from engagement.api.limits import Limits
@@ -39,7 +39,7 @@ class Mutation(EventsMutation, ProgramsMutation):
 
 
 @strawberry.type(description="What can be followed, over graphql-transport-ws, server-sent events or multipart.")
-class Subscription(UpdatesSubscription):
+class Subscription(UpdatesSubscription, BoardsSubscription):
     """Every subscription."""
 
 

@@ -21,7 +21,7 @@ from engagement.records import outbox, programs, standings
 from engagement.records.outcomes import Score
 from engagement.records.unit import ALL, Database, Unit
 from engagement.relay.boards import Gone, changes
-from engagement.relay.live import channel
+from engagement.relay.live import board_channel, channel
 from engagement.relay.redis import Command, Down, Link
 
 BATCH: Final = 500
@@ -145,9 +145,8 @@ class Drain:
             self._sending = None
 
     async def _send_batch(self, batch: Sequence[tuple[int, UUID, bytes]]) -> None:
-        await self._redis.send(
-            *(command for program_id, _, payload in batch for command in _commands(program_id, _decode(payload)))
-        )
+        messages = [(program_id, _decode(payload)) for program_id, _, payload in batch]
+        await self._redis.send(*_commands(messages))
         for program_id, each, _ in batch:
             self._sent.setdefault(program_id, []).append(each)
         if self._deleting is None:
@@ -188,7 +187,7 @@ class Drain:
             current = await _brought_up_to_date(unit, messages)
             # Redis is asked inside the unit, which keeps other sweeps off these rows: it takes half a second at most, and
             # doing it again is harmless.
-            await self._redis.send(*(command for each in current for command in _commands(program_id, each)))
+            await self._redis.send(*_commands([(program_id, each) for each in current]))
             return await outbox.delete(unit, [each for each, _ in claimed])
 
         try:
@@ -226,10 +225,21 @@ async def _brought_up_to_date(unit: Unit, messages: Sequence[Message]) -> list[M
     return [*(msgspec.structs.replace(each, scores=()) for each in messages), Message(tuple(held), gone)]
 
 
-def _commands(program_id: int, message: Message) -> list[Command]:
-    told = [Command(("PUBLISH", channel(program_id, member), seq)) for member, seq in message.seqs.items()]
+def _commands(messages: Sequence[tuple[int, Message]]) -> list[Command]:
+    """What messages, each with its program, say to Redis: the scores, then to whom it is said to look."""
+    written: list[Command] = []
+    told: list[Command] = []
+    # A board is told once, however many of its scores changed. A dict keeps the order.
+    boards: dict[tuple[int, str], None] = {}
+    for program_id, message in messages:
+        if message.scores or message.gone:
+            written.append(changes(program_id, message.scores, message.gone))
+        told += (Command(("PUBLISH", channel(program_id, member), seq)) for member, seq in message.seqs.items())
+        boards |= {(program_id, each.board): None for each in message.scores}
+        boards |= {(program_id, board): None for board, *_ in message.gone}
+    told += (Command(("PUBLISH", board_channel(*each), 0)) for each in boards)
     # The boards first: who is told to look finds the new score.
-    return [changes(program_id, message.scores, message.gone), *told] if message.scores or message.gone else told
+    return [*written, *told]
 
 
 def _start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:

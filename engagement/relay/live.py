@@ -1,7 +1,7 @@
-"""Who waits for news of a member is woken when her feed has grown, by whichever process wrote to it.
+"""Who waits for news of a member or of a leaderboard is woken when it has changed, by whichever process changed it.
 
 A wake-up is a hint and no more. Redis loses messages whenever a connection breaks, and says nothing of it; so whoever is
-woken reads the feed in PostgreSQL, and everybody is woken every 5 seconds and after every reconnection as well.
+woken reads the feed in PostgreSQL or the board, and everybody is woken every 5 seconds and after every reconnection as well.
 """
 
 import asyncio
@@ -34,6 +34,11 @@ _log = structlog.get_logger(__name__)
 def channel(program_id: int, member_id: UUID) -> str:
     """Where it is said that a member's feed has grown; the message is the `seq` of its last item."""
     return f"{{p{program_id}}}:m:{member_id}"
+
+
+def board_channel(program_id: int, board: str) -> str:
+    """Where it is said that scores of a board have changed, in whichever period; the message is a number without meaning."""
+    return f"{{p{program_id}}}:b:{board}"
 
 
 class Wakes:
@@ -112,10 +117,16 @@ class Hub:
                 await asyncio.wait((self._listening,), timeout=CONFIRM_SECONDS)
             self._listening = None
 
-    @contextlib.asynccontextmanager
-    async def subscribe(self, program_id: int, member_id: UUID) -> AsyncIterator[Wakes]:
+    def subscribe(self, program_id: int, member_id: UUID) -> contextlib.AbstractAsyncContextManager[Wakes]:
         """Listen for news of a member. Read her feed after this, not before: what is written from here on wakes."""
-        name = channel(program_id, member_id)
+        return self._subscribe(channel(program_id, member_id))
+
+    def subscribe_to_board(self, program_id: int, board: str) -> contextlib.AbstractAsyncContextManager[Wakes]:
+        """Listen for changes of a board, in any of its periods. Read it after this, not before."""
+        return self._subscribe(board_channel(program_id, board))
+
+    @contextlib.asynccontextmanager
+    async def _subscribe(self, name: str) -> AsyncIterator[Wakes]:
         wakes = Wakes()
         found = self._channels.get(name)
         if found is None:

@@ -12,7 +12,7 @@ from engagement.records.programs import Program
 from engagement.records.unit import Database
 from engagement.relay.boards import Boards
 from engagement.relay.drain import BATCH, Drain
-from engagement.relay.live import channel
+from engagement.relay.live import board_channel, channel
 from engagement.relay.redis import Link
 from tests.relay.conftest import Server, until
 from tests.relay.scores import BOARD, NOON, left, score, truth, withdraw
@@ -76,6 +76,22 @@ async def test_members_listeners_are_told(records: Database, program: Program, r
             return message is not None and message["data"] == "2"
 
         await until(heard)
+
+
+async def test_boards_listeners_are_told(records: Database, program: Program, redis: Redis, drain: Drain) -> None:
+    async with redis.pubsub() as told:
+        await told.subscribe(board_channel(program.id, BOARD[0]))
+
+        async def heard() -> bool:
+            return await told.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None
+
+        await score(records, program.id, {"ada": (1, NOON), "bob": (2, NOON)}, 1)
+        await until(heard)
+        # One score or many: it is said once.
+        assert not await heard()
+        await withdraw(records, program.id, "ada", 2)
+        await until(heard)
+    assert await drain.settled(program.id)
 
 
 async def test_a_sweep_sends_what_another_process_left(

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from engagement.relay import live
-from engagement.relay.live import Hub, channel
+from engagement.relay.live import Hub, board_channel, channel
 from engagement.relay.redis import Link
 from tests.relay.conftest import Server, until
 
@@ -41,6 +41,13 @@ async def test_who_listens_to_a_member_is_woken(hub: Hub, redis: Redis) -> None:
         # Another program's member may have the same id.
         await redis.publish(channel(2, ADA), 8)
         assert await ada.next(0.05) is None
+
+
+async def test_who_listens_to_a_board_is_woken(hub: Hub, redis: Redis) -> None:
+    async with hub.subscribe_to_board(1, "monthly") as monthly, hub.subscribe_to_board(1, "ever") as ever:
+        await redis.publish(board_channel(1, "monthly"), 0)
+        assert await monthly.next() == 0
+        assert await ever.next(0.05) is None
 
 
 async def test_many_wake_ups_are_one(hub: Hub, redis: Redis) -> None:
