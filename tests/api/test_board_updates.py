@@ -79,7 +79,7 @@ async def test_present_period_is_followed(house: House) -> None:
     async with following(house.service, house.key, text=text) as updates:
         assert (await snapshot(updates))["period"] == "2026-11"
         to = "2026-12-02T00:00:00Z"
-        await house.data('mutation { advanceTestClock(input: {to: "%s"}) { __typename } }' % to)
+        await house.data(f'mutation {{ advanceTestClock(input: {{to: "{to}"}}) {{ __typename }} }}')
         found = await snapshot(updates)
         assert (found["period"], found["total"]) == ("2026-12", 0)
 
@@ -100,6 +100,6 @@ async def test_mistakes_are_coded(house: House) -> None:
         ('key: "ever", first: 0', "INVALID_INPUT"),
         ('key: "ever", first: 101', "INVALID_INPUT"),
     ):
-        text = "subscription { leaderboardUpdates(%s) { total } }" % change
+        text = f"subscription {{ leaderboardUpdates({change}) {{ total }} }}"
         async with following(house.service, house.key, text=text) as updates:
             assert await updates.refusal() == expected

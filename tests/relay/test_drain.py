@@ -79,19 +79,25 @@ async def test_members_listeners_are_told(records: Database, program: Program, r
 
 
 async def test_boards_listeners_are_told(records: Database, program: Program, redis: Redis, drain: Drain) -> None:
+    await score(records, program.id, {"ada": (1, NOON)}, 1)
+    assert await drain.settled(program.id)
+
+    async def empty() -> bool:
+        return await left(records, program.id) == 0
+
+    await until(empty)
     async with redis.pubsub() as told:
         await told.subscribe(board_channel(program.id, BOARD[0]))
 
         async def heard() -> bool:
             return await told.get_message(ignore_subscribe_messages=True, timeout=1.0) is not None
 
-        await score(records, program.id, {"ada": (1, NOON), "bob": (2, NOON)}, 1)
+        await score(records, program.id, {"ada": (2, NOON), "bob": (2, NOON)}, 2)
         await until(heard)
-        # One score or many: it is said once.
+        # Several scores of a board are one piece of news.
         assert not await heard()
-        await withdraw(records, program.id, "ada", 2)
+        await withdraw(records, program.id, "ada", 3)
         await until(heard)
-    assert await drain.settled(program.id)
 
 
 async def test_a_sweep_sends_what_another_process_left(
