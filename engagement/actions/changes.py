@@ -32,8 +32,8 @@ from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
 
-Cause: TypeAlias = tuple[str, datetime]
-"""An event, and the instant at which what it changed takes effect."""
+Cause: TypeAlias = tuple[str | None, datetime]
+"""An event (None: no event, but a repair), and the instant at which what it changed takes effect."""
 
 Told: TypeAlias = tuple[int | None, Sequence[Effect]]
 """The number of the activity item that tells some effects, where there are any."""
@@ -94,7 +94,7 @@ class Draft:
             self.snapshots.append(self.state)
         return (self.tell(event.at, event.id, emitted) if emitted else None), emitted
 
-    def refold(self, refolded: fold.Refold, base: MemberState, causes: Sequence[Cause]) -> dict[str, Told]:
+    def refold(self, refolded: fold.Refold, base: MemberState, causes: Sequence[Cause]) -> dict[str | None, Told]:
         """Take over a history folded again; for each event that caused it, its item's number and what is due to it.
 
         What names one of these events is told as its own, all else (a streak mended, a score changed) as the last one's. What
@@ -110,7 +110,7 @@ class Draft:
         self.gone.extend(difference.gone)
         self.repriced.extend((each.lot, 0) for each in difference.gone if isinstance(each, PointsEarned))
         self.repriced.extend((each.lot, each.points) for each in changed if isinstance(each, PointsEarned))
-        effects: dict[str, list[Effect]] = {event_id: [] for event_id, _ in causes}
+        effects: dict[str | None, list[Effect]] = {event_id: [] for event_id, _ in causes}
         last = effects[causes[-1][0]]
         for told in (*map(Withdrawn, withdrawn), *changed, *difference.new):
             outcome = told.outcome if isinstance(told, Withdrawn) else told

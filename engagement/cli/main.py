@@ -19,7 +19,7 @@ from typer.main import get_command
 from engagement.cli.stopping import Stop, end_with
 
 COMMANDS: Final = (
-    *("demo", "serve", "worker", "migrate", "apply", "replay", "export"),
+    *("demo", "serve", "worker", "migrate", "apply", "replay", "export", "verify", "rebuild"),
     *("query", "watch", "api-key", "token", "schema"),
 )
 """In the order in which help lists them; each is a function, or a group of commands, in the file of its name."""

@@ -72,6 +72,18 @@ async def last_seq(unit: Unit, member_id: UUID) -> int:
     return seq or 0
 
 
+async def with_gaps(unit: Unit, member_ids: Sequence[UUID]) -> list[UUID]:
+    """Whose feeds do not run from 1 to the number in their state."""
+    rows = await unit.fetch(
+        "SELECT member_id FROM member_state AS held, LATERAL (SELECT count(*) AS items, coalesce(max(seq), 0) AS last"
+        " FROM activity WHERE activity.program_id = $1 AND activity.member_id = held.member_id) AS feed"
+        " WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[]) AND (held.seq <> feed.items OR held.seq <> feed.last)",
+        unit.program,
+        list(member_ids),
+    )
+    return [row["member_id"] for row in rows]
+
+
 async def _page(unit: Unit, where: str, member_id: UUID, seq: int | None, at_most: int) -> list[Item]:
     rows = await unit.fetch(
         f"SELECT {_COLUMNS} FROM activity WHERE program_id = $1 AND member_id = $2 AND {where} LIMIT $4",

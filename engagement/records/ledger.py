@@ -249,3 +249,39 @@ async def next_expiries(unit: Unit, member_ids: Sequence[UUID], now: datetime) -
     for row in rows:
         found[row["member_id"]].append(Expiry(*list(row)[1:]))
     return found
+
+
+async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[PointsEarned]]:
+    """What the lots of members say was earned; a lot that was taken back wholly says nothing."""
+    rows = await unit.fetch(
+        "SELECT member_id, currency, points, source, id, earned_at, event_id FROM lot"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND points > 0",
+        unit.program,
+        list(member_ids),
+    )
+    found: dict[UUID, list[PointsEarned]] = {who: [] for who in member_ids}
+    for row in rows:
+        who, *values = row
+        found[who].append(PointsEarned(*values))
+    return found
+
+
+async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
+    """Where wallets (member, currency) are not what their transfers and lots come to, and how."""
+    rows = await unit.fetch(
+        "SELECT w.member_id, w.currency, format('wallet (earned %s, reversed %s, expired %s, balance %s), transfers"
+        " (%s, %s, %s, %s), left in lots %s', w.earned, w.reversed, w.expired, w.balance,"
+        " booked.earned, booked.reversed, booked.expired, booked.balance, lots.remaining) AS how FROM wallet AS w,"
+        " LATERAL (SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS earned,"
+        " coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0) AS reversed,"
+        " coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0) AS expired,"
+        " coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END), 0) AS balance FROM transfer AS t"
+        " WHERE t.program_id = $1 AND t.member_id = w.member_id AND t.currency = w.currency) AS booked,"
+        " LATERAL (SELECT coalesce(sum(remaining), 0) AS remaining FROM lot AS l WHERE l.program_id = $1"
+        " AND l.member_id = w.member_id AND l.currency = w.currency) AS lots"
+        " WHERE w.program_id = $1 AND w.member_id = ANY($2::uuid[]) AND (w.earned, w.reversed, w.expired, w.balance,"
+        " w.balance + w.debt) <> (booked.earned, booked.reversed, booked.expired, booked.balance, lots.remaining)",
+        unit.program,
+        list(member_ids),
+    )
+    return [(row["member_id"], row["currency"], row["how"]) for row in rows]

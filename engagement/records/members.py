@@ -230,6 +230,12 @@ async def of_ids(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Member]:
     return {row["id"]: Member(*row) for row in rows}
 
 
+async def count(unit: Unit) -> int:
+    """How many members there are."""
+    number: int = await unit.fetchval("SELECT count(*) FROM member WHERE program_id = $1", unit.program)
+    return number
+
+
 async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
     """Members by the app's own id, from the one after `after` on."""
     rows = await unit.fetch(

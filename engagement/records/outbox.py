@@ -27,3 +27,12 @@ async def claim(unit: Unit, older_than_seconds: float, at_most: int) -> list[tup
         at_most,
     )
     return [(row["id"], row["payload"].encode()) for row in rows]
+
+
+async def oldest_seconds(unit: Unit) -> float:
+    """The age of the oldest message of the unit's program; zero where there is none."""
+    age: float | None = await unit.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox WHERE program_id = $1",
+        unit.program,
+    )
+    return max(0.0, age or 0.0)

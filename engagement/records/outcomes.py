@@ -101,6 +101,25 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
         )
 
 
+async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[AnyOutcome]]:
+    """The completions, badges and scores of members as they are stored."""
+    found: dict[UUID, list[AnyOutcome]] = {who: [] for who in member_ids}
+    for table, columns, kind in (
+        ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
+        ("badge_award", "badge, level, awarded_at, event_id", BadgeAwarded),
+        ("board_score", "board, period, score, reached_at", Scored),
+    ):
+        rows = await unit.fetch(
+            f"SELECT member_id, {columns} FROM {table} WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+            unit.program,
+            list(member_ids),
+        )
+        for row in rows:
+            who, *values = row
+            found[who].append(kind(*values))
+    return found
+
+
 async def scores(unit: Unit, board: str, period: str) -> list[Score]:
     """Every score of one period of a board, best first: by score, then who reached it first, then the app's own id."""
     rows = await unit.fetch(

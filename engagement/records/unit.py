@@ -13,7 +13,7 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -127,6 +127,14 @@ class Unit:
 Work: TypeAlias = Callable[[Unit], Awaitable[T]]
 
 
+class Pool(NamedTuple):
+    """How many units have a connection, how many wait for one, and how many connections there may be."""
+
+    in_use: int
+    waiting: int
+    size: int
+
+
 @dataclass
 class _Call(Generic[T]):
     """One `run` under way, shared by its task and its timer."""
@@ -154,6 +162,13 @@ class Database:
         self._client: Any = context.db()
         self._free = asyncio.Semaphore(max_connections)
         self._running: set[asyncio.Task[Any]] = set()
+        self._size = max_connections
+        self._in_use = self._waiting = 0
+
+    @property
+    def pool(self) -> Pool:
+        """How the connections are used at this moment."""
+        return Pool(self._in_use, self._waiting, self._size)
 
     @classmethod
     async def open(cls, url: str, max_connections: int = 10) -> "Database":
@@ -278,17 +293,22 @@ class Database:
 
     async def _attempt(self, call: _Call[T]) -> tuple[T, Unit]:
         call.committing = False
+        self._waiting += 1
         try:
             async with asyncio.timeout(POOL_WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError as error:
             raise Overloaded("No database connection came free; ask again later.") from error
+        finally:
+            self._waiting -= 1
+        self._in_use += 1
         try:
             async with self._client.acquire_connection() as connection:
                 call.connection = connection
                 return await _transact(call, Unit(connection, self._client, call.program))
         finally:
             call.connection = None
+            self._in_use -= 1
             self._free.release()
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from achievements.values import PointsEarned, Withdrawn
 from engagement.actions import amend_events, refolding
-from engagement.actions.amend_events import AlreadyReversed, Amend, Amended
+from engagement.actions.amend_events import Amend, Amended
 from engagement.actions.programs import Sandbox
-from engagement.errors import IdempotencyKeyReused, InvalidInput, NotFound
+from engagement.errors import AlreadyReversed, IdempotencyKeyReused, InvalidInput, NotFound
 from engagement.records.unit import Database
 from tests.achievements.programs import EVERYTHING, document
 from tests.actions.conftest import BEGIN, House, purchase
@@ -97,6 +97,14 @@ async def test_an_amended_event_was_so_from_the_start(records: Database) -> None
     assert net(found[0]) == net(found[1])
 
 
+async def test_an_event_can_be_amended_to_say_nothing(house: House) -> None:
+    event = purchase("p1", "ann", "2017-01-01T15:00:00Z", "120.00")
+    await house.send(event)
+    amended = await amend(house, event, {})
+    assert any(isinstance(each, Withdrawn) for each in amended.effects)
+    assert await house.rows("SELECT earned, reversed, balance FROM wallet WHERE program_id = $1") == [(170, 170, 0)]
+
+
 async def test_what_is_taken_back_is_told_and_the_expiry_with_it(house: House) -> None:
     event = purchase("p1", "ann", "2017-01-01T15:00:00Z", "120.00")
     await house.send(event)
@@ -127,6 +135,9 @@ async def test_wrong_reversals_are_refused(house: House) -> None:
     await house.send(event)
     with pytest.raises(InvalidInput, match="at least 0"):
         await amend(house, event, {"amount": "-1.00"})
+    for name in ("", "x" * 201, "a\0b"):
+        with pytest.raises(InvalidInput, match="printable"):
+            await amend(house, purchase(name, "ann", "2017-01-01T15:00:00Z"))
     await amend(house, event, {"amount": "5.00"}, key="k")
     with pytest.raises(IdempotencyKeyReused):
         await amend(house, event, {"amount": "6.00"}, key="k")
@@ -137,6 +148,8 @@ async def test_a_reversal_in_a_long_history_waits_for_the_worker(house: House, m
     await house.send(*events)
     monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 5)
     assert (await amend(house, events[0])).status == "PENDING"
+    again = await amend(house, events[0])
+    assert (again.status, again.replayed) == ("PENDING", True)
     assert (await house.send(purchase("late", "ann", "2017-02-28T15:00:00Z"))).receipts[0].status == "PENDING"
     await house.advance("2017-04-01T00:00:00Z")
     waited = await house.outcomes()

@@ -1,0 +1,182 @@
+"""Proving that what is stored is what the inputs say, and mending what is not.
+
+`verify` folds every member again from her first input and compares: her state, her outcomes, what her lots were booked
+with, her wallets with their transfers and lots, and the numbers of her feed. It reads one snapshot of the database at a
+time, so the service goes on meanwhile. `rebuild` writes what differs; wallets it does not touch: money is corrected by
+transfers, which follow from the lots.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import chain
+from uuid import UUID
+
+import msgspec
+
+from achievements import fold
+from achievements.values import AnyOutcome, Identity, MemberState, PointsEarned
+from engagement.actions import refolding
+from engagement.actions.changes import Changes
+from engagement.actions.programs import Loaded, Programs
+from engagement.records import activity, events, ledger, members, outcomes
+from engagement.records.members import Held, Member
+from engagement.records.unit import Database, Unit
+
+MEMBERS_AT_ONCE = 100
+VERIFY_SECONDS = 300.0
+
+
+class Discrepancy(msgspec.Struct, frozen=True):
+    """Something of a member that is stored otherwise than it follows from her inputs."""
+
+    member: str
+    what: str
+    stored: str
+    expected: str
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A stretch of members looked at: how many of how many so far, and what was wrong with those of this stretch."""
+
+    done: int
+    total: int
+    discrepancies: tuple[Discrepancy, ...]
+
+
+async def verify(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
+    """Compare everything of every member; a stretch at a time."""
+    total = await database.run(members.count, program_id, read_only=True)
+    done, after = 0, None
+    while True:
+        looked = await database.run(
+            functools.partial(_look, cache=cache, after=after),
+            program_id,
+            deadline_seconds=VERIFY_SECONDS,
+            read_only=True,
+        )
+        if not looked.members:
+            return
+        done, after = done + len(looked.members), looked.members[-1].external_id
+        yield Progress(done, max(total, done), tuple(looked.discrepancies))
+
+
+async def rebuild(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
+    """Write again what follows from the inputs, where it is stored otherwise; what is told was wrong and is mended.
+
+    What remains for a person to look at (a wallet that is not its transfers, a gap in a feed) `verify` names afterwards.
+    """
+    async for progress in verify(database, cache, program_id):
+        for external_id in dict.fromkeys(each.member for each in progress.discrepancies):
+            await database.run(
+                functools.partial(_mend, cache=cache, external_id=external_id),
+                program_id,
+                deadline_seconds=VERIFY_SECONDS,
+            )
+        yield progress
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    members: list[Member]
+    discrepancies: list[Discrepancy]
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """Outcomes as they are stored: those of the tables and the lots; the rest are in the state."""
+
+    held: Held
+    outcomes: Mapping[Identity, AnyOutcome]
+
+
+async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
+    loaded = await cache.load(unit)
+    page = await members.page(unit, after, MEMBERS_AT_ONCE)
+    ids = [each.id for each in page]
+    names = {each.id: each.external_id for each in page}
+    stored = await _stored(unit, list((await members.states(unit, ids)).values()))
+    folded = await _folded(unit, loaded, [each.held for each in stored])
+    found = [
+        discrepancy for each in stored for discrepancy in _compared(names[each.held.id], each, folded[each.held.id])
+    ]
+    found += [
+        Discrepancy(names[who], f"wallet {currency}", how, "the same sums everywhere")
+        for who, currency, how in await ledger.unbalanced(unit, ids)
+    ]
+    found += [
+        Discrepancy(names[who], "feed", "has gaps", "numbers from 1 without gaps")
+        for who in await activity.with_gaps(unit, ids)
+    ]
+    return _Looked(page, found)
+
+
+async def _stored(unit: Unit, held: Sequence[Held]) -> list[_Stored]:
+    ids = [each.id for each in held]
+    tables, lots = await outcomes.of_members(unit, ids), await ledger.earned(unit, ids)
+    return [
+        _Stored(each, {outcome.identity: outcome for outcome in chain[AnyOutcome](tables[each.id], lots[each.id])})
+        for each in held
+    ]
+
+
+async def _folded(unit: Unit, loaded: Loaded, held: Sequence[Held]) -> dict[UUID, fold.Trace]:
+    """Each member folded from nothing to where she had been advanced, without what still waits."""
+    histories = await events.since(
+        unit, [(each.id, MemberState.NOTHING) for each in held], refolding.HISTORY_INPUTS_MAX
+    )
+
+    def folded() -> dict[UUID, fold.Trace]:
+        traces = {}
+        for each in held:
+            counted = refolding.counted(loaded, histories[each.id], without=set(each.pending))
+            traces[each.id] = fold.trace(loaded.rulebook, MemberState.NOTHING, counted, each.state.at)
+        return traces
+
+    return await asyncio.to_thread(folded)
+
+
+def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepancy]:
+    found = []
+    if stored.held.state != folded.state:
+        found.append(Discrepancy(member, "state", *_differing(stored.held.state, folded.state)))
+    expected = {identity: each for identity, each in folded.outcomes.items() if identity[0] not in _IN_STATE_ALONE}
+    for identity in sorted({*stored.outcomes, *expected}):
+        was, now = stored.outcomes.get(identity), expected.get(identity)
+        if _value(was) != _value(now):
+            found.append(Discrepancy(member, " ".join(identity), _written(was), _written(now)))
+    return found
+
+
+_IN_STATE_ALONE = {"streak", "progress"}
+
+
+def _value(outcome: AnyOutcome | None) -> object:
+    # A lot keeps the dates of its first booking, also where the outcome that gave it moved.
+    return outcome.undated if isinstance(outcome, PointsEarned) else outcome
+
+
+def _written(value: object) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()
+
+
+def _differing(stored: MemberState, folded: MemberState) -> tuple[str, str]:
+    """What of two states differs, and no more."""
+    was, now = msgspec.to_builtins(stored), msgspec.to_builtins(folded)
+    flat_was, flat_now = {**was, **was["parts"]}, {**now, **now["parts"]}
+    names = sorted(name for name in {*flat_was, *flat_now} - {"parts"} if flat_was.get(name) != flat_now.get(name))
+    return tuple(_written({name: flat.get(name) for name in names}) for flat in (flat_was, flat_now))  # type: ignore[return-value]
+
+
+async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
+    loaded = await cache.load(unit, for_writing=True)
+    who = (await members.ids_of(unit, [external_id]))[external_id]
+    held = (await members.lock_states(unit, [who]))[who]
+    (stored,) = await _stored(unit, [held])
+    folded = (await _folded(unit, loaded, [held]))[who]
+    was = {each.identity: each for each in fold.levels(loaded.rulebook, held.state)} | dict(stored.outcomes)
+    difference = fold.difference(was, folded.outcomes)
+    # The state's own progress and streaks of the past are not outcomes that could be gone.
+    gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)
+    changes = Changes(loaded, [held])
+    refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone), folded.snapshots)
+    changes.drafts[who].refold(refolded, MemberState.NOTHING, [(None, loaded.now)])
+    await changes.save(unit)

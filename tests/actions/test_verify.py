@@ -1,0 +1,93 @@
+"""Verifying finds whatever is stored wrongly, and names it; rebuilding mends it."""
+
+from random import Random
+
+import asyncpg
+import pytest
+
+from engagement.actions.verify import Discrepancy, rebuild, verify
+from tests.actions.conftest import House
+from tests.actions.test_amend_events import amend, books_balance
+from tests.actions.test_record_events import deliver, random_events
+from tests.conftest import Urls
+
+
+@pytest.fixture
+async def full(house: House) -> House:
+    """A program with late, reversed and amended events in it."""
+    random = Random(5)
+    events = random_events(random, 150)
+    await deliver(house, events, 20)
+    for event in random.sample(events, 10):
+        await amend(house, event)
+    await amend(house, next(event for event in events if event[2] == "purchase"), {"amount": "33.00"})
+    await house.advance("2017-09-01T00:00:00Z")
+    return house
+
+
+async def discrepancies(house: House) -> list[Discrepancy]:
+    found: list[Discrepancy] = []
+    async for progress in verify(house.database, house.cache, house.program):
+        found += progress.discrepancies
+        assert 0 < progress.done <= progress.total
+    return found
+
+
+async def test_what_the_service_wrote_is_right(full: House) -> None:
+    assert await discrepancies(full) == []
+
+
+BREAKS = {
+    "completion": ("DELETE FROM completion WHERE challenge = 'days'", "completion days"),
+    "moved completion": ("UPDATE completion SET completed_at = completed_at + interval '1 s'", "completion"),
+    "badge": ("UPDATE badge_award SET level = '99' WHERE level = '2'", "badge purchases 99"),
+    "score": ("UPDATE board_score SET score = score + 1 WHERE board = 'monthly'", "score monthly"),
+    "state": (
+        "UPDATE member_state SET state = jsonb_set(state, '{parts,streaks/weekly,2}', '77')",
+        "state",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_what_was_changed_is_found_and_mended(full: House, database: Urls, name: str) -> None:
+    sql, what = BREAKS[name]
+    before = await full.outcomes()
+    await tamper(database, full, sql)
+    found = await discrepancies(full)
+    assert found
+    assert all(each.what.startswith(what) for each in found if each.what != "badge purchases 2"), found
+    async for _ in rebuild(full.database, full.cache, full.program):
+        pass
+    assert await discrepancies(full) == []
+    assert await full.outcomes() == before
+    await books_balance(full)
+
+
+async def test_a_lot_of_another_worth_is_found_and_mended_by_transfers(full: House, database: Urls) -> None:
+    await tamper(
+        database, full, "UPDATE lot SET points = points + 5, remaining = remaining + 5 WHERE id LIKE 'earn/base/p1%'"
+    )
+    assert {each.what.split()[0] for each in await discrepancies(full)} == {"points", "wallet"}
+    async for _ in rebuild(full.database, full.cache, full.program):
+        pass
+    # The lots are right again; that a wallet was never told of the five points stays for a person to see.
+    assert {each.what.split()[0] for each in await discrepancies(full)} == {"wallet"}
+
+
+async def test_a_wallet_that_is_not_its_transfers_is_named(full: House, database: Urls) -> None:
+    await tamper(database, full, "UPDATE wallet SET balance = balance + 1, earned = earned + 1")
+    found = await discrepancies(full)
+    assert {each.what for each in found} == {"wallet points"}
+    assert {each.member for each in found} == {"ann", "bob", "cid"}
+
+
+async def tamper(database: Urls, house: House, sql: str) -> None:
+    """Change rows behind the service's back, as the owner, within the program."""
+    connection = await asyncpg.connect(database.owner)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL app.program = '{house.program}'")
+            await connection.execute(sql)
+    finally:
+        await connection.close()
