@@ -1,8 +1,7 @@
 """The service as an ASGI application: GraphQL at one path, over HTTP and sockets, and what it stands on."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -14,45 +13,56 @@ from engagement.api.principals import Authentication
 from engagement.api.resources import Resources
 from engagement.api.schema import schema
 from engagement.api.transport import graphql_app
+from engagement.observer import Observer
 from engagement.records.unit import Database
 from engagement.relay.boards import Boards
 from engagement.relay.drain import Drain
 from engagement.relay.live import Hub
 from engagement.relay.redis import Link
+from engagement.telemetry.endpoints import Probe, routes
+from engagement.telemetry.lag import Lag
+from engagement.telemetry.metrics import Telemetry
+from engagement.telemetry.watching import running, watched
 
 PATH: Final = "/graphql"
 
-Worker: TypeAlias = Callable[[Database, Programs, Drain], Coroutine[None, None, None]]
+Worker: TypeAlias = Callable[[Database, Programs, Drain, Observer], Coroutine[None, None, None]]
 """Work beside the API until it is cancelled."""
 
 
-def create_app(database_url: str, redis_url: str, worker: Worker | None = None) -> Starlette:
+def create_app(
+    database_url: str, redis_url: str, worker: Worker | None = None, metrics_token: str | None = None
+) -> Starlette:
     """The application on a PostgreSQL (as engagement_app, with the newest schema) and a Redis; serve it with
     `UVICORN_SETTINGS`.
 
     Its start raises `Unavailable` where PostgreSQL does not answer; Redis may come later. When it stops, it waits for what
-    is under way.
+    is under way. `metrics_token` is asked of whoever reads `/metrics`, where it is given.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _resources(database_url, redis_url) as resources:
-            endpoint = graphql_app(schema(resources), Authentication(resources.database))
+        link = Link(redis_url)
+        async with _resources(database_url, link) as (resources, telemetry, lag):
+            endpoint = graphql_app(schema(resources), Authentication(resources.database), telemetry)
             # Nothing is routed before there is something to answer with.
-            app.router.routes[:] = [Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)]
-            async with _beside(worker, resources):
+            app.router.routes[:] = [
+                *(Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)),
+                *routes(telemetry, lag, Probe(resources.database, link), metrics_token),
+            ]
+            async with _beside(worker, resources, telemetry):
                 yield
 
     return Starlette(lifespan=lifespan)
 
 
 @asynccontextmanager
-async def _resources(database_url: str, redis_url: str) -> AsyncIterator[Resources]:
+async def _resources(database_url: str, link: Link) -> AsyncIterator[tuple[Resources, Telemetry, Lag]]:
     async with AsyncExitStack() as closing:
         database = await Database.open(database_url)
         closing.push_async_callback(database.close)
-        link = Link(redis_url)
         closing.push_async_callback(link.close)
+        telemetry, lag = await closing.enter_async_context(watched(database))
         drain = Drain(database, link)
         closing.push_async_callback(drain.stop)
         boards = Boards(link, database)
@@ -62,18 +72,14 @@ async def _resources(database_url: str, redis_url: str) -> AsyncIterator[Resourc
         await hub.start()
         programs = Programs()
         database.wake = drain.wake
-        yield Resources(database, programs, Intake(database, programs), boards, drain, hub)
+        intake = Intake(database, programs, telemetry)
+        yield Resources(database, programs, intake, boards, drain, hub), telemetry, lag
 
 
 @asynccontextmanager
-async def _beside(worker: Worker | None, resources: Resources) -> AsyncIterator[None]:
+async def _beside(worker: Worker | None, resources: Resources, observer: Observer) -> AsyncIterator[None]:
     if worker is None:
         yield
         return
-    task = asyncio.create_task(worker(resources.database, resources.programs, resources.drain))
-    try:
+    async with running(worker(resources.database, resources.programs, resources.drain, observer)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

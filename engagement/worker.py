@@ -6,6 +6,7 @@ Any number of workers can run beside each other: rows that one is busy with, the
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,7 +14,8 @@ import structlog
 from engagement.actions import clock
 from engagement.actions.programs import Programs
 from engagement.errors import Refusal
-from engagement.records import programs
+from engagement.observer import NOBODY, Observer
+from engagement.records import outbox, programs
 from engagement.records.unit import ALL, Database
 from engagement.relay.drain import Drain
 
@@ -23,26 +25,38 @@ ROUND_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
-async def work(database: Database, cache: Programs, drain: Drain) -> None:
+async def work(database: Database, cache: Programs, drain: Drain, observer: Observer = NOBODY) -> None:
     """Do rounds until cancelled. A round that fails, because PostgreSQL is away, say, is tried again in the next."""
     while True:
-        await _try("sweep", drain.sweep)
-        await _try("catch up", lambda: _catch_up(database, cache))
+        begun = time.perf_counter()
+        failed: list[str] = []
+        await _try(failed, "sweep", drain.sweep)
+        await _try(failed, "catch up", functools.partial(_catch_up, failed, database, cache))
+        await _try(failed, "look at the outbox", functools.partial(_look, database, observer))
+        observer.round_done(time.perf_counter() - begun, len(failed))
         await asyncio.sleep(ROUND_SECONDS)
 
 
-async def _catch_up(database: Database, cache: Programs) -> None:
+async def _catch_up(failed: list[str], database: Database, cache: Programs) -> None:
     for program in await database.run(programs.every, ALL, read_only=True):
-        await _try(
-            f"catch up program {program.key}",
-            functools.partial(clock.catch_up, database, cache, program.id, skip_locked=True),
-        )
+        job = functools.partial(clock.catch_up, database, cache, program.id, skip_locked=True)
+        await _try(failed, "catch up", job, program.id)
 
 
-async def _try(name: str, job: Callable[[], Awaitable[object]]) -> None:
+async def _look(database: Database, observer: Observer) -> None:
+    every = await database.run(programs.every, ALL, read_only=True)
+    ages = [await database.run(outbox.oldest_seconds, each.id, read_only=True) for each in every]
+    observer.outbox_seen(max(ages, default=0.0))
+
+
+async def _try(
+    failed: list[str], name: str, job: Callable[[], Awaitable[object]], program_id: int | None = None
+) -> None:
     try:
         await job()
     except Refusal as refusal:
-        _log.warning("the worker could not finish", job=name, code=refusal.code)
+        failed.append(name)
+        _log.warning("the worker could not finish", job=name, program=program_id, code=refusal.code)
     except Exception:  # noqa: BLE001 — one defect must not stop the worker for everybody.
-        _log.exception("the worker failed", job=name)
+        failed.append(name)
+        _log.exception("the worker failed", job=name, program=program_id)

@@ -26,22 +26,27 @@ EXCEPTIONS_MAX = 5
 LAYERS: dict[str, set[str]] = {
     "achievements": set(),
     "engagement.errors": {"achievements"},
+    "engagement.observer": set(),
     "engagement.settings": set(),
     "engagement.embedded": set(),
     "engagement.records": {"achievements", "engagement.errors", "engagement.settings"},
 }
-LAYERS["engagement.actions"] = {"achievements", "engagement.records", "engagement.errors"}
+LAYERS["engagement.actions"] = {"achievements", "engagement.records", "engagement.errors", "engagement.observer"}
 LAYERS["engagement.relay"] = {"achievements", "engagement.records", "engagement.errors", "engagement.settings"}
-LAYERS["engagement.api"] = set(LAYERS) - {"engagement.embedded"}
-LAYERS["engagement.worker"] = set(LAYERS) - {"engagement.api"}
+LAYERS["engagement.telemetry"] = {
+    *("engagement.records", "engagement.relay", "engagement.errors", "engagement.observer"),
+}
+LAYERS["engagement.api"] = set(LAYERS) - {"engagement.embedded", "engagement.telemetry"}
+LAYERS["engagement.worker"] = set(LAYERS) - {"engagement.api", "engagement.telemetry"}
 LAYERS["engagement.app"] = set(LAYERS) - {"engagement.worker"}
 LAYERS["engagement.cli"] = set(LAYERS)
 
 BANNED_LIBRARIES: dict[str, set[str]] = {
-    "engagement.records": {"strawberry", "starlette", "redis", "httpx"},
-    "engagement.actions": {"strawberry", "starlette", "redis", "httpx", "tortoise", "asyncpg"},
-    "engagement.api": {"tortoise", "asyncpg", "redis"},
-    "engagement.relay": {"strawberry", "starlette", "tortoise", "asyncpg"},
+    "engagement.records": {"strawberry", "starlette", "redis", "httpx", "prometheus_client"},
+    "engagement.actions": {"strawberry", "starlette", "redis", "httpx", "tortoise", "asyncpg", "prometheus_client"},
+    "engagement.api": {"tortoise", "asyncpg", "redis", "prometheus_client"},
+    "engagement.relay": {"strawberry", "starlette", "tortoise", "asyncpg", "prometheus_client"},
+    "engagement.telemetry": {"strawberry", "tortoise", "asyncpg", "redis"},
 }
 PURE_LIBRARIES = {"msgspec", "cel_expr_python"}
 # What would let the world into the fold: clocks, chance, files, the network, other threads.
@@ -260,6 +265,8 @@ SAMPLES: tuple[tuple[Rule, str, str], ...] = (
     (layers, "engagement/records/points.py", "from ..actions import points"),
     (layers, "engagement/actions/points.py", "import engagement.relay.boards"),
     (layers, "engagement/actions/points.py", "import redis.asyncio"),
+    (layers, "engagement/actions/points.py", "from prometheus_client import Counter"),
+    (layers, "engagement/api/points.py", "from engagement.telemetry.metrics import Telemetry"),
     (layers, "engagement/api/points.py", "from tortoise import Model"),
     (layers, "engagement/relay/boards.py", "from engagement.actions.points import spend"),
     (layers, "engagement/worker.py", "import engagement.app"),

@@ -4,6 +4,7 @@ While a batch of a program commits, requests for it queue; the next batch takes 
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -28,6 +29,7 @@ from engagement.actions.sent_events import (
     same,
 )
 from engagement.errors import Overloaded, Refusal
+from engagement.observer import INTERNAL, NOBODY, BatchReport, Observer
 from engagement.records import activity, events, members
 from engagement.records.events import Amendment, Earlier, StoredEvent
 from engagement.records.events import Recorded as Stored
@@ -52,9 +54,10 @@ class Recorded(msgspec.Struct, frozen=True):
 class Intake:
     """Where events come in: one queue for each program, and one batch of it at a time. One for each process."""
 
-    def __init__(self, database: Database, programs: Programs) -> None:
+    def __init__(self, database: Database, programs: Programs, observer: Observer = NOBODY) -> None:
         self._database = database
         self._programs = programs
+        self._observer = observer
         self._queues: dict[int, deque[tuple[Request, asyncio.Future[Recorded]]]] = defaultdict(deque)
         self._draining: dict[int, asyncio.Task[None]] = {}
 
@@ -87,9 +90,11 @@ class Intake:
 
     async def _answer(self, program_id: int, batch: Sequence[tuple[Request, "asyncio.Future[Recorded]"]]) -> None:
         requests = [request for request, _ in batch]
+        report = BatchReport(program_id, len(requests), sum(map(len, requests)), begun=time.perf_counter())
         try:
-            answers = await self._database.run(lambda unit: self._take(unit, requests), program_id)
+            answers = await self._database.run(lambda unit: self._take(unit, requests, report), program_id)
         except Exception as error:  # noqa: BLE001 — handed on to whoever asked, whatever it is.
+            self._observer.batch_failed(report, error.code if isinstance(error, Refusal) else INTERNAL)
             # What one request brought about must not fail the others: each gets a transaction of its own.
             if len(batch) > 1 and not isinstance(error, Refusal):
                 for each in batch:
@@ -99,15 +104,16 @@ class Intake:
                 if not future.done():
                     future.set_exception(error)
             return
+        self._observer.batch_committed(report)
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
 
-    async def _take(self, unit: Unit, requests: Sequence[Request]) -> list[Recorded]:
+    async def _take(self, unit: Unit, requests: Sequence[Request], report: BatchReport) -> list[Recorded]:
         loaded = await self._programs.load(unit, for_writing=True)
         checked = [[check(loaded, index, sent) for index, sent in enumerate(request)] for request in requests]
         accepted = [each for request in checked for each in request if isinstance(each, Accepted)]
-        answers = await Batch(unit, loaded).take(accepted) if accepted else []
+        answers = await Batch(unit, loaded, report).take(accepted) if accepted else []
         answered = iter(answers)
         return [
             _recorded([next(answered) if isinstance(each, Accepted) else each for each in request])
@@ -139,9 +145,12 @@ class Fresh(msgspec.Struct, frozen=True):
 class Batch:
     """Events of one program on their way through one transaction."""
 
-    def __init__(self, unit: Unit, loaded: Loaded) -> None:
+    def __init__(self, unit: Unit, loaded: Loaded, report: BatchReport) -> None:
         self._unit = unit
         self._loaded = loaded
+        self._report = report
+        # A transaction that is repeated is told of as it went the last time.
+        report.folding_seconds = report.refolds = report.postponed = 0
         self._stored: list[StoredEvent] = []
         self._receipts: dict[tuple[UUID, str], Receipt] = {}
 
@@ -181,22 +190,27 @@ class Batch:
                 is_next = not draft.pending and fold.is_next(draft.state, counting[0][1])
                 (next_up if is_next else late).append((draft, counting))
         await changes.expire(self._unit, {draft.id: counting[-1][1].at for draft, counting in next_up})
+        begun = time.perf_counter()
         for draft, counting in next_up:
             for each, event in counting:
                 self._store(draft, each, "APPLIED", *draft.apply(event))
+        self._report.folding_seconds += time.perf_counter() - begun
         if late:
             await self._refold(late)
 
     async def _refold(self, late: Sequence[tuple[Draft, list[tuple[Fresh, Event]]]]) -> None:
         found = await refolding.histories(self._unit, self._loaded, [(draft, each[0][1].at) for draft, each in late])
+        begun = time.perf_counter()
         for draft, counting in late:
             history = found[draft.id]
             news = [Pending(event.id) for _, event in counting]
             if draft.pending or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
+                self._report.postponed += 1
                 draft.pending = (*draft.pending, *news)
                 for each, _ in counting:
                     self._store(draft, each, "PENDING")
                 continue
+            self._report.refolds += 1
             told = draft.refold(
                 history.with_more(each.recorded(draft.id) for each, _ in counting).refolded(draft.state.at, set(news)),
                 history.base,
@@ -204,6 +218,7 @@ class Batch:
             )
             for each, event in counting:
                 self._store(draft, each, "APPLIED", *told[event.id])
+        self._report.folding_seconds += time.perf_counter() - begun
 
     def _store(
         self, draft: Draft, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()

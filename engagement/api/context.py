@@ -1,8 +1,10 @@
 """What every resolver is told about the request that it answers, and how the caller is known."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
+
+from engagement.observer import Answer
 
 P = TypeVar("P")
 
@@ -24,10 +26,11 @@ class Context(Generic[P]):
     `principal` is whatever authentication returned. `transport` is `http` for a plain request, `websocket` for an
     operation on a socket, `stream` for a subscription over server-sent events or multipart. `request_id` is in every log
     record of a failure. `origin` is the browser's Origin header, `None` outside browsers; it proves nothing about other
-    clients.
+    clients. `answer` gathers what is told to the observer when the operation is over.
     """
 
     principal: P
     transport: TransportName
     request_id: str
     origin: str | None = None
+    answer: Answer = field(default_factory=lambda: Answer(""))

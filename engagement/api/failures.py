@@ -7,6 +7,7 @@ rest under the same id.
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, runtime_checkable
 from uuid import uuid4
 
@@ -20,10 +21,10 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError, StreamExecutionResult
 
 from engagement.errors import Refusal
+from engagement.observer import INTERNAL, Answer
 
 BAD_REQUEST: Final = "BAD_REQUEST"
 INVALID_INPUT: Final = "INVALID_INPUT"
-INTERNAL: Final = "INTERNAL_SERVER_ERROR"
 PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 QUERY_TOO_COMPLEX: Final = "QUERY_TOO_COMPLEX"
 UNKNOWN_OPERATION: Final = "UNKNOWN_OPERATION"
@@ -60,6 +61,16 @@ class CodedErrors(SchemaExtension):
         yield
         if not self._streaming:
             self._treat(self.execution_context.result)
+
+    def on_validate(self) -> Iterator[None]:
+        """Note what is asked for, now that it could be read, and before it may be refused."""
+        asked = self.execution_context
+        answer = getattr(asked.context, "answer", None)
+        if isinstance(answer, Answer):
+            answer.name = asked.operation_name
+            with suppress(RuntimeError):
+                answer.kind = asked.operation_type.value
+        yield
 
     def on_execute(self) -> Iterator[None]:
         """Note that the document was sound: an error without a path is the variables' from here on."""
@@ -115,6 +126,13 @@ def masked(error: BaseException, *, request_id: str | None, path: Sequence[str |
     )
     message = f"Something went wrong on our side; it is in our log as {error_id}."
     return GraphQLError(message, extensions={"code": INTERNAL, "retryable": False, "id": error_id})
+
+
+def outcome(told: str, errors: Sequence[GraphQLError]) -> str:
+    """The code of an operation that was answered: that of the refusal `told` in its data, else of its first error."""
+    if errors:
+        return str((errors[0].extensions or {}).get("code", INTERNAL))
+    return "OK" if told == Answer.UNANSWERED else told
 
 
 def refusal_extensions(refusal: Refusal) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class NotFoundError(UserError):
     """Also what a caller hears of another's data."""
 
 
+@strawberry.type(description="The event was reversed, which is final; nothing was done.")
+class AlreadyReversedError(UserError):
+    """Nothing can be said of an event after its reversal; a new event says what is to count instead."""
+
+
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
 class NotASandboxError(UserError):
     """Only a sandbox has a test clock."""
@@ -79,6 +84,7 @@ class _Told(Generic[R]):
 
     def handle(self, exception: R, *, field: Any, info: Any) -> Any:
         """The union's member."""
+        info.context.answer.code = exception.code
         return self._tell(exception)
 
 
@@ -99,6 +105,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.InvalidProgram], InvalidProgramError, _invalid_program),
     _Told([errors.InvalidInput], InvalidInputError, _plainly(InvalidInputError)),
     _Told([errors.NotFound], NotFoundError, _plainly(NotFoundError)),
+    _Told([errors.AlreadyReversed], AlreadyReversedError, _plainly(AlreadyReversedError)),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

@@ -5,21 +5,23 @@ buffered for it; one that reads nothing for long is dropped.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 import msgspec
+from graphql import GraphQLError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.schema.schema import StreamResult
 
-from engagement.api.connections import abort
+from engagement.api.connections import abort, server_leaves
 from engagement.api.context import P
 from engagement.api.credentials import Watch
-from engagement.api.failures import masked, refusal_extensions, result_errors
+from engagement.api.failures import masked, outcome, refusal_extensions, result_errors
 from engagement.api.limits import SEND_SECONDS_MAX
 from engagement.api.negotiation import StreamKind
 from engagement.errors import Unauthenticated
+from engagement.observer import INTERNAL, Answer, Observer
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Silence after which a client and the proxies between are told that the stream is alive."""
@@ -32,6 +34,11 @@ class _EventStream:
     opening = b":\n\n"
     heartbeat = b":\n\n"
     closing = b"event: complete\ndata:\n\n"
+
+    @staticmethod
+    def leaving(retry_ms: int) -> bytes:
+        """Encode when to come back; readers of event streams heed it by themselves."""
+        return b"retry: %d\n\n" % retry_ms
 
     @staticmethod
     def item(payload: Mapping[str, Any]) -> bytes:
@@ -48,14 +55,23 @@ class _Multipart:
     heartbeat = _part % b"{}"
     closing = b"--\r\n"
 
+    @staticmethod
+    def leaving(_retry_ms: int) -> bytes:
+        """Encode nothing: the missing end says that there was more to come."""
+        return b""
+
     @classmethod
     def item(cls, payload: Mapping[str, Any]) -> bytes:
         """Encode one result."""
         return cls._part % msgspec.json.encode({"payload": payload})
 
 
-def stream_response(results: StreamResult, kind: StreamKind, watch: Watch[P], request_id: str) -> ASGIApp:
-    """Return the response that sends `results` as they come: until they end, the client goes or its credential ends."""
+def stream_response(
+    results: StreamResult, kind: StreamKind, watch: Watch[P], answer: Answer, observer: Observer
+) -> ASGIApp:
+    """Return the response that sends `results` as they come: until they end, the client goes, its credential ends, or the
+    server is told to stop; then the client is told when to come back, and the stream breaks off without an end.
+    """
     encoding = _EventStream if kind == "sse" else _Multipart
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,29 +80,36 @@ def stream_response(results: StreamResult, kind: StreamKind, watch: Watch[P], re
                 await send({"type": "http.response.body", "body": body, "more_body": more})
 
         async def pump() -> None:
-            await send(_start(encoding.media_type, request_id))
+            await send(_start(encoding.media_type, answer.request_id))
             await chunk(encoding.opening)
-            async with aclosing(_payloads(results, watch, request_id)) as payloads:
+            async with aclosing(_payloads(results, watch, answer)) as payloads:
                 async for payload in payloads:
                     await chunk(encoding.heartbeat if payload is None else encoding.item(payload))
             await chunk(encoding.closing, more=False)
 
+        observer.connected("stream", 1)
         gone = asyncio.create_task(_disconnected(receive))
         pumping = asyncio.create_task(pump())
+        leaving = asyncio.create_task(server_leaves(scope))
         try:
-            await asyncio.wait({pumping, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({pumping, gone, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if pumping.done() and isinstance(pumping.exception(), TimeoutError):
                 abort(scope)
                 await asyncio.wait({gone}, timeout=1.0)
+            elif leaving.done() and not pumping.done():
+                await _stopped(pumping)
+                with suppress(TimeoutError):
+                    await chunk(encoding.leaving(leaving.result()), more=False)
         finally:
-            await _stopped(pumping)
-            await _stopped(gone)
+            for task in (pumping, gone, leaving):
+                await _stopped(task)
+            observer.connected("stream", -1)
 
     return respond
 
 
 async def _payloads(
-    results: StreamResult, watch: Watch[P], request_id: str
+    results: StreamResult, watch: Watch[P], answer: Answer
 ) -> AsyncGenerator[Mapping[str, Any] | None, None]:
     """Yield each result as it is sent, and `None` after each silence; ends with the credential."""
     ended = asyncio.create_task(watch.ended())
@@ -98,15 +121,19 @@ async def _payloads(
                 await asyncio.wait({upcoming, ended}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
                     refusal = Unauthenticated("The credential has ended.")
+                    answer.code = refusal.code
                     yield {"errors": [{"message": refusal.message, "extensions": refusal_extensions(refusal)}]}
                     return
                 if not upcoming.done():
                     yield None
-            yield _payload(upcoming.result(), request_id)
+            errors = result_errors(upcoming.result(), request_id=answer.request_id)
+            answer.code = outcome(answer.code, errors)
+            yield _payload(upcoming.result(), errors)
     except StopAsyncIteration:
         return
     except Exception as error:  # noqa: BLE001  (the status line is sent; a defect can only be told as an item)
-        yield {"errors": [masked(error, request_id=request_id).formatted]}
+        answer.code = INTERNAL
+        yield {"errors": [masked(error, request_id=answer.request_id).formatted]}
     finally:
         await _stopped(ended)
         if upcoming:
@@ -114,9 +141,9 @@ async def _payloads(
         await results.aclose()
 
 
-def _payload(result: Any, request_id: str) -> Mapping[str, Any]:
+def _payload(result: Any, errors: Sequence[GraphQLError]) -> Mapping[str, Any]:
     payload: dict[str, Any] = {"data": result.data}
-    if errors := result_errors(result, request_id=request_id):
+    if errors:
         payload["errors"] = [each.formatted for each in errors]
     return payload
 

@@ -6,9 +6,10 @@ for it. Whatever is wrong, the answer is JSON, and each error has `extensions.co
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic
 from uuid import uuid4
 
@@ -29,10 +30,10 @@ from engagement.api.context import Authenticate, Context, P
 from engagement.api.credentials import Credentials, Watch
 from engagement.api.failures import (
     BAD_REQUEST,
-    INTERNAL,
     UNKNOWN_OPERATION,
     CodedErrors,
     masked,
+    outcome,
     refusal_extensions,
     result_errors,
 )
@@ -49,6 +50,7 @@ from engagement.api.negotiation import GRAPHQL_JSON, Accepted, StreamKind
 from engagement.api.streams import stream_response
 from engagement.api.websocket import serve_socket
 from engagement.errors import Forbidden, Refusal, Unauthenticated
+from engagement.observer import INTERNAL, NOBODY, Answer, Observer
 
 UVICORN_SETTINGS: Final[Mapping[str, Any]] = {
     "http": AbortableHttp,
@@ -65,15 +67,16 @@ _GET_OPERATIONS: Final = (OperationType.QUERY,)
 _POST_OPERATIONS: Final = (OperationType.QUERY, OperationType.MUTATION)
 
 
-def graphql_app(schema: strawberry.Schema, authenticate: Authenticate[P]) -> ASGIApp:
+def graphql_app(schema: strawberry.Schema, authenticate: Authenticate[P], observer: Observer = NOBODY) -> ASGIApp:
     """Return the application for one path: HTTP `POST` and `GET`, and graphql-transport-ws sockets.
 
     Route both kinds to it: `Route("/graphql", app)` and `WebSocketRoute("/graphql", app)`. The schema must list
-    `CodedErrors` first and `Limits` among its extensions; a schema without them is a defect.
+    `CodedErrors` first and `Limits` among its extensions; a schema without them is a defect. The observer hears of every
+    operation when it is over, and of every socket and stream.
     """
     assert CodedErrors in schema.extensions[:1], "CodedErrors must be the first extension"
     assert Limits in schema.extensions, "Limits must be an extension"
-    return _Endpoint(schema, authenticate)
+    return _Endpoint(schema, authenticate, observer)
 
 
 class _NotRun(Exception):
@@ -128,44 +131,53 @@ class _Parameters:
 class _Endpoint(Generic[P]):
     """Answers HTTP requests, and hands sockets on."""
 
-    def __init__(self, schema: strawberry.Schema, authenticate: Authenticate[P]) -> None:
+    def __init__(self, schema: strawberry.Schema, authenticate: Authenticate[P], observer: Observer) -> None:
         self._schema = schema
         self._authenticate = authenticate
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "websocket":
-            await serve_socket(self._schema, self._authenticate, WebSocket(scope, receive, send))
+            await serve_socket(self._schema, self._authenticate, WebSocket(scope, receive, send), self._observer)
             return
-        # A client that leaves before its body is here has asked for nothing.
-        with suppress(ClientDisconnect):
-            response = await self._answer(Request(scope, receive))
-            await response(scope, receive, send)
+        begun = time.perf_counter()
+        answer = Answer(uuid4().hex)
+        try:
+            # A client that leaves before its body is here has asked for nothing.
+            with suppress(ClientDisconnect):
+                response = await self._answer(Request(scope, receive), answer)
+                await response(scope, receive, send)
+        finally:
+            answer.seconds = time.perf_counter() - begun
+            self._observer.answered(answer)
 
-    async def _answer(self, request: Request) -> ASGIApp:
-        request_id = uuid4().hex
+    async def _answer(self, request: Request, answer: Answer) -> ASGIApp:
         accepted = Accepted.of(request.headers.get("accept", ""))
         try:
             try:
-                return await self._run(request, request_id, accepted)
+                return await self._run(request, answer, accepted)
             except Refusal as refusal:
                 raise _NotRun.by_refusal(refusal) from refusal
         except _NotRun as failure:
+            answer.code = outcome(answer.code, [failure.error])
             body = {"errors": [failure.error.formatted]}
-            return _respond(body, failure.status, accepted, request_id, failure.headers)
+            return _respond(body, failure.status, accepted, answer.request_id, failure.headers)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  (a defect must be answered in JSON too)
-            body = {"errors": [masked(error, request_id=request_id).formatted]}
-            return _respond(body, 500, accepted, request_id)
+            answer.code = INTERNAL
+            body = {"errors": [masked(error, request_id=answer.request_id).formatted]}
+            return _respond(body, 500, accepted, answer.request_id)
 
-    async def _run(self, request: Request, request_id: str, accepted: Accepted) -> ASGIApp:
+    async def _run(self, request: Request, answer: Answer, accepted: Accepted) -> ASGIApp:
         if request.method not in ("GET", "POST"):
             raise _NotRun(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
         shown = Credentials.of_headers(request.headers)
         principal = await self._authenticate(shown.token, shown.program)
+        answer.program_id = getattr(principal, "program_id", None)
         parameters = await _parameters(request, is_server(principal))
-        context = Context(principal, "http", request_id, request.headers.get("origin"))
+        context = Context(principal, "http", answer.request_id, request.headers.get("origin"), answer)
         try:
             result = await self._execute(parameters, context, _allowed(request))
         except MissingQueryError:
@@ -178,7 +190,9 @@ class _Endpoint(Generic[P]):
                 watch = Watch(self._authenticate, shown, principal)
                 return await self._stream(parameters, context, watch, accepted.stream)
             raise _disallowed(error) from None
-        return _respond_result(result, accepted, request_id)
+        errors = result_errors(result, request_id=answer.request_id)
+        answer.code = outcome(answer.code, errors)
+        return _respond_result(result, errors, accepted, answer.request_id)
 
     async def _execute(
         self, parameters: _Parameters, context: Context[P], allowed: tuple[OperationType, ...]
@@ -196,12 +210,13 @@ class _Endpoint(Generic[P]):
         results = await self._schema.stream(
             parameters.query,
             variable_values=parameters.variables,
-            context_value=Context(context.principal, "stream", context.request_id, context.origin),
+            context_value=replace(context, transport="stream"),
             operation_name=parameters.operation_name,
             allowed_operation_types=(OperationType.SUBSCRIPTION,),
             operation_extensions=parameters.extensions,
         )
-        return stream_response(results, kind, watch, context.request_id)
+        context.answer.transport = "stream"
+        return stream_response(results, kind, watch, context.answer, self._observer)
 
 
 def _allowed(request: Request) -> tuple[OperationType, ...]:
@@ -258,8 +273,9 @@ def _decoded(text: bytes, called: str) -> object:
         raise _NotRun(400, BAD_REQUEST, f"{called} is nested too deeply.") from None
 
 
-def _respond_result(result: ExecutionResult, accepted: Accepted, request_id: str) -> Response:
-    errors = result_errors(result, request_id=request_id)
+def _respond_result(
+    result: ExecutionResult, errors: Sequence[GraphQLError], accepted: Accepted, request_id: str
+) -> Response:
     body: dict[str, Any] = {"errors": [each.formatted for each in errors]} if errors else {}
     not_run = result.data is None and bool(errors) and not any(each.path for each in errors)
     status = 400 if not_run and accepted.media_type == GRAPHQL_JSON else 200

@@ -19,6 +19,7 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.http.async_base_view import AsyncWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.schema.schema import StreamResult
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
@@ -32,7 +33,7 @@ from strawberry.types.graphql import OperationType
 from engagement.api.connections import abort
 from engagement.api.context import Authenticate, Context, P
 from engagement.api.credentials import Credentials, Watch
-from engagement.api.failures import masked
+from engagement.api.failures import masked, outcome
 from engagement.api.limits import (
     SEND_SECONDS_MAX,
     SOCKET_INIT_SECONDS_MAX,
@@ -41,20 +42,27 @@ from engagement.api.limits import (
     SOCKET_OPERATIONS_MAX,
 )
 from engagement.errors import Forbidden, Refusal, Unauthenticated
+from engagement.observer import INTERNAL, Answer, Observer
 
 _REASON_BYTES_MAX: Final = 123
 """A close frame has no room for more."""
 _OPERATIONS: Final = (OperationType.QUERY, OperationType.SUBSCRIPTION)
 
 
-async def serve_socket(schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket) -> None:
+async def serve_socket(
+    schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket, observer: Observer
+) -> None:
     """Serve one socket until it ends."""
     if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket.scope["subprotocols"]:
         await websocket.accept()
         await websocket.close(4406, "Subprotocol not acceptable")
         return
     await websocket.accept(subprotocol=GRAPHQL_TRANSPORT_WS_PROTOCOL)
-    await _Handler(schema, authenticate, websocket).handle()
+    observer.connected("websocket", 1)
+    try:
+        await _Handler(schema, authenticate, websocket, observer).handle()
+    finally:
+        observer.connected("websocket", -1)
 
 
 class _Socket(AsyncWebSocketAdapter):
@@ -122,7 +130,9 @@ class _Operation(Operation[Any, None]):
 class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
     """One socket. The framework's states, with strict messages, own contexts and an end."""
 
-    def __init__(self, schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket, observer: Observer
+    ) -> None:
         super().__init__(
             view=cast("Any", None),  # The base asks it only to accept the connection, which is overridden below.
             websocket=_Socket(websocket),
@@ -134,6 +144,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         )
         self._authenticate = authenticate
         self._headers = websocket.headers
+        self._observer = observer
         self._watch: Watch[P] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._allowance = float(SOCKET_MESSAGES_BURST_MAX)
@@ -209,7 +220,10 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
     async def _run(self, operation: _Operation) -> None:
         """Run one operation to its end. A mutation is refused: its client's leaving would end it half way."""
         assert self._watch is not None, "an operation starts on a known socket"
-        context = Context(self._watch.principal, "websocket", uuid4().hex, self._headers.get("origin"))
+        begun = time.perf_counter()
+        principal = self._watch.principal
+        answer = Answer(uuid4().hex, "websocket", program_id=getattr(principal, "program_id", None))
+        context = Context(principal, "websocket", answer.request_id, self._headers.get("origin"), answer)
         try:
             results = await self.schema.stream(
                 operation.query,
@@ -219,14 +233,18 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
                 operation_extensions=operation.extensions,
                 allowed_operation_types=_OPERATIONS,
             )
-            async with aclosing(results):
-                await self._send_result_stream(operation, results)
+            async with aclosing(_noted(results, answer)) as noted:
+                await self._send_result_stream(operation, noted)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             return
         except Exception as error:  # noqa: BLE001  (logged with an id; a bare `complete` would look like success)
+            answer.code = INTERNAL
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([masked(error, request_id=context.request_id)])
+        finally:
+            answer.seconds = time.perf_counter() - begun
+            self._observer.answered(answer)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:  # noqa: ARG004
@@ -243,6 +261,14 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         self._allowance = min(self._allowance + regained, SOCKET_MESSAGES_BURST_MAX) - 1
         self._counted_at = now
         return self._allowance >= 0
+
+
+async def _noted(results: StreamResult, answer: Answer) -> StreamResult:
+    """The same results; the code of the newest is noted."""
+    async with aclosing(results):
+        async for result in results:
+            answer.code = outcome(answer.code, getattr(result, "errors", None) or ())
+            yield result
 
 
 def _complaint(message: object) -> str | None:
