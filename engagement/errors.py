@@ -45,6 +45,12 @@ class NotFound(Refusal):
     code = "NOT_FOUND"
 
 
+class AlreadyReversed(Refusal):
+    """The event was taken back, which is final."""
+
+    code = "ALREADY_REVERSED"
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

@@ -13,8 +13,8 @@ from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
-from engagement.actions.sent_events import PROPERTIES_BYTES_MAX
-from engagement.errors import InvalidInput, NotFound, Refusal
+from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX
+from engagement.errors import AlreadyReversed, InvalidInput, NotFound
 from engagement.records import activity, events, members
 from engagement.records.events import Amendment, Recorded, StoredEvent
 from engagement.records.members import Held, Pending
@@ -24,12 +24,6 @@ AMENDMENTS_MAX = 100
 """Of one event."""
 
 AmendmentStatus: TypeAlias = Literal["APPLIED", "PENDING", "WAITING", "TOO_LATE"]
-
-
-class AlreadyReversed(Refusal):
-    """The event was taken back, which is final."""
-
-    code = "ALREADY_REVERSED"
 
 
 class Amended(msgspec.Struct, frozen=True):
@@ -60,10 +54,9 @@ async def amend(
     """Reverse or amend an event. Saying the same again is harmless and gives the first answer.
 
     Raises `NotFound` for an unknown member, `AlreadyReversed` for an amendment of what was taken back, `InvalidInput` for
-    properties that the event's type does not allow.
+    an id that no event can have and for properties that the event's type does not allow.
     """
-    if command.properties is not None and len(msgspec.json.encode(command.properties)) > PROPERTIES_BYTES_MAX:
-        raise InvalidInput(f"Properties take at most {PROPERTIES_BYTES_MAX} bytes of JSON.", "properties")
+    _check_shape(command)
     amended, replayed = await database.perform(
         lambda unit: _amend(unit, cache, command),
         program_id,
@@ -77,6 +70,17 @@ async def amend(
     return Amended(amended.event, amended.member, amended.status, replayed or amended.replayed, amended.effects)
 
 
+def _check_shape(command: Amend) -> None:
+    for field, name in (("event", command.event), ("member", command.member)):
+        if not 1 <= len(name) <= ID_CHARACTERS_MAX or not name.isprintable():
+            raise InvalidInput(f"An id is 1 to {ID_CHARACTERS_MAX} printable characters.", field)
+    written = b"" if command.properties is None else msgspec.json.encode(command.properties)
+    if len(written) > PROPERTIES_BYTES_MAX or rb"\u0000" in written:
+        raise InvalidInput(
+            f"Properties take at most {PROPERTIES_BYTES_MAX} bytes of JSON, without NUL characters.", "properties"
+        )
+
+
 async def _amend(unit: Unit, cache: Programs, command: Amend) -> Amended:
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [command.member])).get(command.member)
@@ -88,8 +92,8 @@ async def _amend(unit: Unit, cache: Programs, command: Amend) -> Amended:
     event = None if known is None else known.event
     if said and _same(said[-1], command):
         effects = await events.amendment_effects(unit, who, command.event, said[-1].n)
-        status: AmendmentStatus = "WAITING" if event is None else "TOO_LATE" if event.too_late else "APPLIED"
-        return Amended(command.event, command.member, status, True, activity.effects_of(effects) if effects else ())
+        told = activity.effects_of(effects) if effects else ()
+        return Amended(command.event, command.member, _status(held, event, said[-1]), True, told)
     _check(loaded, command, event, said)
     amendment = Amendment(len(said) + 1, "reverse" if command.properties is None else "amend", command.properties)
     if event is None or event.too_late:
@@ -121,6 +125,15 @@ def _with(history: History, recorded: Recorded) -> History:
     return msgspec.structs.replace(
         history, recorded=tuple(recorded if each.event.id == name else each for each in history.recorded)
     )
+
+
+def _status(held: Held, event: StoredEvent | None, said: Amendment) -> AmendmentStatus:
+    """How an earlier word on an event stands now."""
+    if event is None:
+        return "WAITING"
+    if event.too_late:
+        return "TOO_LATE"
+    return "PENDING" if Pending(event.id, said.n) in held.pending else "APPLIED"
 
 
 def _same(said: Amendment, command: Amend) -> bool:

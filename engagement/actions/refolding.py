@@ -55,7 +55,8 @@ def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pe
         said = [word for word in each.amendments if not without or Pending(event.id, word.n) not in without]
         if said and said[-1].kind == "reverse":
             continue
-        properties = (said[-1].properties if said else None) or msgspec.json.decode(event.properties)
+        amended = said[-1].properties if said else None
+        properties = msgspec.json.decode(event.properties) if amended is None else amended
         found.append(event_of(loaded.rulebook, event.id, event.type, event.occurred_at, properties))
     return found
 

@@ -15,6 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import get_object_definition
 
 from engagement.api.activity import ActivityQuery
+from engagement.api.amendments import AmendmentsMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
@@ -34,7 +35,7 @@ class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
 
 
 @strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
-class Mutation(EventsMutation, ProgramsMutation):
+class Mutation(EventsMutation, AmendmentsMutation, ProgramsMutation):
     """Every mutation."""
 
 

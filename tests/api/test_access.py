@@ -32,6 +32,14 @@ FIELDS = {
     "node": Asked('{ node(id: "x") { id } }', "members:read", True),
     "nodes": Asked('{ nodes(ids: ["x"]) { id } }', "members:read", True),
     "recordEvents": Asked("mutation { recordEvents(input: {events: []}) { __typename } }", "events:write", False),
+    "reverseEvent": Asked(
+        'mutation { reverseEvent(input: {member: "anna", event: "e1"}) { __typename } }', "events:write", False
+    ),
+    "amendEvent": Asked(
+        'mutation { amendEvent(input: {member: "anna", event: "e1", properties: {}}) { __typename } }',
+        "events:write",
+        False,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -59,6 +67,8 @@ async def test_callers(house: House, name: str) -> None:
 def test_no_field_is_forgotten() -> None:
     assert set(FIELDS) == {"me", "member", "members", "leaderboard", "activity", "program", "node", "nodes"} | {
         "recordEvents",
+        "reverseEvent",
+        "amendEvent",
         "applyProgram",
         "advanceTestClock",
     }
