@@ -47,7 +47,8 @@ def hosted(servers: Servers, port: int = 0) -> Iterator[Hosted]:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[descriptor],
-            env={**os.environ, **servers.environment},
+            # A line for each request would bury what the command prints.
+            env={"LOG_LEVEL": "warning", **os.environ, **servers.environment},
             # Ctrl-C is for us, who stop the child when we have finished.
             start_new_session=True,
         )

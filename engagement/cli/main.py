@@ -5,18 +5,18 @@ working without it, and a token is printed without loading what exports tables.
 """
 
 import importlib
-import logging
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-import structlog
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from engagement.cli.stopping import Stop, end_with
+from engagement.settings import Settings
+from engagement.telemetry import logs
 
 COMMANDS: Final = (
     *("demo", "serve", "worker", "migrate", "apply", "replay", "export", "verify", "rebuild"),
@@ -79,11 +79,7 @@ def _command_line() -> None:
     Example: engagement demo
     """
     # What a command prints on stdout may be read by a program; logs go to stderr.
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure(sys.stderr, Settings().log_level)
 
 
 def main() -> None:

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-import uvicorn
 import uvloop
 
-from engagement.api.transport import UVICORN_SETTINGS
 from engagement.app import PATH, create_app
 from engagement.cli.hosting import listener
 from engagement.cli.options import DataOption
-from engagement.cli.session import Servers, database, servers
+from engagement.cli.server import Server
+from engagement.cli.session import Servers, database, metrics_token, servers
 from engagement.cli.stopping import Stop
 from engagement.records import programs
 from engagement.records.unit import ALL
@@ -30,7 +29,7 @@ def serve(
     descriptor: Annotated[int | None, typer.Option("--descriptor", hidden=True)] = None,
     data: DataOption = None,
 ) -> None:
-    """Serve the GraphQL API over HTTP and WebSocket at /graphql, with a worker inside.
+    """Serve the GraphQL API over HTTP and WebSocket at /graphql, with a worker inside; /live, /ready and /metrics beside it.
 
     Without configuration it runs PostgreSQL and Valkey of its own. On servers of yours (DATABASE_URL, REDIS_URL) run as many of
     these beside each other as you like.
@@ -71,8 +70,8 @@ async def _serve(found: Servers, sockets: socket.socket, *, worker: bool, of_a_c
         await opened.run(programs.every, ALL, read_only=True)
     if not of_a_command:
         _announce(sockets.getsockname(), found)
-    app = create_app(found.database_url, found.redis_url, work if worker else None)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, **UVICORN_SETTINGS))
+    app = create_app(found.database_url, found.redis_url, work if worker else None, metrics_token())
+    server = Server(app)
     if of_a_command:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _leave_with_the_command, server)
     await server.serve(sockets=[sockets])
@@ -80,7 +79,7 @@ async def _serve(found: Servers, sockets: socket.socket, *, worker: bool, of_a_c
         raise Stop("The service could not start; the log says why.")
 
 
-def _leave_with_the_command(server: uvicorn.Server) -> None:
+def _leave_with_the_command(server: Server) -> None:
     """The command's end of standard input is closed, because it wants no more service or is no more."""
     if not os.read(sys.stdin.fileno(), 1024):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())

@@ -47,6 +47,12 @@ def servers(data: Path | None) -> Iterator[Servers]:
         yield Servers(endpoints.database_url, endpoints.redis_url, folder)
 
 
+def metrics_token() -> str | None:
+    """What readers of `/metrics` must show; None for nothing."""
+    token = Settings().metrics_token
+    return token.get_secret_value() if token else None
+
+
 @asynccontextmanager
 async def database(url: str, max_connections: int = 2) -> AsyncIterator[Database]:
     """The database at `url`, for one command."""

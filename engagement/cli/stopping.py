@@ -4,6 +4,7 @@ import sys
 from typing import NoReturn
 
 import asyncpg
+from pydantic import ValidationError
 
 from engagement.embedded import CannotStart
 from engagement.errors import InvalidProgram, Refusal
@@ -34,6 +35,8 @@ def sentences(error: Exception) -> list[str] | None:
             return [f"{error.field}: {error.message}" if error.field else error.message]
         case Stop() | CannotStart():
             return [str(error)]
+        case ValidationError(title="Settings"):
+            return [f"{str(each['loc'][0]).upper()}: {each['msg']}." for each in error.errors()]
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
             return [f"The database lacks the schema of this version ({error}): run `engagement migrate` first."]
         case asyncpg.PostgresError():
