@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from achievements.values import BEGINNING
 from engagement.actions.programs import Sandbox
-from engagement.cli import histories
+from engagement.cli import histories, reversals
 from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly, apply_remotely, instant
 from engagement.cli.client import Client
@@ -22,6 +23,7 @@ from engagement.cli.exporting import export_program
 from engagement.cli.feeding import LANES, REQUEST_EVENTS, Fed, advance, progress_bar, send
 from engagement.cli.hosting import hosted
 from engagement.cli.options import DataOption, KeyOption, OtherUrlOption
+from engagement.cli.reversals import Reversal
 from engagement.cli.session import database, program_named, servers
 from engagement.cli.stopping import Stop
 
@@ -42,6 +44,14 @@ def replay(
     export: Annotated[
         Path | None, typer.Option("--export", metavar="DIR", help="Write the tables as of T there.")
     ] = None,
+    reverse: Annotated[
+        Path | None,
+        typer.Option(
+            "--reverse",
+            metavar="FILE",
+            help="At T take back the events listed there: one id a line, or Parquet with a column `event_id`.",
+        ),
+    ] = None,
     data: DataOption = None,
     url: OtherUrlOption = None,
     key: KeyOption = None,
@@ -49,8 +59,9 @@ def replay(
     """Feed a history of events through the API into a sandbox of its own, and write what came of it as Parquet files.
 
     A batch is sent, then the sandbox's clock is moved to its latest instant (received_at where the file has it), and at the end
-    to T. Each run makes a new program, named after the YAML's with a random ending. Without --url it starts a service of its
-    own; with it, --key is an operator's, and --export still reads the database.
+    to T, where the events of --reverse are taken back in the order of their list. Each run makes a new program, named after
+    the YAML's with a random ending. Without --url it starts a service of its own; with it, --key is an operator's, and
+    --export still reads the database.
 
     Example: engagement replay examples/grocer.yaml events.ndjson.gz --until 2018-01-01T04:59:59Z --export tables/
     """
@@ -62,6 +73,7 @@ def replay(
     if url is not None and key is None:
         raise Stop("--url needs --key with an operator's key (engagement api-key create --operator).")
     lines = histories.lines_in(events)
+    taken_back = [] if reverse is None else reversals.read(reverse, events, end)
     with ExitStack() as stack:
         # A service elsewhere is read through its database alone, and only for the tables.
         found = stack.enter_context(servers(data)) if url is None or export is not None else None
@@ -70,7 +82,7 @@ def replay(
             assert found is not None
             credential = asyncio.run(_prepare(found.database_url, document))
             at = stack.enter_context(hosted(found)).url
-        asyncio.run(_feed(at, credential, document if url is not None else None, name, events, lines, end))
+        asyncio.run(_feed(at, credential, document if url is not None else None, name, events, lines, end, taken_back))
         if export is not None and found is not None:
             asyncio.run(_export(found.database_url, name, export))
 
@@ -90,6 +102,7 @@ async def _feed(
     events: Path,
     lines: int,
     end: datetime | None,
+    taken_back: Sequence[Reversal],
 ) -> None:
     fed, clock = Fed(), EPOCH
     async with Client(url, key, program) as client:
@@ -108,9 +121,16 @@ async def _feed(
                     await advance(client, clock := latest)
             if end is not None and end > clock:
                 await advance(client, clock := end)
+        statuses = await reversals.send(client, taken_back)
+        if taken_back:
+            # The clock does not answer before everything is applied, also what is worked out in the background.
+            await advance(client, clock)
     _console.print(
         f"{program}: {fed.taken:,} events taken, {fed.replayed:,} of them repeated; {fed.refused:,} refused."
     )
+    if taken_back:
+        counts = ", ".join(f"{count:,} {status}" for status, count in statuses.items())
+        _console.print(f"{program}: {len(taken_back):,} events to take back: {counts}.")
     for refusal in fed.refusals:
         _console.print(f"  refused {refusal}", markup=False, soft_wrap=True)
 

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engagement.cli import reversals
+from engagement.cli.stopping import Stop
 from tests.cli.conftest import Grocer, Run
 
 PROGRAM = """
@@ -124,3 +126,46 @@ def test_line_that_is_no_event_is_named(grocer: Grocer, run: Run, tmp_path: Path
     assert refused.returncode == 1
     assert "events.ndjson, line 2: `member_id` is missing" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["text", "parquet"])
+def test_listed_events_are_taken_back(kind: str, grocer: Grocer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "program.yaml").write_text(PROGRAM)
+    (tmp_path / "events.ndjson").write_text("".join(json.dumps(each) + "\n" for each in HISTORY))
+    listed = tmp_path / "refunds"
+    # The last one happened after the end, so there is nothing to take back.
+    names = ["e-3", "e-1", "e-6"]
+    if kind == "text":
+        listed.write_text("\n".join(names) + "\n\n")
+    else:
+        pl.DataFrame({"points": [7, 10, 100], "event_id": names}).write_parquet(listed)
+    done = run(
+        *("replay", tmp_path / "program.yaml", tmp_path / "events.ndjson", "--until", UNTIL, "--reverse", listed),
+        *("--export", tmp_path / "tables", "--data", grocer.data),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 events to take back: 2 APPLIED." in done.stderr
+    balances = pl.read_parquet(tmp_path / "tables" / "balances.parquet").filter(member_id="ada")
+    assert balances.select("earned", "reversed", "expired", "balance").rows() == [(22, 17, 0, 5)]
+    streaks = pl.read_parquet(tmp_path / "tables" / "streaks.parquet").filter(member_id="ada")
+    assert streaks["longest"].to_list() == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"e-1\nx\n", "`x` is no event's id"),
+        (b"twice\n", "`twice` is an id of 2 members"),
+        (b"\xff", "neither Parquet nor text"),
+        (b"PAR1 and no more", "expected Parquet with a column `event_id`"),
+        (None, "cannot be read"),
+    ],
+)
+def test_list_that_names_no_events_is_refused(content: bytes | None, told: str, tmp_path: Path) -> None:
+    events, listed = tmp_path / "events.ndjson", tmp_path / "refunds"
+    twice = [{**HISTORY[0], "event_id": "twice", "member_id": member} for member in ("ada", "bob")]
+    events.write_text("".join(json.dumps(each) + "\n" for each in [*HISTORY, *twice]))
+    if content is not None:
+        listed.write_bytes(content)
+    with pytest.raises(Stop, match=told):
+        reversals.read(listed, events, None)

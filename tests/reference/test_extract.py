@@ -12,36 +12,43 @@ END = "2018-01-01T04:59:59Z"
 COMPARED = (
     "ledger,movements,c1,c3,badge purchases,streak weekly,streak daily,leaderboards top 20,leaderboards sampled members"
 )
+COMPARED_AFTER_REFUNDS = "ledger,c1,c3,badge purchases,streak weekly,streak daily,leaderboards top 20"
 
 
 @pytest.mark.parametrize("events", ["extract_5k", "extract_5k_messy"])
 def test_replay_gives_the_answers_to_the_row(events: str, tmp_path: Path) -> None:
-    export = tmp_path / "export"
+    replay(events, tmp_path)
+    assert compared(tmp_path, COMPARED).startswith("9 passed, 0 failed")
+
+
+@pytest.mark.parametrize("events", ["extract_5k", "extract_5k_messy"])
+def test_refunds_are_as_if_nothing_had_been_bought(events: str, tmp_path: Path) -> None:
+    told = replay(events, tmp_path, "--reverse", GIVEN / "answers" / "extract_5k" / "refund_set.parquet")
+    assert "100 events to take back: 100 APPLIED" in told
+    assert compared(tmp_path, COMPARED_AFTER_REFUNDS, "--after-refunds").startswith("7 passed, 0 failed")
+
+
+def replay(events: str, folder: Path, *more: object) -> str:
+    """Feed a history, and write what came of it into `folder`; what the command said."""
     engagement = Path(sys.executable).with_name("engagement")
-    replay = (engagement, "replay", HERE / "shoppers.yaml", GIVEN / f"{events}.ndjson.gz", "--until", END)
-    replayed = subprocess.run(
-        [*replay, "--export", export, "--data", tmp_path / "data"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    command = (engagement, "replay", HERE / "shoppers.yaml", GIVEN / f"{events}.ndjson.gz", "--until", END)
+    options = ("--export", folder / "export", "--data", folder / "data", *more)
+    replayed = run(*command, *options)
     assert replayed.returncode == 0, replayed.stderr
-    compared = subprocess.run(
-        [
-            sys.executable,
-            GIVEN / "compare.py",
-            export,
-            GIVEN / "answers" / "extract_5k",
-            "--variant",
-            "N",
-            "--only",
-            COMPARED,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    return replayed.stderr
+
+
+def compared(folder: Path, only: str, *more: object) -> str:
+    """The verdict on what was exported into `folder`."""
+    answers = GIVEN / "answers" / "extract_5k"
+    done = run(
+        *(sys.executable, GIVEN / "compare.py", folder / "export", answers, "--variant", "N", "--only", only), *more
     )
-    assert compared.returncode == 0, compared.stdout
-    assert compared.stdout.splitlines()[-1].startswith("9 passed, 0 failed")
+    assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()[-1]
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    arguments = [str(each) for each in command]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=280)
