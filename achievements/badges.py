@@ -94,6 +94,8 @@ class Badge(Definition, frozen=True, kw_only=True):
         targets = [level.target for level in self.levels]
         if targets != sorted(set(targets)):
             raise ValueError("levels come lowest target first, each higher than the one before")
+        if any(level.rewards and level.key is None for level in self.levels):
+            raise ValueError("a level with rewards needs a key, by which it stays the same when its target changes")
         if len({level.level for level in self.levels}) < len(self.levels):
             raise ValueError("two levels have the same key")
         if self.measure != "count" and self.measure.distinct and targets[-1] > measures.DISTINCT_MAX:

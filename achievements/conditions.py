@@ -66,7 +66,7 @@ class Environment:
         if expression.return_type() != cel.Type.BOOL:
             raise InvalidCondition(f"a condition is true or false, this one is a {expression.return_type().name()}")
         compiled = expression.serialize()
-        if any(overload.encode() in compiled and overload not in source for overload in _ARITHMETIC):
+        if any(compiled.count(overload.encode()) > source.count(overload) for overload in _ARITHMETIC):
             raise InvalidCondition("decimals can be compared, but not added, subtracted, multiplied or divided")
         return Condition(source, expression)
 

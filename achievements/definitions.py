@@ -140,16 +140,17 @@ def _fields_at(kind: type[Shape], where: str) -> tuple[str, ...]:
     """The keys that the struct at a path below `kind` knows."""
     at: Any = msgspec.inspect.type_info(kind)
     for step in re.findall(r"\w+", re.sub(r"\[[^\]]*\]", "", where)):
-        at = next(field.type for field in _struct(at).fields if field.encode_name == step)
-    return tuple(field.encode_name for field in _struct(at).fields)
+        struct = _struct(at)
+        at = next((field.type for field in getattr(struct, "fields", ()) if field.encode_name == step), struct)
+    return tuple(field.encode_name for field in getattr(_struct(at), "fields", ()))
 
 
 def _struct(info: Any) -> Any:
-    """The struct in a type: itself, the member of a union, or the entry of a list."""
+    """The struct in a type: itself, the member of a union, or the entry of a list or mapping; None where there is none."""
     if isinstance(info, msgspec.inspect.StructType):
         return info
     within = getattr(info, "types", None) or [getattr(info, "item_type", None) or getattr(info, "value_type", None)]
-    return next(found for each in within if each is not None and (found := _struct(each)) is not None)
+    return next((found for each in within if each is not None and (found := _struct(each)) is not None), None)
 
 
 def _unknown(word: str, known: tuple[str, ...]) -> str:

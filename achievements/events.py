@@ -1,7 +1,8 @@
 """Event types: which events a program knows, and what their properties must look like."""
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ DIGITS_MAX = 15
 STRING_CHARACTERS_MAX = 1_000
 LIST_LENGTH_MAX = 200
 INT_MAX = 2**53
+
+_WRITTEN_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class EventType(Definition, frozen=True, kw_only=True):
@@ -61,16 +64,14 @@ def _read(shape: PropertyShape, value: Any) -> Any:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f'expected a decimal like "19.99", got {_described(value)}')
-    try:
-        number = Decimal(str(value)[:64])
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise ValueError(f'expected a decimal like "19.99", got {_described(value)}')
-    exact = number.normalize().as_tuple()
-    if len(exact.digits) > DIGITS_MAX or number.adjusted() >= DIGITS_MAX or int(exact.exponent) < -DIGITS_MAX:
+    if isinstance(value, str) and _WRITTEN_DECIMAL.fullmatch(value):
+        number = Decimal(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**DIGITS_MAX:
+        number = Decimal(repr(value))
+    else:
+        raise ValueError(f'expected a decimal like "19.99" of at most {DIGITS_MAX} digits, got {_described(value)}')
+    digits = number.as_tuple()
+    if len(digits.digits) > DIGITS_MAX or int(digits.exponent) < -DIGITS_MAX:
         raise ValueError(f"a decimal has at most {DIGITS_MAX} digits; send it as a string to keep it exact")
     return number
 

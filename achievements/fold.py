@@ -30,7 +30,7 @@ def apply(rulebook: Rulebook, state: MemberState, event: Event) -> tuple[MemberS
     parts = state.parts
     if rules is not None and event.type in rules.by_type:
         parts = _passed(rules, parts, event, emitted)
-        due = _next_due(rules, parts)
+        due = _next_due(rulebook, parts)
     else:
         due = state.due
     return MemberState(event.at, event.order, state.inputs + 1, due, parts), emitted
@@ -52,19 +52,18 @@ def is_next(state: MemberState, event: Event) -> bool:
 
 def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[AnyOutcome]) -> MemberState:
     while state.due is not None and state.due <= until:
-        rules = rulebook.at(state.due) or rulebook.latest
         parts = dict(state.parts)
-        for name, rule in rules.falling_due:
+        for name, rule in rulebook.falling_due:
             part = parts.get(name)
             if rule.due(part) == state.due:
                 parts[name] = rule.lapse(part, emitted)
-        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rules, parts))
+        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
     return state
 
 
-def _next_due(rules: Rules, parts: Mapping[str, Part]) -> datetime | None:
+def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
     next_due: datetime | None = None
-    for name, rule in rules.falling_due:
+    for name, rule in rulebook.falling_due:
         due = rule.due(parts.get(name))
         if due is not None and (next_due is None or due < next_due):
             next_due = due

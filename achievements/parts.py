@@ -98,5 +98,9 @@ class PropertyShape(Shape, frozen=True):
     min: Decimal | None = None
     required: bool = False
 
+    def __post_init__(self) -> None:
+        if self.min is not None and not self.min.is_finite():
+            raise ValueError("the least value is a number")
+
 
 Properties: TypeAlias = Mapping[PropertyName, str | PropertyShape]

@@ -38,7 +38,6 @@ class Rules:
             for event_type in environments
         }
         self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
-        self.falling_due = tuple((name, rule) for name, rule in in_order if type(rule).due is not Rule.due)
 
     @cached_property
     def event_types(self) -> Mapping[str, EventType]:
@@ -59,6 +58,10 @@ class Rulebook:
         self.latest = editions[-1][1]
         self._starts = [start for start, _ in editions]
         self._editions = [rules for _, rules in editions]
+        # In force or not: a streak whose definition was left out for a while has still been broken when it is taken up again.
+        # A later edition's rule stands for those before it, since what `due` rests on is fixed.
+        known = {name: rule for rules in self._editions for name, rule in rules.by_name.items()}
+        self.falling_due = tuple((name, rule) for name, rule in known.items() if type(rule).due is not Rule.due)
 
     def at(self, instant: datetime) -> Rules | None:
         """The rules in force at an instant; None before the first."""

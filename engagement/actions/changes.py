@@ -6,6 +6,7 @@ unit; `save` writes states, outcomes, lots, feed, snapshots and the outbox, in t
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import TypeAlias
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from achievements.values import (
     MemberState,
     Outcome,
     PointsEarned,
+    PointsExpired,
     Scored,
     StreakChanged,
     Withdrawn,
@@ -56,6 +58,7 @@ class Draft:
         self.state = held.state
         self.pending = held.pending
         self.next_expiry_at = held.next_expiry_at
+        self.ended: list[PointsExpired] = []
         self.items: list[Item] = []
         self.outcomes: list[AnyOutcome] = []
         self.gone: list[AnyOutcome] = []
@@ -80,14 +83,21 @@ class Draft:
         return {each for state in self.snapshots for each in fold.thinned_snapshots(state.inputs)}
 
     def advance(self, until: datetime) -> None:
-        """Let time pass; what it brings is told by itself."""
+        """Let time pass; what it brings, and what ended meanwhile, is told in order, each instant by itself."""
         self.state, emitted = fold.advance(self._rulebook, self.state, until)
-        if emitted:
-            self.tell(max((_at(each) for each in emitted), default=until), None, emitted)
+        self._take(emitted, emitted)
+        passed = [
+            *((each.at, each) for each in self.ended if each.at <= until),
+            *((_at(each), each) for each in emitted),
+        ]
+        self.ended = [each for each in self.ended if each.at > until]
+        passed.sort(key=lambda each: each[0])
+        for at, together in groupby(passed, key=lambda each: each[0]):
+            self._item(at, None, [effect for _, effect in together])
 
     def apply(self, event: Event) -> Told:
         """Apply an event that comes next; its item's number, where it brought anything, and what it brought."""
-        if self.state.due is not None and self.state.due <= event.at:
+        if self.ended or (self.state.due is not None and self.state.due <= event.at):
             self.advance(event.at)
         self.state, emitted = fold.apply(self._rulebook, self.state, event)
         if self.state.inputs % fold.SNAPSHOT_EVERY == 0:
@@ -156,7 +166,7 @@ class Changes:
         self.drafts = {each.id: Draft(loaded, each) for each in held}
 
     async def expire(self, unit: Unit, until: dict[UUID, datetime]) -> None:
-        """Book the points that ended, of each member up to an instant."""
+        """Book the points that ended, of each member up to an instant; `advance` tells of them."""
         due = [
             (who, instant)
             for who, instant in until.items()
@@ -167,8 +177,7 @@ class Changes:
         for who, expired in (await ledger.expire(unit, due, self.loaded.now)).items():
             draft = self.drafts[who]
             draft.next_expiry_at = expired.next_expiry_at
-            for effect in expired.effects:
-                draft.tell(effect.at, None, [effect])
+            draft.ended = expired.effects
 
     async def save(self, unit: Unit) -> None:
         """Write everything."""
@@ -197,7 +206,8 @@ class Changes:
                 self.drafts[who].next_expiry_at = min([*booked, *([expiry] if expiry else [])], default=None)
 
     async def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
-        told = [each for each in drafts if each.items]
+        # A score that only moved in time is told to nobody, but stands elsewhere on its board.
+        told = [each for each in drafts if each.items or any(isinstance(outcome, Scored) for outcome in each.outcomes)]
         if not told:
             return
         scoring = [

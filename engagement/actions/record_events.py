@@ -153,11 +153,13 @@ class Batch:
         report.folding_seconds = report.refolds = report.postponed = 0
         self._stored: list[StoredEvent] = []
         self._receipts: dict[tuple[UUID, str], Receipt] = {}
+        self._waiting: set[tuple[UUID, str]] = set()
 
     async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
         """The answers to accepted events, in their order."""
         ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
         held = await members.lock_states(self._unit, ids.values())
+        self._waiting = {(who, each.event_id) for who, state in held.items() for each in state.pending if not each.n}
         # Looked up under the members' locks, so what is not there now does not appear before the commit.
         first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}
         earlier = await events.earlier(self._unit, list(first))
@@ -242,7 +244,8 @@ class Batch:
             if not same(each, event.type, event.sent_at, event.properties):
                 return conflict(each)
             effects = () if before.effects is None else activity.effects_of(before.effects)
-            return Receipt(each.index, name[1], each.member, "TOO_LATE" if event.too_late else "APPLIED", True, effects)
+            status: Status = "TOO_LATE" if event.too_late else "PENDING" if name in self._waiting else "APPLIED"
+            return Receipt(each.index, name[1], each.member, status, True, effects)
         receipt, original = self._receipts[name], first[name]
         if original is each:
             return receipt

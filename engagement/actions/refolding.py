@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
 from achievements import fold
 from achievements.values import Event, MemberState
@@ -75,6 +76,7 @@ async def settle(database: Database, programs: Programs, program_id: int, member
     """Fold in what waits for one member; False where another process is at it, or nothing waits."""
 
     async def work(unit: Unit) -> bool:
+        await unit.take_time(SETTLE_SECONDS)
         loaded = await programs.load(unit, for_writing=True)
         held = (await members.lock_states(unit, [member_id], skip_locked=True)).get(member_id)
         if held is None or not held.pending:
@@ -86,7 +88,9 @@ async def settle(database: Database, programs: Programs, program_id: int, member
         # Thousands of inputs take a while: other members' requests go on meanwhile.
         refolded = await asyncio.to_thread(history.refolded, draft.state.at, set(held.pending))
         draft.pending = ()
-        draft.refold(refolded, history.base, causes)
+        told = draft.refold(refolded, history.base, causes)
+        answered = [(event_id, told[event_id][0]) for event_id, n in map(astuple, held.pending) if not n]
+        await events.answer(unit, member_id, [(event_id, seq) for event_id, seq in answered if seq is not None])
         await changes.save(unit)
         return True
 

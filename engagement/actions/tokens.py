@@ -5,7 +5,7 @@ most 15 minutes: there is no list of revoked ones.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from joserfc import jwt
@@ -20,6 +20,7 @@ LIFE_MINUTES_MAX: Final = 15
 LEEWAY: Final = timedelta(seconds=60)
 """How far the clocks of whoever signs and of this server may differ."""
 
+_LATEST_SECONDS: Final = 32_503_680_000  # The year 3000.
 _ALGORITHM: Final = "HS256"
 _MEMBER_ID_CHARACTERS_MAX: Final = 255
 
@@ -37,7 +38,7 @@ class _Written(msgspec.Struct, frozen=True):
     aud: str
     sub: str
     iat: float
-    exp: float
+    exp: Annotated[float, msgspec.Meta(ge=0, le=_LATEST_SECONDS)]
     nbf: float = 0
 
 
@@ -56,7 +57,7 @@ def program_key(token: str) -> str | None:
     """The key of the program that a token names, before anything about it is known; None for what is no token of ours."""
     try:
         return msgspec.json.decode(extract_compact(token.encode()).payload, type=_Written).aud
-    except (JoseError, msgspec.DecodeError, ValueError):
+    except (JoseError, msgspec.DecodeError, ValueError, TypeError):
         return None
 
 
@@ -67,7 +68,8 @@ def verify(program: Program, token: str, now: datetime) -> Claims:
         claims = msgspec.convert(decoded.claims, _Written)
         issued, ends = _instant(claims.iat), _instant(claims.exp)
         begins = max(issued, _instant(claims.nbf))
-    except (JoseError, msgspec.ValidationError, ValueError, OverflowError, OSError) as error:
+    except (JoseError, msgspec.ValidationError, ValueError, TypeError, OverflowError, OSError) as error:
+        # Also what the library raises for headers of the wrong type, before it looks at the signature.
         raise Unauthenticated("This token was not signed for this program.") from error
     if claims.aud != program.key or not 1 <= len(claims.sub) <= _MEMBER_ID_CHARACTERS_MAX:
         raise Unauthenticated("This token was not signed for this program.")

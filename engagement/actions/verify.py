@@ -89,6 +89,7 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
+    await unit.take_time(VERIFY_SECONDS)
     loaded = await cache.load(unit)
     page = await members.page(unit, after, MEMBERS_AT_ONCE)
     ids = [each.id for each in page]
@@ -167,6 +168,7 @@ def _differing(stored: MemberState, folded: MemberState) -> tuple[str, str]:
 
 
 async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
+    await unit.take_time(VERIFY_SECONDS)
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [external_id]))[external_id]
     held = (await members.lock_states(unit, [who]))[who]

@@ -89,6 +89,18 @@ async def append(unit: Unit, events: Sequence[StoredEvent]) -> None:
     await _EVENTS.insert(unit, [msgspec.structs.astuple(event) for event in events])
 
 
+async def answer(unit: Unit, member_id: UUID, answers: Sequence[tuple[str, int]]) -> None:
+    """Name the activity items that answer some of a member's events, which had to wait."""
+    if answers:
+        await unit.execute(
+            "UPDATE event SET seq = told.seq FROM unnest($3::text[], $4::bigint[]) AS told (id, seq)"
+            " WHERE event.program_id = $1 AND event.member_id = $2 AND event.id = told.id",
+            unit.program,
+            member_id,
+            *columns_of(answers, 2),
+        )
+
+
 async def earlier(unit: Unit, names: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], Earlier]:
     """Which of these (member, event id) were heard of before: sent, or amended ahead of being sent."""
     rows = await unit.fetch(

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, Scored
-from engagement.records.rows import Rows
+from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
 _COMPLETIONS = Rows(
@@ -82,23 +82,21 @@ async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> 
 
 async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> None:
     """Take away outcomes that never were."""
-    for who, each in outcomes:
-        match each:
-            case ChallengeCompleted():
-                where = ("completion", "challenge", "period", each.challenge, each.period)
-            case BadgeAwarded():
-                where = ("badge_award", "badge", "level", each.badge, each.level)
-            case Scored():
-                where = ("board_score", "board", "period", each.board, each.period)
-            case _:
-                continue
-        table, first, second, *key = where
-        await unit.execute(
-            f"DELETE FROM {table} WHERE program_id = $1 AND member_id = $2 AND {first} = $3 AND {second} = $4",
-            unit.program,
-            who,
-            *key,
-        )
+    for kind, table, first, second in (
+        (ChallengeCompleted, "completion", "challenge", "period"),
+        (BadgeAwarded, "badge_award", "badge", "level"),
+        (Scored, "board_score", "board", "period"),
+    ):
+        # An outcome's identity is its kind and its key in the table.
+        rows = [(who, *each.identity[1:]) for who, each in outcomes if isinstance(each, kind)]
+        if rows:
+            await unit.execute(
+                f"DELETE FROM {table} AS held USING unnest($2::uuid[], $3::text[], $4::text[]) AS gone (who, one, other)"
+                f" WHERE held.program_id = $1 AND held.member_id = gone.who AND held.{first} = gone.one"
+                f" AND held.{second} = gone.other",
+                unit.program,
+                *columns_of(rows, 3),
+            )
 
 
 async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[AnyOutcome]]:

@@ -109,6 +109,12 @@ class Unit:
         await self._connection.execute(_scope(program))
         self.program = program
 
+    async def take_time(self, seconds: float) -> None:
+        """Let this unit think for longer between statements, and run longer ones, than the server's limits for all allow."""
+        await self._connection.execute(
+            f"SET LOCAL idle_in_transaction_session_timeout = '{seconds:g}s'; SET LOCAL statement_timeout = '{seconds:g}s'"
+        )
+
     async def publish(self, *payloads: bytes) -> None:
         """Leave JSON messages in the outbox, in one statement; after the commit they leave the house."""
         if not payloads:
@@ -320,6 +326,10 @@ async def _transact(call: _Call[T], unit: Unit) -> tuple[T, Unit]:
         call.committing = True
         ended: str = await connection.execute("COMMIT")
     except BaseException as error:
+        if isinstance(error, failed.InternalClientError):
+            # asyncpg lost track of the protocol: the server went away in the middle of an answer.
+            _cut(connection)
+            raise ConnectionError("the connection broke within a statement") from error
         if isinstance(error, failed.InterfaceError) and _is_closed(connection):
             raise ConnectionError("the connection broke between two statements") from error
         await _abandon(connection, error)

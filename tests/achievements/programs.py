@@ -16,7 +16,7 @@ def document(timezone: str = "America/New_York", /, **sections: list[dict[str, A
         "currencies": [{"key": "points", "expires": {"after_days": 180}}],
         "event_types": [
             {"key": "purchase", "properties": {"amount": "decimal", "departments": "list[string]"}},
-            {"key": "visit"},
+            {"key": "visit", "properties": {"mood": {"type": "int", "min": "-5"}}},
         ],
         **sections,
     }
@@ -59,6 +59,13 @@ EVERYTHING: dict[str, list[dict[str, Any]]] = {
         {"key": "breadth", "objectives": [{**QUALIFYING, "measure": {"distinct": "departments"}, "target": 4}]},
         {"key": "saver", "objectives": [{"measure": {"points": "points", "including": "rewards"}, "target": 150}]},
         {
+            # A measure that can fall: a late event may take back what was completed.
+            "key": "mood",
+            "objectives": [{"on": "visit", "measure": {"sum": "mood"}, "target": 3}],
+            "window": {"calendar": "month"},
+            "rewards": [{"points": 40}],
+        },
+        {
             "key": "both",
             "objectives": [{"on": "visit", "target": 2}, {"on": "purchase", "target": 2}],
             "window": {"calendar": "quarter"},
@@ -68,7 +75,7 @@ EVERYTHING: dict[str, list[dict[str, Any]]] = {
         {
             "key": "purchases",
             **QUALIFYING,
-            "levels": [{"target": 2}, {"target": 5, "rewards": [{"points": 5}]}, {"target": 10}],
+            "levels": [{"target": 2}, {"target": 5, "key": "five", "rewards": [{"points": 5}]}, {"target": 10}],
         }
     ],
     "leaderboards": [

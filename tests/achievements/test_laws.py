@@ -32,6 +32,8 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
         kind = draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"]))
         if kind == "purchase":
             properties = {"amount": Decimal(draw(amounts)), "departments": draw(departments)}
+        else:
+            properties = {"mood": draw(st.integers(-3, 3))}
         made.append(Event(f"e{draw(st.integers(0, 9))}-{number}", kind, draw(moments), properties))
     return sorted(made, key=lambda event: event.order)
 

@@ -58,7 +58,7 @@ class House:
             "completion": "external_id, challenge, period, completed_at, event_id",
             "badge_award": "external_id, badge, level, awarded_at, event_id",
             "board_score": "external_id, board, period, score, reached_at",
-            "wallet": "external_id, currency, earned, expired, balance",
+            "wallet": "external_id, currency, earned - reversed AS earned, expired, balance",
         }
         return {
             table: await self.rows(

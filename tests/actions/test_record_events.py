@@ -176,7 +176,7 @@ def random_events(random: Random, count: int) -> list[tuple[object, ...]]:
     for number in range(count):
         who, at = random.choice(["ann", "bob", "cid"]), start + timedelta(hours=random.randrange(90 * 24))
         if random.random() < 0.2:
-            events.append((f"v{number}", who, "visit", at.isoformat(), None))
+            events.append((f"v{number}", who, "visit", at.isoformat(), {"mood": random.randint(-3, 3)}))
         else:
             amount = random.choice(["0.00", "1.00", "19.99", "100.00", "150.00"])
             events.append(purchase(f"p{number}", who, at, amount, *random.sample(["A", "B", "C", "D", "E"], 2)))

@@ -45,7 +45,7 @@ RIGHTS = {
     "definition": READ,
     "definition_version": READ | {"UPDATE(active_until)"},
     "member": READ | {"UPDATE(timezone)"},
-    "event": READ,
+    "event": READ | {"UPDATE(seq)"},
     "amendment": READ,
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},

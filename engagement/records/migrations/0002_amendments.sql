@@ -26,3 +26,6 @@ ALTER TABLE lot DROP CONSTRAINT lot_held_within_remaining_within_points;
 ALTER TABLE lot ADD CONSTRAINT lot_held_within_remaining_within_points CHECK (
     points >= 0 AND remaining >= 0 AND remaining <= points AND held >= 0 AND held <= remaining
 );
+
+-- The item that answers an event is known later where the event had to wait for its history to be folded again.
+GRANT UPDATE (seq) ON event TO engagement_app;
