@@ -78,8 +78,6 @@ def _command_line() -> None:
 
     Example: engagement demo
     """
-    # What a command prints on stdout may be read by a program; logs go to stderr.
-    logs.configure(sys.stderr, Settings().log_level)
 
 
 def main() -> None:
@@ -87,6 +85,9 @@ def main() -> None:
     # Ended by SIGTERM, a command still stops in order what it started.
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        # Of this process, not of a command, which tests run in theirs. What a command prints on stdout may be read by a
+        # program; logs go to stderr.
+        logs.configure(sys.stderr, Settings().log_level)
         application()
     except Exception as error:  # noqa: BLE001 — the one place that turns errors into sentences; a defect is raised again.
         end_with(error)
