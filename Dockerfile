@@ -1,9 +1,10 @@
 FROM python:3.13-slim AS build
 WORKDIR /source
 RUN python -m venv /venv
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt hatch_build.py README.md LICENSE ./
 COPY achievements achievements
 COPY engagement engagement
+COPY web web
 RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt '.[analytics]'
 
 FROM python:3.13-slim

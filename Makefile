@@ -37,16 +37,21 @@ $(installed): pyproject.toml constraints.txt
 	    $(bin)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(extras)]'; }
 	@touch $@
 
+# What browsers get. The script does nothing while the hash of web/ stays the same.
+.PHONY: web
+web: $(installed) ## Build the pages from web/ (with this machine's Node, or PyPI's)
+	@$(bin)/python web/build.py
+
 .PHONY: demo
-demo: $(installed) ## Start everything with a real shopping history (ARGS=--once: show it and stop)
+demo: $(installed) web ## Start everything with a real shopping history (ARGS=--once: show it and stop)
 	@$(bin)/engagement demo $(ARGS)
 
 .PHONY: serve
-serve: $(installed) ## Serve the API and the worker, on servers of its own unless told of yours
+serve: $(installed) web ## Serve the API and the worker, on servers of its own unless told of yours
 	@$(bin)/engagement serve $(ARGS)
 
 .PHONY: test
-test: $(installed) ## Run the tests (ARGS="-k points", JOBS=0 for one process)
+test: $(installed) web ## Run the tests (ARGS="-k points", JOBS=0 for one process)
 	@$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
 .PHONY: check
@@ -58,8 +63,9 @@ lint: $(installed) ## Ruff: rules and format
 	@$(bin)/ruff format --check .
 
 .PHONY: types
-types: $(installed) ## Mypy, strict
+types: $(installed) ## Mypy and TypeScript, both strict
 	@$(bin)/mypy
+	@$(bin)/python web/build.py --check
 
 .PHONY: schema
 schema: $(installed) ## Compare schema.graphql with the code

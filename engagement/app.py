@@ -9,6 +9,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from engagement.actions.programs import Programs
 from engagement.actions.record_events import Intake
+from engagement.api.pages import Pages, page_routes
 from engagement.api.principals import Authentication
 from engagement.api.resources import Resources
 from engagement.api.schema import schema
@@ -25,13 +26,18 @@ from engagement.telemetry.metrics import Telemetry
 from engagement.telemetry.watching import running, watched
 
 PATH: Final = "/graphql"
+NO_PAGES: Final = Pages()
 
 Worker: TypeAlias = Callable[[Database, Programs, Drain, Observer], Coroutine[None, None, None]]
 """Work beside the API until it is cancelled."""
 
 
 def create_app(
-    database_url: str, redis_url: str, worker: Worker | None = None, metrics_token: str | None = None
+    database_url: str,
+    redis_url: str,
+    worker: Worker | None = None,
+    metrics_token: str | None = None,
+    pages: Pages = NO_PAGES,
 ) -> Starlette:
     """The application on a PostgreSQL (as engagement_app, with the newest schema) and a Redis; serve it with
     `UVICORN_SETTINGS`.
@@ -48,6 +54,7 @@ def create_app(
             # Nothing is routed before there is something to answer with.
             app.router.routes[:] = [
                 *(Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)),
+                *page_routes(pages, resources.database),
                 *routes(telemetry, lag, Probe(resources.database, link), metrics_token),
             ]
             async with _beside(worker, resources, telemetry):

@@ -248,7 +248,7 @@ def places(source: Source) -> Complaints:
 
 def lock_files(source: Source) -> Complaints:
     """A lock file that says where a package was fetched works at that place only."""
-    if PurePosixPath(source.path).name in LOCK_FILES and re.search(r"\bresolved\b", source.text):
+    if PurePosixPath(source.path).name in LOCK_FILES and re.search(r"\bresolved\b.*://", source.text):
         yield "says where packages were resolved"
 
 
@@ -317,6 +317,7 @@ INNOCENT: tuple[tuple[Rule, str, str], ...] = (
     (sizes, "engagement/app.py", "def serve():  # allow: size: one table\n" + "    pass\n" * FUNCTION_LINES_MAX),
     (places, "docs/a.md", "see docs/work/ and artwork/"),
     (lock_files, "docs/a.md", "resolved"),
+    (lock_files, "web/package-lock.json", '{"resolved": "widgets", "link": true}'),
 )
 
 

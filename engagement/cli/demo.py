@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,6 +16,7 @@ from rich.table import Table
 from achievements import periods
 from engagement.actions.export import totals
 from engagement.actions.programs import Applied, Sandbox
+from engagement.api.pages import Shown, built
 from engagement.cli import baskets
 from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly, tell
@@ -33,6 +35,7 @@ from engagement.records.unit import ALL, Database
 GROCER: Final = Path(__file__).parents[2] / "examples" / "grocer.yaml"
 SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "clock:write"})
 PORTION_EVENTS: Final = 15_000
+SHOWN_MEMBERS: Final = 6
 
 _BOARD: Final = """query Top {
   program { now }
@@ -64,8 +67,10 @@ def demo(
     with servers(data) as found:
         key, applied = asyncio.run(_prepare(found))
         tell("grocer", applied.changes)
-        with hosted(found, port) as service:
-            events = baskets.events(members)
+        events = baskets.events(members)
+        with hosted(found, port, _shown(events) if built() else None) as service:
+            if built():
+                _console.print(f"Watch it happen at {_page(service.url)}", soft_wrap=True)
             seconds, fed = asyncio.run(_feed(service.url, key, events))
             top = asyncio.run(_report(found, service.url, key, fed, seconds))
             if once:
@@ -93,6 +98,22 @@ async def _key(opened: Database, data: Path | None) -> str:
     if kept is not None:
         _keep(kept, made)
     return made
+
+
+def _shown(events: list[Event]) -> Shown:
+    """What the page shows: those who spend most, who will lead the board, and those who come most often."""
+    visits = Counter(str(event["member"]) for event in events)
+    spent: Counter[str] = Counter()
+    for event in events:
+        spent[str(event["member"])] += int(float(event["properties"]["amount"]))
+    # Both in turn, each once.
+    ranked = zip(spent.most_common(SHOWN_MEMBERS), visits.most_common(SHOWN_MEMBERS), strict=True)
+    members = dict.fromkeys(member for pair in ranked for member, _ in pair)
+    return Shown("grocer", "all-time", tuple(members)[:SHOWN_MEMBERS])
+
+
+def _page(url: str) -> str:
+    return url.removesuffix("graphql")
 
 
 def _keep(file: Path, secret: str) -> None:
@@ -175,8 +196,9 @@ def _invite(url: str, key: str, top: list[dict[str, Any]], data: Path | None) ->
         + member
         + '\\", type: \\"purchase\\", properties: {amount: \\"120.00\\"}}'
     )
+    pages = f" The page is {_page(url)}, GraphiQL {_page(url)}graphiql." if built() else ""
     lines = f"""
-Serving at {url} until Ctrl-C. In another terminal:
+Serving at {url} until Ctrl-C.{pages} In another terminal:
 
 # A member's screen, as her app would ask for it:
 curl -s {url} -H 'Content-Type: application/json' \\

@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
+import msgspec
 
+from engagement.api.pages import Shown
 from engagement.cli.session import Servers
 from engagement.cli.stopping import Stop
 
@@ -33,8 +35,10 @@ class Hosted:
 
 
 @contextmanager
-def hosted(servers: Servers, port: int = 0) -> Iterator[Hosted]:
+def hosted(servers: Servers, port: int = 0, show: Shown | None = None) -> Iterator[Hosted]:
     """A service with a worker on these servers, at `port` of this machine (0: any free one), until the block ends.
+
+    With something to show it serves the pages too.
 
     The child takes over a listening socket, so the port cannot be lost in between, and ends when its standard input does:
     however this process ends, it does not stay behind.
@@ -42,8 +46,9 @@ def hosted(servers: Servers, port: int = 0) -> Iterator[Hosted]:
     with listener(HOST, port) as listening:
         url = f"http://{HOST}:{listening.getsockname()[1]}/graphql"
         descriptor = listening.fileno()
+        pages = [] if show is None else ["--dev", "--show", msgspec.json.encode(show).decode()]
         process = subprocess.Popen(  # noqa: S603 — ourselves.
-            [sys.executable, "-m", "engagement.cli.main", "serve", "--descriptor", str(descriptor)],
+            [sys.executable, "-m", "engagement.cli.main", "serve", "--descriptor", str(descriptor), *pages],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[descriptor],
@@ -66,8 +71,10 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
+        # The error's own text repeats the address, but where a name is unknown it alone says so.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise Stop(
-            f"Port {port} of {host} is not free ({error.strerror}): stop what listens there, or choose another with --port."
+            f"Port {port} of {host} is not free ({reason}): stop what listens there, or choose another with --port."
         ) from error
     except OverflowError as error:
         raise Stop(f"{port} is no port.") from error

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import msgspec
 import typer
 import uvloop
 
+from engagement.api.pages import Pages, Shown, built
 from engagement.app import PATH, create_app
 from engagement.cli.hosting import listener
 from engagement.cli.options import DataOption
@@ -26,7 +28,9 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 for any free one.")] = 8000,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the worker to `engagement worker`.")] = False,
+    dev: Annotated[bool, typer.Option("--dev", help="For developers: GraphiQL at /graphiql.")] = False,
     descriptor: Annotated[int | None, typer.Option("--descriptor", hidden=True)] = None,
+    show: Annotated[str | None, typer.Option("--show", hidden=True)] = None,
     data: DataOption = None,
 ) -> None:
     """Serve the GraphQL API over HTTP and WebSocket at /graphql, with a worker inside; /live, /ready and /metrics beside it.
@@ -36,12 +40,15 @@ def serve(
 
     Example: engagement serve --port 8000
     """
+    pages = Pages(dev, None if show is None else msgspec.json.decode(show, type=Shown))
+    if pages.any and not built():
+        raise Stop("The pages are not built: `make web` does that.")
     with (
         _listening(host, port, descriptor) as sockets,
         servers(data) as found,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(_serve(found, sockets, worker=not no_worker, of_a_command=descriptor is not None))
+        runner.run(_serve(found, sockets, pages, worker=not no_worker, of_a_command=descriptor is not None))
 
 
 def _announce(address: tuple[str, int], found: Servers) -> None:
@@ -62,7 +69,7 @@ def _listening(host: str, port: int, descriptor: int | None) -> Iterator[socket.
             yield handed_over
 
 
-async def _serve(found: Servers, sockets: socket.socket, *, worker: bool, of_a_command: bool) -> None:
+async def _serve(found: Servers, sockets: socket.socket, pages: Pages, *, worker: bool, of_a_command: bool) -> None:
     if found.redis_url is None:
         raise Stop("DATABASE_URL is set, but REDIS_URL is not: set both.")
     # Asked before anything starts, so that a database that is away or lacks the schema is told in a sentence.
@@ -70,7 +77,7 @@ async def _serve(found: Servers, sockets: socket.socket, *, worker: bool, of_a_c
         await opened.run(programs.every, ALL, read_only=True)
     if not of_a_command:
         _announce(sockets.getsockname(), found)
-    app = create_app(found.database_url, found.redis_url, work if worker else None, metrics_token())
+    app = create_app(found.database_url, found.redis_url, work if worker else None, metrics_token(), pages)
     server = Server(app)
     if of_a_command:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _leave_with_the_command, server)
