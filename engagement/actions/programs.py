@@ -54,6 +54,13 @@ class Applied(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """What applying a document came to: what is kept under its idempotency key."""
+
+    program_id: int
+    changes: tuple[Change, ...]
+
+
 class Programs:
     """The rules of programs, compiled once and kept until a newer revision is met. One for each process."""
 
@@ -98,7 +105,8 @@ async def apply(
 ) -> Applied:
     """Make the program of a document be what the document says, and nothing else; a new one where there is none.
 
-    What is equal stays; what differs becomes a new version, in force from now; what the document leaves out ends now. `own`
+    What is equal stays; what differs becomes a new version, in force from now (in a sandbox whose events lie
+    ahead of its clock, from after the last of them); what the document leaves out ends then. `own`
     is the program of the caller's key, which may change that program alone; None is an operator. Raises `InvalidProgram`
     with every mistake, `NotFound` for another's program, `InvalidInput` where a sandbox is asked of a program that is none.
     """
@@ -107,48 +115,49 @@ async def apply(
         ready(wanted)
     except Mistaken as error:
         raise InvalidProgram(tuple(error.mistakes)) from error
-    program = await _found_or_made(database, wanted, own, sandbox)
 
-    async def work(unit: Unit) -> tuple[Change, ...]:
-        await programs.lock(unit)
-        held, now = await programs.as_of(unit)
-        if held.timezone != wanted.head.timezone:
-            raise InvalidProgram((Mistake("program.timezone", f"stays {held.timezone}: every calendar rests on it"),))
-        changes, new, closed = _changes(wanted, await programs.versions(unit), now)
-        if held.name != (wanted.head.name or held.key):
-            await programs.rename(unit, wanted.head.name or held.key)
+    async def enter(unit: Unit) -> None:
+        await _find_or_make(unit, wanted, own, sandbox)
+
+    async def work(unit: Unit) -> Settled:
+        program = await programs.lock(unit)
+        if program.timezone != wanted.head.timezone:
+            raise InvalidProgram(
+                (Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),)
+            )
+        changes, new, closed = _changes(wanted, await programs.versions(unit), await programs.untouched_from(unit))
+        if program.name != (wanted.head.name or program.key):
+            await programs.rename(unit, wanted.head.name or program.key)
         await programs.save_versions(unit, new, closed)
         if changes:
             await programs.bump_revision(unit)
-        return changes
+        return Settled(program.id, changes)
 
-    command = msgspec.json.encode([document, sandbox], order="deterministic")
-    changes, replayed = await database.perform(
+    settled, replayed = await database.perform(
         work,
-        program.id,
+        ALL if own is None else own,
+        enter=enter,
         principal=principal,
         operation="applyProgram",
         key=key,
-        command=command,
+        command=msgspec.json.encode([document, sandbox], order="deterministic"),
         encode=msgspec.json.encode,
-        decode=msgspec.json.Decoder(tuple[Change, ...]).decode,
+        decode=msgspec.json.Decoder(Settled).decode,
     )
-    changed, now = await database.run(programs.as_of, program.id)
-    return Applied(changed, changes, now, replayed)
+    program, now = await database.run(programs.as_of, settled.program_id)
+    return Applied(program, settled.changes, now, replayed)
 
 
-async def _found_or_made(database: Database, wanted: Document, own: int | None, sandbox: Sandbox | None) -> Program:
-    async def work(unit: Unit) -> Program:
-        found = await programs.find(unit, wanted.head.key)
-        if own is not None and (found is None or found.id != own):
-            raise NotFound(
-                f"This key is not for a program `{wanted.head.key}`; only an operator's makes programs.", "program.key"
-            )
-        if found is not None:
-            if sandbox is not None and not found.sandbox:
-                raise InvalidInput(f"Program `{found.key}` is no sandbox, and none becomes one.", "sandbox")
-            return found
-        return await programs.create(
+async def _find_or_make(unit: Unit, wanted: Document, own: int | None, sandbox: Sandbox | None) -> None:
+    """Make the unit one of the document's program, which is made here where there is none, within the same transaction."""
+    found = await programs.find(unit, wanted.head.key)
+    if own is not None and (found is None or found.id != own):
+        raise NotFound(
+            f"This key is not for a program `{wanted.head.key}`; only an operator's makes programs.", "program.key"
+        )
+    if found is None:
+        # Where somebody else makes it at the same time, the insert waits, and finds it made.
+        made = await programs.create(
             unit,
             key=wanted.head.key,
             name=wanted.head.name or wanted.head.key,
@@ -158,8 +167,14 @@ async def _found_or_made(database: Database, wanted: Document, own: int | None, 
             clock=None if sandbox is None else sandbox.clock or await programs.now(unit),
             horizon_days=None if sandbox is not None else HORIZON_DAYS,
         )
-
-    return await database.run(work, ALL)
+        if made is not None:
+            return
+        found = await programs.find(unit, wanted.head.key)
+    assert found is not None, "the program was there a moment ago, and programs are never deleted"
+    if sandbox is not None and not found.sandbox:
+        raise InvalidInput(f"Program `{found.key}` is no sandbox, and none becomes one.", "sandbox")
+    if own is None:
+        await unit.narrow(found.id)
 
 
 def _changes(

@@ -67,8 +67,8 @@ async def create(
     sandbox: bool = False,
     clock: datetime | None = None,
     horizon_days: int | None = None,
-) -> Program:
-    """Make a program, in a unit of `ALL`, which then goes on as a unit of that program. Its key must be free."""
+) -> Program | None:
+    """Make a program, in a unit of `ALL`, which then goes on as a unit of that program; None where its key is taken."""
     row = await unit.fetchrow(
         "INSERT INTO program (key, name, timezone, sandbox, clock, horizon_days, token_secret)"
         f" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO NOTHING RETURNING {_COLUMNS}",
@@ -81,7 +81,7 @@ async def create(
         token_secret,
     )
     if row is None:
-        raise InvalidInput(f"There is a program with the key {key!r} already.", "program.key")
+        return None
     program = Program(**row)
     await unit.narrow(program.id)
     return program
@@ -127,6 +127,21 @@ async def as_of(unit: Unit, *, shared: bool = False) -> tuple[Program, datetime]
 async def now(unit: Unit) -> datetime:
     """The server's time, at which the unit's transaction began."""
     instant: datetime = await unit.fetchval("SELECT now()")
+    return instant
+
+
+async def untouched_from(unit: Unit) -> datetime:
+    """An instant from which nothing of the unit's program has been judged yet, under `lock`: new versions begin there.
+
+    Whoever judges an input holds the program's row, so outside a sandbox that is the present. In a sandbox inputs may lie
+    ahead of the clock.
+    """
+    instant: datetime = await unit.fetchval(
+        "SELECT CASE WHEN sandbox THEN greatest(clock,"
+        " (SELECT max(occurred_at) + interval '1 microsecond' FROM event WHERE program_id = $1))"
+        " ELSE clock_timestamp() END FROM program WHERE id = $1",
+        unit.program,
+    )
     return instant
 
 

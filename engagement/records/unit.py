@@ -228,8 +228,9 @@ class Database:
     async def perform(
         self,
         work: Work[T],
-        program: int,
+        program: Scope,
         *,
+        enter: Work[None] | None = None,
         principal: str,
         operation: str,
         key: str | None,
@@ -242,16 +243,18 @@ class Database:
 
         `command` is the canonical input; the result is stored as JSON by `encode` in the transaction of its effect. A second
         request under the key waits for the first. A refusal stores nothing, so the key stays free. Without a key it is a
-        plain `run`. Also raises `IdempotencyKeyReused` (another command) and `InvalidInput` (a key of the wrong form).
+        plain `run`. `enter` is called first: it narrows a unit of `ALL` to the program whose keys count. Also raises `IdempotencyKeyReused` (another command) and `InvalidInput` (a key of the wrong form).
         """
         if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
             raise InvalidInput(f"An idempotency key has 1 to {KEY_LENGTH} printable characters.", "idempotencyKey")
-        name = (program, principal, operation, key)
         digest = hashlib.sha256(command).digest()
 
         async def once(unit: Unit) -> tuple[T, bool]:
+            if enter is not None:
+                await enter(unit)
             if key is None:
                 return await work(unit), False
+            name = (unit.program, principal, operation, key)
             # Waits for a transaction that has inserted the same key, and inserts where that one rolls back.
             claimed = await unit.execute(
                 "INSERT INTO idempotency (program_id, principal, operation, key, input_hash)"

@@ -139,7 +139,9 @@ SCENARIOS: dict[str, tuple[dict[str, list[dict[str, Any]]], str]] = {
                 {"key": "all", "objectives": [{"measure": {"points": "points", "including": "rewards"}, "target": 30}]},
                 {"key": "bare", "objectives": [{"measure": {"points": "points"}, "target": 30}]},
             ],
-            "badges": [{"key": "first", "on": "purchase", "levels": [{"target": 1, "key": "one", "rewards": [{"points": 20}]}]}],
+            "badges": [
+                {"key": "first", "on": "purchase", "levels": [{"target": 1, "key": "one", "rewards": [{"points": 20}]}]}
+            ],
             "leaderboards": [
                 {"key": "bare", "measure": {"points": "points"}},
                 {"key": "all", "measure": {"points": "points", "including": "rewards"}},

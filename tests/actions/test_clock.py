@@ -1,10 +1,13 @@
 """Time in a sandbox: what falls due happens at its instant, whoever asks and however often."""
 
+import asyncio
+
 import pytest
 
-from engagement.actions import clock
+from engagement.actions import clock, refolding
 from engagement.errors import InvalidInput, NotASandbox
-from engagement.records.unit import Database
+from engagement.records import members
+from engagement.records.unit import Database, Unit
 from tests.achievements.programs import EVERYTHING, document
 from tests.actions.conftest import House, purchase
 
@@ -72,3 +75,32 @@ async def test_more_members_than_fit_one_unit(house: House, monkeypatch: pytest.
     await house.advance("2018-01-01T00:00:00Z")
     assert await house.rows("SELECT sum(expired)::int FROM wallet WHERE program_id = $1") == [(100,)]
     assert await house.rows("SELECT count(*) FROM member_state WHERE program_id = $1 AND due_at IS NOT NULL") == [(0,)]
+
+
+async def test_what_time_brings_is_told_in_order_each_instant_by_itself(house: House) -> None:
+    await house.send(purchase("p1", "ann", "2017-01-01T15:00:00Z"), purchase("p2", "ann", "2017-06-20T15:00:00Z"))
+    await house.advance("2017-12-31T00:00:00Z")
+    told = await house.rows("SELECT at FROM activity WHERE program_id = $1 AND event_id IS NULL ORDER BY seq")
+    assert len(told) >= 6
+    assert [at for (at,) in told] == sorted({at for (at,) in told})
+
+
+async def test_the_clock_waits_for_a_history_that_somebody_else_folds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 1)
+    await house.send(*[purchase(f"p{day}", "ann", f"2017-03-0{day}T15:00:00Z") for day in range(2, 6)])
+    assert (await house.send(purchase("late", "ann", "2017-03-01T15:00:00Z"))).receipts[0].status == "PENDING"
+    (who,) = (await house.rows("SELECT member_id FROM member_state WHERE program_id = $1"))[0]
+
+    async def hold(unit: Unit) -> None:
+        await members.lock_states(unit, [who])
+        await asyncio.sleep(1)
+
+    holding = asyncio.create_task(house.database.run(hold, house.program))
+    await asyncio.sleep(0.2)
+    await house.advance("2017-03-06T00:00:00Z")
+    assert await house.rows("SELECT 1 FROM member_state WHERE program_id = $1 AND pending IS NOT NULL") == []
+    await holding
+    again = await house.send(purchase("late", "ann", "2017-03-01T15:00:00Z"))
+    assert (again.receipts[0].status, bool(again.receipts[0].effects)) == ("APPLIED", True)

@@ -1,13 +1,16 @@
 """Applying programs: differences, versions in time, whose program, and what stays as it is."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from engagement.actions.programs import Sandbox
+from engagement.actions.verify import verify
 from engagement.errors import IdempotencyKeyReused, InvalidInput, InvalidProgram, NotFound
-from engagement.records.unit import Database
+from engagement.records import programs
+from engagement.records.unit import ALL, Database
 from tests.achievements.programs import EVERYTHING, document
 from tests.actions.conftest import BEGIN, House, purchase
 
@@ -107,3 +110,44 @@ async def test_an_idempotency_key_stands_for_one_document(house: House) -> None:
     assert (again.changes, again.replayed, first.replayed) == (first.changes, True, False)
     with pytest.raises(IdempotencyKeyReused):
         await house.apply(document(**BASE), key="k1")
+
+
+async def test_a_refused_request_leaves_no_program_behind(records: Database) -> None:
+    house = House(records)
+    with pytest.raises(InvalidInput):
+        await house.apply(document(**BASE), key="x" * 65)
+    assert await records.run(lambda unit: programs.find(unit, "corner"), ALL, read_only=True) is None
+
+
+async def test_many_who_make_a_program_at_once_make_one(records: Database) -> None:
+    houses = [House(records) for _ in range(8)]
+    applied = await asyncio.gather(*(house.apply(document(**BASE)) for house in houses))
+    assert len({each.program.id for each in applied}) == 1
+    assert sum(bool(each.changes) for each in applied) == 1
+
+
+async def test_a_sandbox_edited_after_events_ahead_of_its_clock_stays_right(records: Database) -> None:
+    house = House(records)
+    board = {"leaderboards": [{"key": "all-time", "measure": {"points": "points"}}]}
+    await house.apply(document(**BASE, **board), Sandbox(datetime(2017, 1, 1, tzinfo=UTC)))
+    await house.send(purchase("p1", "ann", "2017-06-01T00:00:00Z"), purchase("p2", "ann", "2017-06-03T00:00:00Z"))
+    await house.apply(document(**DOUBLE, **board))
+    await house.send(purchase("late", "ann", "2017-06-02T00:00:00Z"), purchase("next", "ann", "2017-06-04T00:00:00Z"))
+    assert await house.rows("SELECT earned FROM wallet WHERE program_id = $1") == [(50,)]
+    assert await house.rows("SELECT score FROM board_score WHERE program_id = $1") == [(50,)]
+    async for progress in verify(records, house.cache, house.program):
+        assert progress.discrepancies == ()
+
+
+async def test_a_streak_left_out_and_taken_up_again_has_been_broken_meanwhile(records: Database) -> None:
+    house = House(records)
+    streak = {"streaks": [{"key": "daily", "on": "purchase", "period": "day"}]}
+    await house.apply(document(**streak), Sandbox(datetime(2017, 1, 1, tzinfo=UTC)))
+    await house.send(purchase("p1", "ann", "2017-01-01T15:00:00Z"))
+    await house.advance("2017-01-02T00:00:00Z")
+    await house.apply(document())
+    await house.advance("2017-02-01T00:00:00Z")
+    await house.apply(document(**streak))
+    await house.advance("2017-02-02T00:00:00Z")
+    rows = await house.rows("SELECT state->'parts'->'streaks/daily'->>2 FROM member_state WHERE program_id = $1")
+    assert rows == [("0",)]

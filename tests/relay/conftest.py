@@ -108,7 +108,9 @@ async def program(records: Database) -> Program:
     """An empty program."""
 
     async def create(unit: Unit) -> Program:
-        return await programs.create(unit, key="grocer", name="Grocer", timezone="UTC", token_secret=b"secret")
+        made = await programs.create(unit, key="grocer", name="Grocer", timezone="UTC", token_secret=b"secret")
+        assert made is not None
+        return made
 
     return await records.run(create, ALL)
 
