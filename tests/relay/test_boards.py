@@ -3,7 +3,6 @@
 import asyncio
 import random
 import signal
-import time
 from datetime import datetime, timedelta
 from itertools import permutations
 from uuid import uuid4
@@ -207,15 +206,11 @@ async def test_a_frozen_server_costs_one_reader_its_patience(
     await score(records, program.id, {"ada": (1, NOON)})
     await boards.fill(program.id)
     server.signal(signal.SIGSTOP)
-    took = []
-    for _ in range(10):
-        began = time.monotonic()
+    for number in range(10):
+        # The first finds out; the others do not ask.
+        assert link.up == (number == 0)
         assert await boards.total(program.id, *BOARD) == 1
-        took.append(time.monotonic() - began)
     server.signal(signal.SIGCONT)
-    *others, longest = sorted(took)
-    assert longest < 1.0
-    assert max(others) < 0.2
 
     async def up() -> bool:
         return link.up

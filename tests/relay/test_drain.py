@@ -133,7 +133,7 @@ async def test_a_sweep_does_not_bring_back_what_is_gone(
 
 
 async def test_writing_goes_on_without_redis_and_nothing_is_lost(
-    records: Database, program: Program, server: Server, boards: Boards, drain: Drain
+    records: Database, program: Program, server: Server, link: Link, boards: Boards, drain: Drain
 ) -> None:
     await boards.fill(program.id)
     for kill in (True, False, True):
@@ -141,16 +141,12 @@ async def test_writing_goes_on_without_redis_and_nothing_is_lost(
             server.kill()
         else:
             server.signal(signal.SIGSTOP)
-        slow = 0
         for number in range(20):
-            began = time.monotonic()
-            await score(records, program.id, {f"m{number}": (number, NOON)}, int(began * 1e6))
+            # The first finds out; the others are told at once.
+            assert link.up == (number == 0)
+            await score(records, program.id, {f"m{number}": (number, NOON)}, time.monotonic_ns() // 1000)
             await drain.settled(program.id)
-            slow += time.monotonic() - began > 0.2
-            assert time.monotonic() - began < 0.6
             assert await agree(records, boards, program)
-        # The first finds out; the others are told.
-        assert slow <= 2
         if kill:
             server.start()
         else:
@@ -165,6 +161,4 @@ async def test_writing_goes_on_without_redis_and_nothing_is_lost(
 async def test_programs_do_not_wait_for_one_another_in_vain(records: Database, program: Program, drain: Drain) -> None:
     await score(records, program.id, {"ada": (1, NOON)})
     # A program that this process sent nothing for has nothing to wait for.
-    began = time.monotonic()
-    assert await drain.settled(program.id + 1)
-    assert time.monotonic() - began < 0.05
+    assert await drain.settled(program.id + 1, timeout_seconds=0.0)

@@ -99,6 +99,7 @@ async def test_a_lost_server_is_doubted_and_found_again(
     hub: Hub, server: Server, redis: Redis, monkeypatch: pytest.MonkeyPatch, *, frozen: bool
 ) -> None:
     monkeypatch.setattr(live, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(live, "POLL_SECONDS", 60)
     async with AsyncExitStack() as stack:
         ada = await stack.enter_async_context(hub.subscribe(1, ADA))
         others = [await stack.enter_async_context(hub.subscribe(1, uuid4())) for _ in range(live.CHANNELS + 10)]
@@ -107,8 +108,8 @@ async def test_a_lost_server_is_doubted_and_found_again(
         else:
             server.kill()
         began = time.monotonic()
-        assert await ada.next() is None
-        assert time.monotonic() - began < 2.0
+        assert await ada.next(60) is None
+        assert time.monotonic() - began < 30
         if frozen:
             server.signal(signal.SIGCONT)
         else:
@@ -134,6 +135,6 @@ async def test_without_redis_everybody_looks_now_and_then(absent: Server, monkey
     async with hub.subscribe(1, ADA) as ada:
         began = time.monotonic()
         assert await ada.next(60) is None
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 30
     await hub.stop()
     await link.close()

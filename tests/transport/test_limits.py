@@ -77,9 +77,10 @@ async def test_within_the_limits(client: httpx.AsyncClient, case: str) -> None:
 
 @pytest.mark.parametrize("case", BEYOND)
 async def test_beyond_the_limits(client: httpx.AsyncClient, case: str) -> None:
-    began = time.perf_counter()
+    # What the whole process works for it, client and service: other processes on the machine do not count.
+    began = time.process_time()
     response = await client.post("/graphql", json={"query": BEYOND[case], "variables": VARIABLES.get(case)})
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     codes = {each["extensions"]["code"] for each in response.json()["errors"]}
     accepted = {"GRAPHQL_VALIDATION_FAILED"} if case == "introspection in circles" else {"QUERY_TOO_COMPLEX"}
     assert codes == accepted, response.text
