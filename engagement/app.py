@@ -1,7 +1,7 @@
 """The service as an ASGI application: GraphQL at one path, over HTTP and sockets, and what it stands on."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -14,12 +14,14 @@ from engagement.api.principals import Authentication
 from engagement.api.resources import Resources
 from engagement.api.schema import schema
 from engagement.api.transport import graphql_app
+from engagement.errors import Refusal
 from engagement.observer import Observer
-from engagement.records.unit import Database
+from engagement.records import programs as records
+from engagement.records.unit import ALL, Database
 from engagement.relay.boards import Boards
 from engagement.relay.drain import Drain
 from engagement.relay.live import Hub
-from engagement.relay.redis import Link
+from engagement.relay.redis import Down, Link
 from engagement.telemetry.endpoints import Probe, routes
 from engagement.telemetry.lag import Lag
 from engagement.telemetry.metrics import Telemetry
@@ -57,7 +59,7 @@ def create_app(
                 *page_routes(pages, resources.database),
                 *routes(telemetry, lag, Probe(resources.database, link), metrics_token),
             ]
-            async with _beside(worker, resources, telemetry):
+            async with running(_fill(resources)), _beside(worker, resources, telemetry):
                 yield
 
     return Starlette(lifespan=lifespan)
@@ -81,6 +83,13 @@ async def _resources(database_url: str, link: Link) -> AsyncIterator[tuple[Resou
         database.wake = drain.wake
         intake = Intake(database, programs, telemetry)
         yield Resources(database, programs, intake, boards, drain, hub), telemetry, lag
+
+
+async def _fill(resources: Resources) -> None:
+    """Fill the boards of every program, as after every start of Redis; until then they are answered from PostgreSQL."""
+    with suppress(Refusal, Down):
+        for program in await resources.database.run(records.every, ALL, read_only=True):
+            await resources.boards.fill(program.id)
 
 
 @asynccontextmanager
