@@ -54,6 +54,10 @@ serve: $(installed) web ## Serve the API and the worker, on servers of its own u
 test: $(installed) web ## Run the tests (ARGS="-k points", JOBS=0 for one process)
 	@$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
+.PHONY: stress
+stress: $(installed) ## Kill, freeze and empty what the service runs on, and look (ARGS="--only NAME --runs N")
+	@$(bin)/python -m stress $(ARGS)
+
 .PHONY: bench
 bench: $(installed) ## Measure the service beside pgbench (ARGS="--only NAME --json FILE --quick")
 	@$(bin)/python -m benchmarks $(ARGS)
