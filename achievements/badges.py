@@ -10,7 +10,7 @@ from achievements import measures
 from achievements.building import Building, Conditions
 from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Key, Name, Points, Reward, Rewards, Shape, Trigger
+from achievements.parts import Definition, Key, Misfit, Name, Points, Reward, Rewards, Shape, Trigger
 from achievements.values import BadgeAwarded, BadgePart, Tally
 
 LEVELS_MAX = 50
@@ -93,13 +93,15 @@ class Badge(Definition, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         targets = [level.target for level in self.levels]
         if targets != sorted(set(targets)):
-            raise ValueError("levels come lowest target first, each higher than the one before")
+            raise Misfit("levels", "levels come lowest target first, each higher than the one before")
         if any(level.rewards and level.key is None for level in self.levels):
-            raise ValueError("a level with rewards needs a key, by which it stays the same when its target changes")
+            raise Misfit(
+                "levels", "a level with rewards needs a key, by which it stays the same when its target changes"
+            )
         if len({level.level for level in self.levels}) < len(self.levels):
-            raise ValueError("two levels have the same key")
+            raise Misfit("levels", "two levels have the same key")
         if self.measure != "count" and self.measure.distinct and targets[-1] > measures.DISTINCT_MAX:
-            raise ValueError(f"a target of different values is at most {measures.DISTINCT_MAX}")
+            raise Misfit("levels", f"a target of different values is at most {measures.DISTINCT_MAX}")
 
     def ready(self, building: Building) -> BadgeReady:
         """Compile it; mistakes are told to `building`."""

@@ -14,7 +14,7 @@ from achievements import periods
 from achievements.building import Building, Conditions
 from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Points, Reward, Rewards, Shape, Trigger, Window, calendar_of
+from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger, Window, calendar_of
 from achievements.periods import Calendar
 from achievements.values import AnyOutcome, ChallengeCompleted, ChallengePart, ChallengeProgressed, Tally
 
@@ -31,11 +31,11 @@ class Objective(Shape, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.on is None and counts_points(self.measure) is None:
-            raise ValueError("say which events count: `on: EVENT_TYPE`")
+            raise Misfit("on", "say which events count: `on: EVENT_TYPE`")
         if self.on is None and self.when is not None:
-            raise ValueError("a condition needs `on: EVENT_TYPE`")
+            raise Misfit("when", "a condition needs `on: EVENT_TYPE`")
         if self.measure != "count" and self.measure.distinct and self.target > DISTINCT_MAX:
-            raise ValueError(f"a target of different values is at most {DISTINCT_MAX}")
+            raise Misfit("target", f"a target of different values is at most {DISTINCT_MAX}")
 
 
 class ObjectiveReady(msgspec.Struct, frozen=True):
@@ -133,7 +133,7 @@ class Challenge(Definition, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         fitting = "once" if calendar_of(self.window) is Calendar.LIFETIME else "each_window"
         if self.repeat not in (None, fitting):
-            raise ValueError("a calendar window repeats `each_window`, a lifetime is completed `once`")
+            raise Misfit("repeat", "a calendar window repeats `each_window`, a lifetime is completed `once`")
 
     @property
     def measures(self) -> tuple[Measure, ...]:

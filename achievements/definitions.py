@@ -5,18 +5,17 @@ document, as YAML or JSON gives it, into definitions, and finds every mistake of
 between definitions.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from achievements import periods
+from achievements import periods, wording
 from achievements.badges import Badge
 from achievements.challenges import Challenge
 from achievements.events import EventType
-from achievements.parts import Definition, Key, Mistake, Name, Shape
+from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency, EarnRule
 from achievements.ranking import Leaderboard
 from achievements.streaks import Streak
@@ -58,7 +57,10 @@ class Head(Shape, frozen=True, kw_only=True):
     timezone: Annotated[str, msgspec.Meta(max_length=64)] = "UTC"
 
     def __post_init__(self) -> None:
-        periods.zone(self.timezone)
+        try:
+            periods.zone(self.timezone)
+        except ValueError as error:
+            raise Misfit("timezone", str(error)) from error
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -78,7 +80,9 @@ def parse(document: object) -> Program:
         raise Mistaken([Mistake("program", f"a program is a mapping with the keys program, {', '.join(SECTIONS)}")])
     _check_texts(document)
     known = ("program", *SECTIONS)
-    mistakes = [Mistake(str(section), _unknown(str(section), known)) for section in document if section not in known]
+    mistakes = [
+        Mistake(str(section), wording.unknown_key(str(section), known)) for section in document if section not in known
+    ]
     head = _convert(document.get("program", {}), Head, "program", mistakes)
     sections: dict[str, tuple[Definition, ...]] = {}
     for section, kind in SECTIONS.items():
@@ -125,44 +129,8 @@ def _convert(value: object, kind: type[Converted], path: str, mistakes: list[Mis
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        problem, _, where = str(error).partition(" - at `$")
-        where = re.sub(r"\[\.\.\.\]", "[]", where.rstrip("`"))
-        unknown = re.search(r"contains unknown field `(.*)`", problem)
-        if unknown:
-            known = _fields_at(kind, where)
-            mistakes.append(Mistake(f"{path}{where}.{unknown[1]}", _unknown(unknown[1], known)))
-        else:
-            mistakes.append(Mistake(f"{path}{where}", _in_words(problem)))
+        mistakes.append(wording.mistake(error, value, kind, path))
         return None
-
-
-def _fields_at(kind: type[Shape], where: str) -> tuple[str, ...]:
-    """The keys that the struct at a path below `kind` knows."""
-    at: Any = msgspec.inspect.type_info(kind)
-    for step in re.findall(r"\w+", re.sub(r"\[[^\]]*\]", "", where)):
-        struct = _struct(at)
-        at = next((field.type for field in getattr(struct, "fields", ()) if field.encode_name == step), struct)
-    return tuple(field.encode_name for field in getattr(_struct(at), "fields", ()))
-
-
-def _struct(info: Any) -> Any:
-    """The struct in a type: itself, the member of a union, or the entry of a list or mapping; None where there is none."""
-    if isinstance(info, msgspec.inspect.StructType):
-        return info
-    within = getattr(info, "types", None) or [getattr(info, "item_type", None) or getattr(info, "value_type", None)]
-    return next((found for each in within if each is not None and (found := _struct(each)) is not None), None)
-
-
-def _unknown(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f"unknown key `{word}`" + (f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}")
-
-
-def _in_words(problem: str) -> str:
-    if "matching regex" in problem:
-        return "a key is 1 to 64 of a-z, 0-9, `-` and `_`, and starts with a letter or digit"
-    missing = re.search(r"missing required field `(.*)`", problem)
-    return f"`{missing[1]}` is missing" if missing else problem
 
 
 def _twice(section: str, parsed: list[Definition | None]) -> Iterator[Mistake]:

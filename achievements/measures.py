@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from achievements.parts import Key, PropertyName, Shape
+from achievements.parts import Key, Misfit, PropertyName, Shape
 from achievements.values import Amount, Tally
 
 LOCAL_DAY = "local_day"
@@ -31,7 +31,7 @@ class MeasureShape(Shape, frozen=True):
                 "a measure is `count`, or exactly one of `sum: PROPERTY`, `distinct: PROPERTY`, `points: CURRENCY`"
             )
         if self.including and self.points is None:
-            raise ValueError("`including: rewards` goes with `points: CURRENCY` only")
+            raise Misfit("including", "`including: rewards` goes with `points: CURRENCY` only")
 
 
 Measure: TypeAlias = Literal["count"] | MeasureShape

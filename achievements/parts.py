@@ -18,8 +18,11 @@ REWARDS_MAX = 10
 NAME_CHARACTERS_MAX = 200
 DESCRIPTION_CHARACTERS_MAX = 2_000
 
-Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
-PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
+KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
+PROPERTY_PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
+
+Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=KEY_PATTERN)]
+PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=PROPERTY_PATTERN)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Description: TypeAlias = Annotated[str, msgspec.Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 Points: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=POINTS_MAX)]
@@ -31,6 +34,14 @@ class Mistake(msgspec.Struct, frozen=True):
 
     path: str
     message: str
+
+
+class Misfit(ValueError):
+    """What a shape raises of itself when one of its fields is wrong beside the others, or of its own: `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,7 +74,7 @@ class CalendarWindow(Shape, frozen=True):
 
     def __post_init__(self) -> None:
         if self.calendar is Calendar.LIFETIME:
-            raise ValueError("write `window: lifetime` for a window without end")
+            raise Misfit("calendar", "write `window: lifetime` for a window without end")
 
 
 class Reward(Shape, frozen=True):
@@ -78,11 +89,11 @@ Window: TypeAlias = CalendarWindow | str
 
 
 def calendar_of(window: Window) -> Calendar:
-    """The calendar by which a window is cut; ValueError for a word other than `lifetime`."""
+    """The calendar by which a definition's `window` is cut; Misfit for a word other than `lifetime`."""
     if isinstance(window, CalendarWindow):
         return window.calendar
     if window != Calendar.LIFETIME:
-        raise ValueError("a window is `lifetime` or `{calendar: day | week | month | quarter | year}`")
+        raise Misfit("window", "a window is `lifetime` or `{calendar: day | week | month | quarter | year}`")
     return Calendar.LIFETIME
 
 

@@ -14,7 +14,7 @@ import msgspec
 from achievements import periods
 from achievements.building import Building, Conditions
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import POINTS_MAX, Definition, Key, Points, PropertyName, Shape, Trigger
+from achievements.parts import POINTS_MAX, Definition, Key, Misfit, Points, PropertyName, Shape, Trigger
 
 EXPIRY_DAYS_MAX = 36_525
 RATE_MAX = 1_000_000
@@ -60,7 +60,7 @@ class Earning(Shape, frozen=True):
         if (self.fixed is None) == (self.per is None):
             raise ValueError("write either `fixed: POINTS` or `per: PROPERTY` with `rate`")
         if not self.rate.is_finite() or not 0 < self.rate <= RATE_MAX:
-            raise ValueError(f"a rate lies above 0 and is at most {RATE_MAX}")
+            raise Misfit("rate", f"a rate lies above 0 and is at most {RATE_MAX}")
 
 
 class EarnRuleReady(Rule, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Window, calendar_of
+from achievements.parts import Definition, Misfit, Window, calendar_of
 from achievements.periods import Calendar
 from achievements.values import AnyOutcome, BoardPart, Scored
 
@@ -61,7 +61,7 @@ class Leaderboard(Definition, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.measure.points is None:
-            raise ValueError("a leaderboard measures points: write `measure: {points: CURRENCY}`")
+            raise Misfit("measure", "a leaderboard measures points: write `measure: {points: CURRENCY}`")
         calendar_of(self.window)
 
     @property
