@@ -178,8 +178,8 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         try:
             credentials = Credentials.of_connection(message.get("payload") or {}, self._headers)
             principal = await self._authenticate(credentials.token, credentials.program)
-        except (Unauthenticated, Forbidden):
-            await self.websocket.close(4403, "Forbidden")
+        except (Unauthenticated, Forbidden) as refusal:
+            await self.websocket.close(4403, refusal.message)
         except Refusal as refusal:
             await self.websocket.close(1013, refusal.message)
         except Exception as error:  # noqa: BLE001  (logged with an id; the client gets only that)

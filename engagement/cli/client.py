@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 import httpx
@@ -14,6 +14,7 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
 ATTEMPTS: Final = 6
 PROGRAM_HEADER: Final = "Engagement-Program"
+_KEYLESS: Final = "Give one with --key (engagement api-key create …, or engagement token …)."
 
 
 class Client:
@@ -29,6 +30,7 @@ class Client:
         if program:
             headers[PROGRAM_HEADER] = program
         self.url = url
+        self._key = key
         # A service on this machine is not asked through a proxy meant for the web.
         self._http = httpx.AsyncClient(
             headers=headers, timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False
@@ -46,7 +48,7 @@ class Client:
         """The `data` of a reply; Stop for a reply with errors, and where none came within `seconds`."""
         answer = await self.exchange(document, variables, seconds=seconds)
         if errors := answer.get("errors"):
-            raise Stop("\n".join(described(each) for each in errors))
+            raise Stop(told(errors, self._key))
         data: dict[str, Any] = answer["data"]
         return data
 
@@ -93,7 +95,7 @@ class Client:
                 continue
             errors = answer.get("errors") or []
             if errors and (last or not all(each.get("extensions", {}).get("retryable") for each in errors)):
-                raise Stop("\n".join(described(each) for each in errors))
+                raise Stop(told(errors, self._key))
             result: dict[str, Any] = {} if errors else answer["data"][field]
             if result.get("__typename", "").endswith("Success"):
                 return result
@@ -102,7 +104,15 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def described(error: Mapping[str, Any]) -> str:
+def told(errors: Sequence[Mapping[str, Any]], key: str | None) -> str:
+    """GraphQL errors as lines; where a credential is wanted and the command had no `key`, also how to give one."""
+    lines = [_described(each) for each in errors]
+    if key is None and any(each.get("extensions", {}).get("code") == "UNAUTHENTICATED" for each in errors):
+        lines.append(_KEYLESS)
+    return "\n".join(lines)
+
+
+def _described(error: Mapping[str, Any]) -> str:
     """A GraphQL error as a sentence, with its code and its place."""
     code = error.get("extensions", {}).get("code")
     path = ".".join(str(each) for each in error.get("path") or ())

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from engagement.cli import screen
-from engagement.cli.client import Client, described
+from engagement.cli.client import Client, told
 from engagement.cli.options import DEFAULT_URL, KeyOption, UrlOption
 from engagement.cli.stopping import Stop
 
@@ -54,7 +54,7 @@ def query(
     if "data" in answer:
         print(msgspec.json.format(msgspec.json.encode(answer["data"])).decode())
     if errors := answer.get("errors"):
-        raise Stop("\n".join(described(each) for each in errors))
+        raise Stop(told(errors, key))
 
 
 def _object(written: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from engagement.cli.client import CONNECT_SECONDS, PROGRAM_HEADER, described
+from engagement.cli.client import CONNECT_SECONDS, PROGRAM_HEADER, told
 from engagement.cli.options import DEFAULT_URL, KeyOption, UrlOption
 from engagement.cli.stopping import Stop
 
@@ -72,6 +72,7 @@ class _Feed:
         if program:
             self._payload[PROGRAM_HEADER] = program
         self._member = member
+        self._key = key
 
     async def updates(self, after: str | None) -> AsyncGenerator[dict[str, Any], None]:
         """Updates after a cursor, over one connection, until that is lost; Stop where the service refuses."""
@@ -89,9 +90,9 @@ class _Feed:
                         message = msgspec.json.decode(await socket.recv())
                     match message["type"]:
                         case "next":
-                            yield _update(message["payload"])
+                            yield self._update(message["payload"])
                         case "error":
-                            _fail(message["payload"])
+                            self._fail(message["payload"])
                         case "complete":
                             return
                         case "ping":
@@ -109,6 +110,18 @@ class _Feed:
                 pass
         variables = {"after": after, "member": self._member}
         await _say(socket, {"id": "1", "type": "subscribe", "payload": {"query": WATCH, "variables": variables}})
+
+    def _update(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        if errors := result.get("errors"):
+            self._fail(errors)
+        update: dict[str, Any] = result["data"]["memberUpdates"]
+        return update
+
+    def _fail(self, errors: list[dict[str, Any]]) -> None:
+        """Stop, or (where the service says that it may go better later) end the connection for another try."""
+        if all(each.get("extensions", {}).get("retryable") for each in errors):
+            raise ConnectionError(told(errors, self._key))
+        raise Stop(told(errors, self._key))
 
 
 async def _follow(feed: _Feed, after: str | None) -> None:
@@ -131,20 +144,6 @@ async def _follow(feed: _Feed, after: str | None) -> None:
         # Full jitter: watchers that were cut off together do not come back together.
         await asyncio.sleep(random.uniform(0.1, min(WAIT_SECONDS_MAX, 0.5 * 2 ** min(failures, 5))))  # noqa: S311
         failures += 1
-
-
-def _update(result: Mapping[str, Any]) -> dict[str, Any]:
-    if errors := result.get("errors"):
-        _fail(errors)
-    update: dict[str, Any] = result["data"]["memberUpdates"]
-    return update
-
-
-def _fail(errors: list[dict[str, Any]]) -> None:
-    """Stop, or (where the service says that it may go better later) end the connection for another try."""
-    if all(each.get("extensions", {}).get("retryable") for each in errors):
-        raise ConnectionError("\n".join(described(each) for each in errors))
-    raise Stop("\n".join(described(each) for each in errors))
 
 
 async def _say(socket: ClientConnection, message: Mapping[str, Any]) -> None:

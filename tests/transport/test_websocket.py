@@ -107,19 +107,20 @@ async def test_the_credential_is_read_once(
 
 
 @pytest.mark.parametrize(
-    ("payload", "code"),
+    ("payload", "code", "reason"),
     [
-        ({"Authorization": "Bearer bad"}, 4403),
-        ({"Authorization": "Basic x"}, 4403),
-        ({"token": 5}, 4403),
-        ({"token": "down"}, 1013),
-        ({"token": "broken"}, 1011),
+        ({"Authorization": "Bearer bad"}, 4403, "The token is unknown."),
+        ({"Authorization": "Basic x"}, 4403, "Send the credential as `Authorization: Bearer …`."),
+        ({"token": 5}, 4403, "The credentials of connection_init must be strings."),
+        ({"token": "down"}, 1013, ""),
+        ({"token": "broken"}, 1011, ""),
     ],
 )
-async def test_a_bad_credential_closes(port: int, payload: dict[str, Any], code: int) -> None:
+async def test_a_bad_credential_closes(port: int, payload: dict[str, Any], code: int, reason: str) -> None:
     async with raw(port) as socket:
         await tell(socket, {"type": "connection_init", "payload": payload})
-        assert (await closed(socket))[0] == code
+        found, told = await closed(socket)
+        assert (found, told.startswith(reason)) == (code, True), told
 
 
 @pytest.mark.parametrize(
