@@ -11,7 +11,7 @@ import msgspec
 
 from achievements.moment import Moment, Rule
 from achievements.rulebook import Rulebook, Rules
-from achievements.values import AnyOutcome, Event, Identity, MemberState, Part
+from achievements.values import AnyOutcome, Event, Identity, MemberState, Order, Part
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
@@ -22,7 +22,8 @@ def apply(rulebook: Rulebook, state: MemberState, event: Event) -> tuple[MemberS
 
     The caller sees to the order: the event is later than `state.last`, and not before `state.at`.
     """
-    assert is_next(state, event), "an event out of order needs a refold"
+    order = event.order
+    assert _follows(state, order), "an event out of order needs a refold"
     emitted: list[AnyOutcome] = []
     if state.due is not None and state.due <= event.at:
         state = _elapse(rulebook, state, event.at, emitted)
@@ -33,7 +34,7 @@ def apply(rulebook: Rulebook, state: MemberState, event: Event) -> tuple[MemberS
         due = _next_due(rulebook, parts)
     else:
         due = state.due
-    return MemberState(event.at, event.order, state.inputs + 1, due, parts), emitted
+    return MemberState(event.at, order, state.inputs + 1, due, parts), emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
@@ -47,7 +48,11 @@ def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[Me
 
 def is_next(state: MemberState, event: Event) -> bool:
     """Whether an event is one step from the state: not before what was applied, nor before what time has brought."""
-    return event.at >= state.at and (state.last is None or state.last < event.order)
+    return _follows(state, event.order)
+
+
+def _follows(state: MemberState, order: Order) -> bool:
+    return order.at >= state.at and (state.last is None or state.last < order)
 
 
 def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[AnyOutcome]) -> MemberState:

@@ -40,6 +40,8 @@ def local_day(instant: datetime, where: ZoneInfo) -> int:
     return instant.astimezone(where).toordinal()
 
 
+# A fold asks for the same few days over and over.
+@lru_cache(maxsize=65536)
 def index(calendar: Calendar, day: int) -> int:
     """The period that holds a local day (an ordinal)."""
     match calendar:
@@ -104,6 +106,7 @@ def end(calendar: Calendar, period: int, where: ZoneInfo) -> datetime | None:
     return None if calendar is Calendar.LIFETIME else start(calendar, period + 1, where)
 
 
+@lru_cache(maxsize=65536)
 def name(calendar: Calendar, period: int) -> str:
     """How a period is written: `2017-03-12`, `2017-W05`, `2017-01`, `2017-Q1`, `2017`; empty for a lifetime."""
     if calendar is Calendar.LIFETIME:
