@@ -10,7 +10,7 @@ import random
 from typing import Any, Final, cast
 
 import msgspec
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -91,6 +91,12 @@ async def server_leaves(scope: Scope) -> int:
     offered = (scope.get("extensions") or {}).get(_LEAVING)
     await (offered["event"] if offered else asyncio.Event()).wait()
     return _retry_ms()
+
+
+async def client_leaves(receive: Receive) -> None:
+    """Wait until the client of a request is gone. What is left of its body is thrown away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _retry_ms() -> int:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from engagement.api.admission import Slot
 from engagement.observer import Answer
 
 P = TypeVar("P")
@@ -27,6 +28,7 @@ class Context(Generic[P]):
     operation on a socket, `stream` for a subscription over server-sent events or multipart. `request_id` is in every log
     record of a failure. `origin` is the browser's Origin header, `None` outside browsers; it proves nothing about other
     clients. `answer` gathers what is told to the observer when the operation is over.
+    `slot` is its place among the operations in work, `None` where nobody counts.
     """
 
     principal: P
@@ -34,3 +36,4 @@ class Context(Generic[P]):
     request_id: str
     origin: str | None = None
     answer: Answer = field(default_factory=lambda: Answer(""))
+    slot: Slot | None = None

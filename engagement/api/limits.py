@@ -33,6 +33,7 @@ from graphql import (
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.specified_rules import recommended_rules
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
 from engagement.api.failures import QUERY_TOO_COMPLEX
 
@@ -43,6 +44,12 @@ BODY_SECONDS_MAX: Final = 30.0
 
 BODY_BYTES_DISCARDED_MAX: Final = 8 * 1024 * 1024
 """How much of a body beyond the limit is read and thrown away, so that its sender can read why it was refused."""
+
+OPERATIONS_MAX: Final = 100
+"""Queries and mutations that one process works on at a time: enough for a batch of events to be worth its transaction, few
+enough for the last of them to be answered soon."""
+OPERATIONS_WAIT_SECONDS: Final = 2.0
+"""How long an operation waits to be begun before its caller is told to come back later."""
 
 TOKENS_MAX: Final = 1_000
 TOKENS_MAX_SERVER: Final = 5_000
@@ -121,6 +128,13 @@ class Limits(SchemaExtension):
             context.pre_execution_errors = [GraphQLError(excess, extensions={"code": QUERY_TOO_COMPLEX})]
         else:
             context.validation_rules = (*context.validation_rules, *recommended_rules)
+        yield
+
+    def on_execute(self) -> Iterator[None]:
+        """Do not count a subscription, which may last for days, among the operations in work."""
+        slot = getattr(self.execution_context.context, "slot", None)
+        if slot is not None and self.execution_context.operation_type is OperationType.SUBSCRIPTION:
+            slot.free()
         yield
 
     @property

@@ -14,7 +14,7 @@ from graphql import GraphQLError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.schema.schema import StreamResult
 
-from engagement.api.connections import abort, server_leaves
+from engagement.api.connections import abort, client_leaves, server_leaves
 from engagement.api.context import P
 from engagement.api.credentials import Watch
 from engagement.api.failures import masked, outcome, refusal_extensions, result_errors
@@ -88,7 +88,7 @@ def stream_response(
             await chunk(encoding.closing, more=False)
 
         observer.connected("stream", 1)
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(client_leaves(receive))
         pumping = asyncio.create_task(pump())
         leaving = asyncio.create_task(server_leaves(scope))
         try:
@@ -158,11 +158,6 @@ def _start(media_type: str, request_id: str) -> Message:
     }
     raw = [(key.encode(), value.encode()) for key, value in headers.items()]
     return {"type": "http.response.start", "status": 200, "headers": raw}
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _stopped(task: asyncio.Future[Any]) -> None:

@@ -25,6 +25,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from engagement.api.admission import Admission, while_wanted
 from engagement.api.connections import AbortableHttp, AbortableWebSocket
 from engagement.api.context import Authenticate, Context, P
 from engagement.api.credentials import Credentials, Watch
@@ -135,11 +136,13 @@ class _Endpoint(Generic[P]):
         self._schema = schema
         self._authenticate = authenticate
         self._observer = observer
+        self._admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "websocket":
-            await serve_socket(self._schema, self._authenticate, WebSocket(scope, receive, send), self._observer)
+            socket = WebSocket(scope, receive, send)
+            await serve_socket(self._schema, self._authenticate, socket, self._observer, self._admission)
             return
         begun = time.perf_counter()
         answer = Answer(uuid4().hex)
@@ -179,7 +182,9 @@ class _Endpoint(Generic[P]):
         parameters = await _parameters(request, is_server(principal))
         context = Context(principal, "http", answer.request_id, request.headers.get("origin"), answer)
         try:
-            result = await self._execute(parameters, context, _allowed(request))
+            # A mutation that has begun runs to its end; its client may come back and ask what became of it.
+            async with while_wanted(request.receive, lambda: answer.kind != "mutation"):
+                result = await self._execute(parameters, context, _allowed(request))
         except MissingQueryError:
             raise _NotRun(400, BAD_REQUEST, "The request has no `query`.") from None
         except CannotGetOperationTypeError as error:
@@ -197,14 +202,15 @@ class _Endpoint(Generic[P]):
     async def _execute(
         self, parameters: _Parameters, context: Context[P], allowed: tuple[OperationType, ...]
     ) -> ExecutionResult:
-        return await self._schema.execute(
-            parameters.query,
-            variable_values=parameters.variables,
-            context_value=context,
-            operation_name=parameters.operation_name,
-            allowed_operation_types=allowed,
-            operation_extensions=parameters.extensions,
-        )
+        async with self._admission.slot():
+            return await self._schema.execute(
+                parameters.query,
+                variable_values=parameters.variables,
+                context_value=context,
+                operation_name=parameters.operation_name,
+                allowed_operation_types=allowed,
+                operation_extensions=parameters.extensions,
+            )
 
     async def _stream(self, parameters: _Parameters, context: Context[P], watch: Watch[P], kind: StreamKind) -> ASGIApp:
         results = await self._schema.stream(

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Generic, cast
 from uuid import uuid4
@@ -30,10 +31,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types.graphql import OperationType
 
+from engagement.api.admission import Admission
 from engagement.api.connections import abort
 from engagement.api.context import Authenticate, Context, P
 from engagement.api.credentials import Credentials, Watch
-from engagement.api.failures import masked, outcome
+from engagement.api.failures import masked, outcome, refusal_extensions
 from engagement.api.limits import (
     SEND_SECONDS_MAX,
     SOCKET_INIT_SECONDS_MAX,
@@ -50,9 +52,13 @@ _OPERATIONS: Final = (OperationType.QUERY, OperationType.SUBSCRIPTION)
 
 
 async def serve_socket(
-    schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket, observer: Observer
+    schema: strawberry.Schema,
+    authenticate: Authenticate[P],
+    websocket: WebSocket,
+    observer: Observer,
+    admission: Admission,
 ) -> None:
-    """Serve one socket until it ends."""
+    """Serve one socket until it ends; its queries are counted by `admission`."""
     if GRAPHQL_TRANSPORT_WS_PROTOCOL not in websocket.scope["subprotocols"]:
         await websocket.accept()
         await websocket.close(4406, "Subprotocol not acceptable")
@@ -60,7 +66,7 @@ async def serve_socket(
     await websocket.accept(subprotocol=GRAPHQL_TRANSPORT_WS_PROTOCOL)
     observer.connected("websocket", 1)
     try:
-        await _Handler(schema, authenticate, websocket, observer).handle()
+        await _Handler(schema, authenticate, websocket, observer, admission).handle()
     finally:
         observer.connected("websocket", -1)
 
@@ -131,7 +137,12 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
     """One socket. The framework's states, with strict messages, own contexts and an end."""
 
     def __init__(
-        self, schema: strawberry.Schema, authenticate: Authenticate[P], websocket: WebSocket, observer: Observer
+        self,
+        schema: strawberry.Schema,
+        authenticate: Authenticate[P],
+        websocket: WebSocket,
+        observer: Observer,
+        admission: Admission,
     ) -> None:
         super().__init__(
             view=cast("Any", None),  # The base asks it only to accept the connection, which is overridden below.
@@ -145,6 +156,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         self._authenticate = authenticate
         self._headers = websocket.headers
         self._observer = observer
+        self._admission = admission
         self._watch: Watch[P] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._allowance = float(SOCKET_MESSAGES_BURST_MAX)
@@ -225,19 +237,17 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         answer = Answer(uuid4().hex, "websocket", program_id=getattr(principal, "program_id", None))
         context = Context(principal, "websocket", answer.request_id, self._headers.get("origin"), answer)
         try:
-            results = await self.schema.stream(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.operation_name,
-                operation_extensions=operation.extensions,
-                allowed_operation_types=_OPERATIONS,
-            )
-            async with aclosing(_noted(results, answer)) as noted:
-                await self._send_result_stream(operation, noted)
+            async with self._admission.slot() as slot:
+                await self._send_results(operation, replace(context, slot=slot))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             return
+        except Refusal as refusal:
+            answer.code = refusal.code
+            with suppress(WebSocketDisconnected):
+                await operation.send_initial_errors(
+                    [GraphQLError(refusal.message, extensions=refusal_extensions(refusal))]
+                )
         except Exception as error:  # noqa: BLE001  (logged with an id; a bare `complete` would look like success)
             answer.code = INTERNAL
             with suppress(WebSocketDisconnected):
@@ -245,6 +255,18 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         finally:
             answer.seconds = time.perf_counter() - begun
             self._observer.answered(answer)
+
+    async def _send_results(self, operation: _Operation, context: Context[P]) -> None:
+        results = await self.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.operation_name,
+            operation_extensions=operation.extensions,
+            allowed_operation_types=_OPERATIONS,
+        )
+        async with aclosing(_noted(results, context)) as noted:
+            await self._send_result_stream(operation, noted)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:  # noqa: ARG004
@@ -263,11 +285,14 @@ class _Handler(BaseGraphQLTransportWSHandler[Any, None], Generic[P]):
         return self._allowance >= 0
 
 
-async def _noted(results: StreamResult, answer: Answer) -> StreamResult:
-    """The same results; the code of the newest is noted."""
+async def _noted(results: StreamResult, context: Context[P]) -> StreamResult:
+    """The same results; the code of the newest is noted. A client that reads slowly keeps no place among those in work."""
+    answer, slot = context.answer, context.slot
     async with aclosing(results):
         async for result in results:
             answer.code = outcome(answer.code, getattr(result, "errors", None) or ())
+            if slot is not None:
+                slot.free()
             yield result
 
 

@@ -35,13 +35,14 @@ class Principal:
 class Seen:
     """What the server did, for tests to look at."""
 
+    begun: list[str]
     written: list[str]
     ended: list[str]
     revoked: set[str]
 
 
 SERVERS: list[uvicorn.Server] = []
-SEEN = Seen([], [], set())
+SEEN = Seen([], [], [], set())
 
 Info = strawberry.Info[Context[Principal], None]
 
@@ -103,6 +104,15 @@ class Query:
     @strawberry.field
     def busy(self) -> str | None:
         raise InProgress("Another request holds this member.")
+
+    @strawberry.field
+    async def slow(self, name: str, wait: float = 3600.0) -> str:
+        SEEN.begun.append(name)
+        try:
+            await asyncio.sleep(wait)
+        finally:
+            SEEN.ended.append(name)
+        return name
 
     @strawberry.field
     def half(self, number: Decimal) -> Decimal:
