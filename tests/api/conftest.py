@@ -17,8 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from engagement.actions import tokens
+from engagement.api.pages import Pages
 from engagement.api.transport import UVICORN_SETTINGS
-from engagement.app import create_app
+from engagement.app import NO_PAGES, create_app
 from engagement.embedded import Endpoints
 from engagement.records import credentials, programs
 from engagement.records.programs import Program
@@ -192,13 +193,13 @@ ADVANCE = """mutation($input: AdvanceTestClockInput!) { advanceTestClock(input: 
 
 
 @asynccontextmanager
-async def listening(database_url: str, redis_url: str) -> AsyncIterator[int]:
-    """The service on a free port, with a worker inside, until the block ends."""
+async def listening(database_url: str, redis_url: str, pages: Pages = NO_PAGES) -> AsyncIterator[int]:
+    """The service on a free port, with a worker inside and these pages, until the block ends."""
     # Named as TCP, or asyncio leaves Nagle's algorithm on, and each reply waits 40 ms for the client's acknowledgement.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        app = create_app(database_url, redis_url, work)
+        app = create_app(database_url, redis_url, work, pages=pages)
         settings: dict[str, Any] = {**UVICORN_SETTINGS, "timeout_graceful_shutdown": 2}
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", **settings))
         serving = asyncio.create_task(server.serve([listener]))
@@ -241,9 +242,9 @@ async def real(service: Service) -> House:
     return await founded(service, sandbox=None)
 
 
-async def founded(service: Service, sandbox: dict[str, str] | None) -> House:
+async def founded(service: Service, sandbox: dict[str, str] | None, name: str | None = None) -> House:
     """A new program with one of everything."""
-    name = f"grocer-{secrets.token_hex(6)}"
+    name = name or f"grocer-{secrets.token_hex(6)}"
     given = {"input": {"document": document(name), "sandbox": sandbox}}
     reply = await service.ask(APPLY, given, key=service.operator)
     assert reply["data"]["applyProgram"]["__typename"] == "ApplyProgramSuccess", reply

@@ -1,4 +1,4 @@
-"""Runs Node scripts of this folder, with their packages installed as the lock file says."""
+"""Runs Node scripts of this folder, with their packages installed as the lock file says; installs for other folders too."""
 
 import asyncio
 import fcntl
@@ -27,10 +27,10 @@ def programs() -> tuple[str, list[str]]:
     return node_here, [npm_here]
 
 
-def install() -> None:
-    """Install the packages unless they are those of the lock file; one process does it while the others wait."""
-    lock = HERE / "package-lock.json"
-    stamp = HERE / "node_modules" / ".installed"
+def install(folder: Path = HERE) -> None:
+    """Install a folder's packages unless they are those of the lock file; one process does it while the others wait."""
+    lock = folder / "package-lock.json"
+    stamp = folder / "node_modules" / ".installed"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -41,7 +41,7 @@ def install() -> None:
         path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
         done = subprocess.run(
             [*npm, "ci", "--no-fund", "--no-audit", "--ignore-scripts"],
-            cwd=HERE,
+            cwd=folder,
             env={**os.environ, "PATH": path},
             capture_output=True,
             text=True,

@@ -16,7 +16,7 @@ const PERIODS = { DAY: ['day', 'days'], WEEK: ['week', 'weeks'], MONTH: ['month'
  * A member's points, streaks and challenges, live.
  *
  * It follows her feed by cursor: what happened while the connection was lost comes when it is back, in order. Attributes beside
- * a widget's own: `currency` (its key; the program's first where left out).
+ * a widget's own: `currency` (the key of the one to show; all of them where left out).
  */
 @customElement('engagement-progress')
 export class ProgressWidget extends Widget {
@@ -84,25 +84,26 @@ export class ProgressWidget extends Widget {
 
   /** The best of what came of an event, in a few words. */
   #words(effects: Effect[]): string {
-    let points = 0
+    const earned = new Map<string, number>()
     for (const each of effects) {
       if (each.__typename === 'ChallengeCompleted') {
         const challenge = this.screen?.challenges.find(({ key }) => key === each.challenge)
         return `Challenge completed: ${challenge?.name ?? each.challenge}`
       }
       if (each.__typename === 'BadgeAwarded') return `New badge: ${each.name}`
-      if (each.__typename === 'PointsEarned' && each.currency === this.#wallet()?.currency) points += each.points
+      if (each.__typename === 'PointsEarned') earned.set(each.currency, (earned.get(each.currency) ?? 0) + each.points)
     }
-    return points ? `+${number(points)} ${this.#wallet()?.name ?? ''}` : ''
+    return this.#wallets()
+      .flatMap(({ currency, name }) => (earned.get(currency) ? [`+${number(earned.get(currency) ?? 0)} ${name}`] : []))
+      .join(', ')
   }
 
   #name(): string {
     return this.label || this.screen?.externalId || 'Progress'
   }
 
-  #wallet(): Screen['wallets'][number] | undefined {
-    const wallets = this.screen?.wallets
-    return wallets?.find(({ currency }) => currency === this.currency) ?? wallets?.[0]
+  #wallets(): Screen['wallets'] {
+    return this.screen?.wallets.filter(({ currency }) => !this.currency || currency === this.currency) ?? []
   }
 
   protected override render(): TemplateResult {
@@ -120,18 +121,19 @@ export class ProgressWidget extends Widget {
   }
 
   #body(screen: Screen): TemplateResult {
-    const wallet = this.#wallet()
     return html`
-      ${wallet
-        ? html`<div class="points">
-            <p class="balance">
-              <b><engagement-count aria-hidden="true" .value=${wallet.balance}></engagement-count
-              ><span class="unseen">${number(wallet.balance)}</span></b>
-              <span>${wallet.name.toLocaleLowerCase()}</span>
-            </p>
-            <p class="news" aria-hidden="true">${this.news ? html`<span>${this.news}</span>` : nothing}</p>
-          </div>`
-        : nothing}
+      <div class="points">
+        ${this.#wallets().map(
+          (wallet) => html`<p class="balance">
+            <b
+              ><engagement-count aria-hidden="true" .value=${wallet.balance}></engagement-count
+              ><span class="unseen">${number(wallet.balance)}</span></b
+            >
+            <span>${wallet.name.toLocaleLowerCase()}</span>
+          </p>`,
+        )}
+        <p class="news" aria-hidden="true">${this.news ? html`<span>${this.news}</span>` : nothing}</p>
+      </div>
       ${screen.streaks.length
         ? html`<h3 class="unseen">Streaks</h3>
             <ul class="streaks">${screen.streaks.map((each) => this.#streak(each))}</ul>`
@@ -197,8 +199,7 @@ export class ProgressWidget extends Widget {
         display: flex;
         flex-wrap: wrap;
         align-items: center;
-        justify-content: space-between;
-        gap: 4px 12px;
+        gap: 4px 20px;
         margin-top: 14px;
         min-height: 48px;
       }
@@ -215,6 +216,7 @@ export class ProgressWidget extends Widget {
       .news {
         min-height: 26px;
         max-width: 100%;
+        margin-left: auto;
       }
       .news span {
         display: inline-block;
