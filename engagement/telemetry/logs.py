@@ -40,7 +40,6 @@ def configure(stream: TextIO, level: Level) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
     )
     # Libraries tell too much of their daily business below a warning.
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[_Forward()], force=True)

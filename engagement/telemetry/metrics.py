@@ -157,6 +157,8 @@ class Telemetry(Observer):
             ("outcome",),
             registry=registry,
         )
+        for each in ("done", "failed"):
+            self._rounds.labels(each)
         self._round_seconds = Histogram(
             "engagement_worker_round_duration_seconds",
             "Time of a worker's round.",
