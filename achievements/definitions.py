@@ -125,6 +125,14 @@ def plain(definition: Definition) -> dict[str, Any]:
     return built
 
 
+def document_of(program: Program) -> dict[str, Any]:
+    """The document of a program, in plain values: `parse` of it gives the program again. Empty sections are left out."""
+    sections = {section: program.sections.get(section) for section in SECTIONS}
+    whole = {"program": program.head, **{section: each for section, each in sections.items() if each}}
+    built: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(whole))
+    return built
+
+
 def _convert(value: object, kind: type[Converted], path: str, mistakes: list[Mistake]) -> Converted | None:
     try:
         return msgspec.convert(value, kind, strict=False)

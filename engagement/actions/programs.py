@@ -3,11 +3,11 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, parse, plain
+from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
 from achievements.definitions import Program as Document
 from achievements.parts import Definition, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
@@ -15,7 +15,7 @@ from achievements.values import BEGINNING
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
 from engagement.records import programs
 from engagement.records.programs import Closing, DefinitionVersion, Program
-from engagement.records.unit import ALL, Database, Unit
+from engagement.records.unit import ALL, Database, Scope, Unit, Work
 
 HORIZON_DAYS = 400
 """How late an input may be and still count, in a program that is no sandbox."""
@@ -38,7 +38,7 @@ class Sandbox(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What applying a document did to one definition."""
+    """What applying a document did to one definition; of the kind `program`, to the program's own name."""
 
     kind: str
     key: str
@@ -101,6 +101,7 @@ async def apply(
     principal: str,
     own: int | None,
     sandbox: Sandbox | None = None,
+    dry_run: bool = False,
     key: str | None = None,
 ) -> Applied:
     """Make the program of a document be what the document says, and nothing else; a new one where there is none.
@@ -109,30 +110,19 @@ async def apply(
     ahead of its clock, from after the last of them); what the document leaves out ends then. `own`
     is the program of the caller's key, which may change that program alone; None is an operator. Raises `InvalidProgram`
     with every mistake, `NotFound` for another's program, `InvalidInput` where a sandbox is asked of a program that is none.
+
+    `dry_run` answers the same and does nothing; `key` is then neither looked at nor used up.
     """
-    try:
-        wanted = parse(document)
-        ready(wanted)
-    except Mistaken as error:
-        raise InvalidProgram(tuple(error.mistakes)) from error
+    wanted = _sound(document)
 
     async def enter(unit: Unit) -> None:
         await _find_or_make(unit, wanted, own, sandbox)
 
     async def work(unit: Unit) -> Settled:
-        program = await programs.lock(unit)
-        if program.timezone != wanted.head.timezone:
-            raise InvalidProgram(
-                (Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),)
-            )
-        changes, new, closed = _changes(wanted, await programs.versions(unit), await programs.untouched_from(unit))
-        if program.name != (wanted.head.name or program.key):
-            await programs.rename(unit, wanted.head.name or program.key)
-        await programs.save_versions(unit, new, closed)
-        if changes:
-            await programs.bump_revision(unit)
-        return Settled(program.id, changes)
+        return await _publish(unit, wanted)
 
+    if dry_run:
+        return await _foreseen(database, ALL if own is None else own, enter, work)
     settled, replayed = await database.perform(
         work,
         ALL if own is None else own,
@@ -146,6 +136,63 @@ async def apply(
     )
     program, now = await database.run(programs.as_of, settled.program_id)
     return Applied(program, settled.changes, now, replayed)
+
+
+async def as_document(unit: Unit) -> dict[str, Any]:
+    """What is in force in the unit's program as one document, definitions by key: to apply it changes nothing."""
+    versions = [each for each in await programs.versions(unit) if each.active_until is None]
+    versions.sort(key=lambda version: version.key)
+    return document_of(_document(await programs.current(unit), versions))
+
+
+def _sound(document: object) -> Document:
+    """A document that can be applied; InvalidProgram with every mistake in it."""
+    try:
+        wanted = parse(document)
+        ready(wanted)
+    except Mistaken as error:
+        raise InvalidProgram(tuple(error.mistakes)) from error
+    return wanted
+
+
+class _Undone(Exception):
+    """Rolls a unit back, and carries what it came to."""
+
+    def __init__(self, applied: Applied) -> None:
+        super().__init__()
+        self.applied = applied
+
+
+async def _foreseen(database: Database, scope: Scope, enter: Work[None], work: Work[Settled]) -> Applied:
+    """What applying comes to, done and rolled back."""
+
+    async def attempt(unit: Unit) -> None:
+        await enter(unit)
+        settled = await work(unit)
+        program, now = await programs.as_of(unit)
+        raise _Undone(Applied(program, settled.changes, now))
+
+    try:
+        await database.run(attempt, scope)
+    except _Undone as undone:
+        return undone.applied
+    raise AssertionError("an attempt never ends without being undone")
+
+
+async def _publish(unit: Unit, wanted: Document) -> Settled:
+    """Make the unit's program be what the document says."""
+    program = await programs.lock(unit)
+    if program.timezone != wanted.head.timezone:
+        raise InvalidProgram((Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),))
+    changes, new, closed = _changes(wanted, await programs.versions(unit), await programs.untouched_from(unit))
+    await programs.save_versions(unit, new, closed)
+    if changes:
+        await programs.bump_revision(unit)
+    name = wanted.head.name or program.key
+    if program.name != name:
+        await programs.rename(unit, name)
+        changes = (Change("program", program.key, "CHANGED"), *changes)
+    return Settled(program.id, changes)
 
 
 async def _find_or_make(unit: Unit, wanted: Document, own: int | None, sandbox: Sandbox | None) -> None:
@@ -236,7 +283,8 @@ def _document(program: Program, versions: Sequence[DefinitionVersion]) -> Docume
     sections: Mapping[str, list[Definition]] = {section: [] for section in SECTIONS}
     for version in versions:
         sections[_SECTION_OF[version.kind]].append(_definition(version))
-    head = Head(key=program.key, name=program.name, timezone=program.timezone)
+    name = None if program.name == program.key else program.name
+    head = Head(key=program.key, name=name, timezone=program.timezone)
     return Document(head, {section: tuple(each) for section, each in sections.items()})
 
 

@@ -67,7 +67,7 @@ class ChangeKind(Enum):
 class DefinitionChange:
     """One line of the difference."""
 
-    kind: str = strawberry.field(description="Its kind, like `earn_rule`.")
+    kind: str = strawberry.field(description="Its kind, like `earn_rule`; `program` for the program's own name.")
     key: str = strawberry.field(description="Its key.")
     change: ChangeKind = strawberry.field(description="What became of it.")
 
@@ -89,14 +89,18 @@ class ApplyProgramInput:
     sandbox: SandboxInput | None = strawberry.field(
         default=None, description="For a new program: make it a sandbox. No existing program becomes one."
     )
+    dry_run: bool = strawberry.field(
+        default=False,
+        description="Answer what would change, and do nothing. An idempotency key is neither looked at nor used up.",
+    )
     idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
 
 
-@strawberry.type(description="The program is what the document says.")
+@strawberry.type(description="The program is what the document says; after a dry run, would be.")
 class ApplyProgramSuccess:
     """What was applied."""
 
-    program: Program = strawberry.field(description="The program as it is now.")
+    program: Program = strawberry.field(description="The program as it is now; after a dry run, as it would be.")
     changes: list[DefinitionChange] = strawberry.field(description="What that changed; empty where nothing differed.")
     replayed: bool = strawberry.field(description=_REPLAYED)
 
@@ -182,6 +186,7 @@ class ProgramsMutation:
             principal=principal.name,
             own=None if principal.kind == "operator" else principal.program,
             sandbox=None if given.sandbox is None else _sandbox(given.sandbox),
+            dry_run=given.dry_run,
             key=given.idempotency_key,
         )
         return ApplyProgramSuccess.of(applied)

@@ -1,7 +1,7 @@
 """`engagement apply`: make a program be what its document says."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +33,8 @@ _APPLY = """mutation Apply($input: ApplyProgramInput!) {
 }"""
 _SIGNS = {"CREATED": "[green]+ {}[/]", "CHANGED": "[yellow]~ {}[/]", "REMOVED": "[red]- {}[/]"}
 
+_console = Console(highlight=False)
+
 
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The program as YAML; - for stdin.")] = Path(
@@ -44,27 +46,41 @@ def apply(
     clock: Annotated[
         str | None, typer.Option("--clock", metavar="T", help="Where the test clock begins; the present without it.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and do nothing.")] = False,
     data: DataOption = None,
     url: OtherUrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Make a program be what its document says: what is equal stays, what differs gets a new version, what is left out ends.
 
-    Prints each change, and each mistake with its place; a document with mistakes changes nothing. Works on the database, as
-    an operator; with --url and --key on a service, as that key may.
+    Prints each change before it is made, and each mistake with its place; a document with mistakes changes nothing. Works on
+    the database, as an operator; with --url and --key on a service, as that key may.
 
     Example: engagement apply examples/grocer.yaml --sandbox --clock 1970-01-01T00:00:00Z
     """
     document = read_program(file)
     if clock is not None and not sandbox:
         raise Stop("Only a sandbox has a test clock: add --sandbox, or leave --clock out.")
-    begins = None if clock is None else instant(clock, "--clock")
+    given = Sandbox(None if clock is None else instant(clock, "--clock")) if sandbox else None
+    name = program_key(document)
+
+    async def directly(database_url: str) -> None:
+        async with database(database_url) as opened:
+
+            async def changes(dry: bool) -> tuple[Change, ...]:
+                return (await apply_directly(opened, document, given, dry_run=dry)).changes
+
+            await _in_turn(name, changes, dry_run)
+
+    async def remotely(service: str) -> None:
+        async with Client(service, key, name) as client:
+            await _in_turn(name, lambda dry: apply_remotely(client, document, given, dry_run=dry), dry_run)
+
     if url is not None:
-        applied = asyncio.run(_remotely(url, key, document, Sandbox(begins) if sandbox else None))
-    else:
-        with servers(data) as found:
-            applied = asyncio.run(_directly(found.database_url, document, Sandbox(begins) if sandbox else None))
-    tell(program_key(document), applied)
+        asyncio.run(remotely(url))
+        return
+    with servers(data) as found:
+        asyncio.run(directly(found.database_url))
 
 
 def instant(written: str, option: str) -> datetime:
@@ -75,14 +91,18 @@ def instant(written: str, option: str) -> datetime:
         raise Stop(f"{option}: {error}") from error
 
 
-async def apply_directly(opened: Database, document: dict[str, Any], sandbox: Sandbox | None) -> programs.Applied:
+async def apply_directly(
+    opened: Database, document: dict[str, Any], sandbox: Sandbox | None, *, dry_run: bool = False
+) -> programs.Applied:
     """Apply a document on the database, as an operator."""
-    return await programs.apply(opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox)
+    return await programs.apply(opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox, dry_run=dry_run)
 
 
-async def apply_remotely(client: Client, document: dict[str, Any], sandbox: Sandbox | None) -> tuple[Change, ...]:
-    """Apply a document through a service, as the client's key may; the changes that made."""
-    command: dict[str, Any] = {"document": document}
+async def apply_remotely(
+    client: Client, document: dict[str, Any], sandbox: Sandbox | None, *, dry_run: bool = False
+) -> tuple[Change, ...]:
+    """Apply a document through a service, as the client's key may; the changes that makes, or would make."""
+    command: dict[str, Any] = {"document": document, "dryRun": dry_run}
     if sandbox is not None:
         command["sandbox"] = {"clock": sandbox.clock}
     result = await client.settle(_APPLY, {"input": command}, "applyProgram")
@@ -90,11 +110,28 @@ async def apply_remotely(client: Client, document: dict[str, Any], sandbox: Sand
 
 
 def tell(program: str, changes: Sequence[Change]) -> None:
-    """Print a list of changes."""
-    console = Console(highlight=False)
+    """Print the changes that were made, and how many there were."""
+    _list(changes)
+    _console.print(f"{program}: {_counted(changes)}.")
+
+
+async def _in_turn(program: str, apply_: Callable[[bool], Awaitable[tuple[Change, ...]]], dry_run: bool) -> None:
+    """Print what is about to change, then change it."""
+    foreseen = await apply_(True)
+    _list(foreseen)
+    if dry_run:
+        _console.print(f"{program}: {_counted(foreseen)}, were it applied.")
+        return
+    applied = await apply_(False)
+    if applied != foreseen:
+        _console.print("Somebody else changed the program meanwhile; what was applied is:")
+        _list(applied)
+    _console.print(f"{program}: {_counted(applied)}.")
+
+
+def _list(changes: Sequence[Change]) -> None:
     for each in changes:
-        console.print(_SIGNS[each.change].format(f"{each.kind} {each.key}"))
-    console.print(f"{program}: {_counted(changes)}.")
+        _console.print(_SIGNS[each.change].format(f"{each.kind} {each.key}"))
 
 
 def _counted(changes: Sequence[Change]) -> str:
@@ -102,13 +139,3 @@ def _counted(changes: Sequence[Change]) -> str:
         return "nothing to change"
     counts = {word: sum(each.change == word for each in changes) for word in _SIGNS}
     return ", ".join(f"{count} {word.lower()}" for word, count in counts.items() if count)
-
-
-async def _directly(url: str, document: dict[str, Any], sandbox: Sandbox | None) -> tuple[Change, ...]:
-    async with database(url) as opened:
-        return (await apply_directly(opened, document, sandbox)).changes
-
-
-async def _remotely(url: str, key: str | None, document: dict[str, Any], sandbox: Sandbox | None) -> tuple[Change, ...]:
-    async with Client(url, key, program_key(document)) as client:
-        return await apply_remotely(client, document, sandbox)

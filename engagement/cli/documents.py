@@ -1,11 +1,11 @@
-"""Program documents, read from YAML 1.2.
+"""Program documents, read from and written as YAML 1.2.
 
 YAML 1.2 on purpose: under 1.1 the key `on` would be a truth value, and `012` another number than it looks.
 """
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -14,6 +14,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from engagement.cli.stopping import Stop
 
 DOCUMENT_BYTES_MAX = 1024 * 1024
+LINE_CHARACTERS = 120
+"""Longer lines are folded."""
 
 
 def read_program(file: Path) -> dict[str, Any]:
@@ -34,6 +36,18 @@ def read_program(file: Path) -> dict[str, Any]:
             f"{file} is no program: expected a mapping with the key `program` and sections such as `earn_rules`."
         )
     return document
+
+
+def write_program(document: dict[str, Any], to: TextIO) -> None:
+    """Write a document that `read_program` reads as the same: keys in their order, what holds no lists on one line."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    # Declared as None by the library, which takes it for true.
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.allow_unicode = True
+    yaml.width = LINE_CHARACTERS
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(document, to)
 
 
 def program_key(document: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engagement.actions.programs import Sandbox
+from achievements.definitions import SECTIONS, Program, parse
+from engagement.actions.programs import Sandbox, as_document
 from engagement.actions.verify import verify
 from engagement.errors import IdempotencyKeyReused, InvalidInput, InvalidProgram, NotFound
 from engagement.records import programs
@@ -151,3 +152,62 @@ async def test_a_streak_left_out_and_taken_up_again_has_been_broken_meanwhile(re
     await house.advance("2017-02-02T00:00:00Z")
     rows = await house.rows("SELECT state->'parts'->'streaks/daily'->>2 FROM member_state WHERE program_id = $1")
     assert rows == [("0",)]
+
+
+async def test_a_dry_run_tells_what_would_change_and_does_nothing(house: House) -> None:
+    changed = {**document(**EVERYTHING), **DOUBLE, "badges": []}
+    changed["program"] = {**changed["program"], "name": "Corner"}
+    before = await house.apply(document(**EVERYTHING))
+    foreseen = await house.apply(changed, dry_run=True, key="k")
+    assert {(each.kind, each.key, each.change) for each in foreseen.changes} == {
+        ("program", "corner", "CHANGED"),
+        ("earn_rule", "base", "CHANGED"),
+        ("earn_rule", "big", "REMOVED"),
+        ("badge", "purchases", "REMOVED"),
+    }
+    assert (foreseen.program.name, foreseen.program.revision) == ("Corner", 2)
+    assert await house.apply(document(**EVERYTHING)) == before
+    assert await house.apply(changed, key="k") == foreseen
+    with pytest.raises(InvalidProgram, match="stays America/New_York"):
+        await house.apply(document("UTC", **EVERYTHING), dry_run=True)
+    with pytest.raises(InvalidProgram, match="no event type `visited`"):
+        await house.apply(
+            {**changed, "badges": [{"key": "b", "on": "visited", "levels": [{"target": 1}]}]}, dry_run=True
+        )
+    with pytest.raises(NotFound):
+        await house.apply(changed, dry_run=True, own=house.program + 1)
+
+
+async def test_a_dry_run_makes_no_program(records: Database) -> None:
+    house = House(records)
+    foreseen = await house.apply(document(**EVERYTHING), Sandbox(BEGIN), dry_run=True)
+    assert {each.change for each in foreseen.changes} == {"CREATED"}
+    assert (foreseen.program.sandbox, foreseen.program.revision, foreseen.now) == (True, 1, BEGIN)
+    assert (await house.apply(document(**EVERYTHING))).changes == foreseen.changes
+    assert await house.rows("SELECT sandbox FROM program WHERE id = $1") == [(False,)]
+
+
+async def exported(house: House) -> dict[str, Any]:
+    return await house.database.run(as_document, house.program, read_only=True)
+
+
+async def test_a_program_comes_out_as_it_went_in(house: House) -> None:
+    first = await exported(house)
+    assert parse(first) == by_key(parse(document(**EVERYTHING)))
+    assert list(first) == ["program", *SECTIONS]
+    assert first["program"] == {"key": "corner", "timezone": "America/New_York"}
+    assert (await house.apply(first)).changes == ()
+    changed = {**document(**EVERYTHING), **DOUBLE, "badges": []}
+    changed["program"] = {**changed["program"], "name": "Corner"}
+    await house.apply(changed)
+    second = await exported(house)
+    assert parse(second) == by_key(parse(changed))
+    assert "badges" not in second
+    await house.apply(first)
+    assert await exported(house) == first
+
+
+def by_key(program: Program) -> Program:
+    """A program with its definitions in the order of an export."""
+    sections = program.sections.items()
+    return Program(program.head, {name: tuple(sorted(each, key=lambda one: one.key)) for name, each in sections})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engagement.records.unit import Unit
-from tests.api.conftest import ADVANCE, ALL_SCOPES, APPLY, NOON, START, House, document
+from tests.api.conftest import ADVANCE, ALL_SCOPES, APPLY, NOON, START, House, Service, document
 
 
 async def apply(house: House, changed: Any = None, **given: object) -> dict[str, Any]:
@@ -69,6 +69,36 @@ async def test_document_changes_what_differs(house: House) -> None:
         )
     )
     assert answer["program"]["revision"] == 2
+
+
+async def test_dry_run_tells_what_would_change(house: House) -> None:
+    changed = document(house.program.key, streaks=[])
+    changed["program"]["name"] = "Grocer at the corner"
+    foreseen = await apply(house, changed, dryRun=True, idempotencyKey="k1")
+    assert foreseen["changes"] == [
+        {"kind": "program", "key": house.program.key, "change": "CHANGED"},
+        {"kind": "streak", "key": "daily", "change": "REMOVED"},
+    ]
+    assert (foreseen["program"]["name"], foreseen["program"]["revision"]) == ("Grocer at the corner", 2)
+    assert (await house.data("{ program { name revision } }"))["program"] == {"name": "Corner Grocer", "revision": 1}
+    assert await apply(house, changed, dryRun=False, idempotencyKey="k1") == foreseen
+
+
+async def test_dry_run_of_a_new_program_makes_none(service: Service) -> None:
+    given = {"document": document("not-yet"), "sandbox": {"clock": START}, "dryRun": True}
+    for _ in range(2):
+        reply = await service.ask(APPLY, {"input": given}, key=service.operator)
+        answer = reply["data"]["applyProgram"]
+        assert answer["program"]["now"] == START
+        assert {each["change"] for each in answer["changes"]} == {"CREATED"}
+    reply = await service.ask("{ program { key } }", key=service.operator, program="not-yet")
+    assert reply["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_dry_run_refuses_what_would_be_refused(house: House) -> None:
+    wrong = document(house.program.key, streaks=[{"key": "daily", "on": "purchase", "period": "week"}])
+    assert (await apply(house, wrong, dryRun=True))["mistakes"][0]["path"] == "streaks[0].period"
+    assert (await apply(house, document("somebody-elses"), dryRun=True))["__typename"] == "NotFoundError"
 
 
 async def test_idempotency_key_gives_the_same_reply(house: House) -> None:
