@@ -37,6 +37,11 @@ SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "clock
 PORTION_EVENTS: Final = 15_000
 SHOWN_MEMBERS: Final = 6
 
+_TOLD: Final = (
+    "... on RecordEventsSuccess { receipts { effects { __typename ... on PointsEarned { points source } "
+    "... on StreakChanged { streak current } ... on ChallengeProgressed { challenge objectives { current target } } } } "
+    "refused { message } }"
+)
 _BOARD: Final = """query Top {
   program { now }
   leaderboard(key: "all-time", first: 10) { entries { rank member score } }
@@ -213,6 +218,6 @@ curl -s {url} -H 'Content-Type: application/json' \\
 
 # An event that moves it:
 curl -s {url} -H 'Content-Type: application/json' -H 'Authorization: Bearer {key}' \\
-  -d '{{"query": "mutation {{ recordEvents(input: {{events: [{event}]}}) {{ __typename }} }}"}}'
+  -d '{{"query": "mutation {{ recordEvents(input: {{events: [{event}]}}) {{ __typename {_TOLD} }} }}"}}'
 """
     _console.print(lines, markup=False, soft_wrap=True)

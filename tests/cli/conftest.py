@@ -31,7 +31,7 @@ class Grocer(NamedTuple):
 
     @property
     def url(self) -> str:
-        return next(word for word in self.second.split() if word.startswith("http://"))
+        return next(word for word in self.second.split() if word.endswith("/graphql"))
 
     @property
     def key(self) -> str:

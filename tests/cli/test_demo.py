@@ -54,7 +54,9 @@ def test_what_it_gives_to_paste_works(grocer: Grocer, environment: dict[str, str
     with subprocess.Popen(watch.split(), env=environment, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert '"Reset"' in watching.stdout.readline()
-        assert "RecordEventsSuccess" in paste(curl_event)
+        answer = paste(curl_event)
+        assert "RecordEventsSuccess" in answer
+        assert '{"__typename":"PointsEarned","points":120,"source":"base"}' in answer
         update = watching.stdout.readline()
         watching.terminate()
     assert '"ActivityItem"' in update
@@ -65,5 +67,5 @@ def test_port_that_is_taken_is_named(grocer: Grocer, run: Run) -> None:
     port = grocer.url.split(":")[2].removesuffix("/graphql")
     refused = run("demo", "--once", "--members", "1", "--port", port, "--data", grocer.data)
     assert refused.returncode == 1
-    assert f"Port {port} of 127.0.0.1 is not free" in refused.stderr
+    assert f"Port {port} of 127.0.0.1 is not free (Address already in use): stop" in refused.stderr
     assert "Traceback" not in refused.stderr
