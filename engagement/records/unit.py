@@ -13,7 +13,7 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -34,6 +34,7 @@ from engagement.errors import (
     Unavailable,
 )
 from engagement.records.database import serving
+from engagement.records.pool import Pool
 
 ALL: Final = "*"
 Scope: TypeAlias = int | Literal["*"]
@@ -44,7 +45,6 @@ Wake: TypeAlias = Callable[[int, list[tuple[UUID, bytes]]], None]
 """Told after a commit which outbox rows (id, payload) of which program it left."""
 
 DEADLINE_SECONDS: Final = 5.0
-POOL_WAIT_SECONDS: Final = 2.0
 RETRIES: Final = 3
 KEY_LENGTH: Final = 64
 
@@ -133,14 +133,6 @@ class Unit:
 Work: TypeAlias = Callable[[Unit], Awaitable[T]]
 
 
-class Pool(NamedTuple):
-    """How many units have a connection, how many wait for one, and how many connections there may be."""
-
-    in_use: int
-    waiting: int
-    size: int
-
-
 @dataclass
 class _Call(Generic[T]):
     """One `run` under way, shared by its task and its timer."""
@@ -159,22 +151,15 @@ class Database:
     """A pool of connections as engagement_app, and the two ways to use one: `run` and `perform`.
 
     `wake`, set by whoever relays the outbox, is called after each commit that left rows in it, in an empty context; what
-    it raises is logged and harms nobody, since a worker sends whatever is left.
+    it raises is logged and harms nobody, since a worker sends whatever is left. `pool` says how connections are used.
     """
 
     def __init__(self, context: TortoiseContext, max_connections: int) -> None:
         self.wake: Wake | None = None
         self._context = context
         self._client: Any = context.db()
-        self._free = asyncio.Semaphore(max_connections)
+        self.pool = Pool(max_connections)
         self._running: set[asyncio.Task[Any]] = set()
-        self._size = max_connections
-        self._in_use = self._waiting = 0
-
-    @property
-    def pool(self) -> Pool:
-        """How the connections are used at this moment."""
-        return Pool(self._in_use, self._waiting, self._size)
 
     @classmethod
     async def open(cls, url: str, max_connections: int = 10) -> "Database":
@@ -302,23 +287,12 @@ class Database:
 
     async def _attempt(self, call: _Call[T]) -> tuple[T, Unit]:
         call.committing = False
-        self._waiting += 1
         try:
-            async with asyncio.timeout(POOL_WAIT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise Overloaded("No database connection came free; ask again later.") from error
-        finally:
-            self._waiting -= 1
-        self._in_use += 1
-        try:
-            async with self._client.acquire_connection() as connection:
+            async with self.pool.place(), self._client.acquire_connection() as connection:
                 call.connection = connection
                 return await _transact(call, Unit(connection, self._client, call.program))
         finally:
             call.connection = None
-            self._in_use -= 1
-            self._free.release()
 
 
 async def _transact(call: _Call[T], unit: Unit) -> tuple[T, Unit]:
