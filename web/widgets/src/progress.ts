@@ -94,7 +94,7 @@ export class ProgressWidget extends Widget {
       if (each.__typename === 'PointsEarned') earned.set(each.currency, (earned.get(each.currency) ?? 0) + each.points)
     }
     return this.#wallets()
-      .flatMap(({ currency, name }) => (earned.get(currency) ? [`+${number(earned.get(currency) ?? 0)} ${name}`] : []))
+      .flatMap(({ currency, name }) => (earned.get(currency) ? [`+${number(earned.get(currency) ?? 0)} ${name.toLocaleLowerCase()}`] : []))
       .join(', ')
   }
 
