@@ -33,10 +33,13 @@ _OUTCOMES: Final = {
     "completion": "external_id, challenge, period, completed_at, event_id",
     "badge_award": "external_id, badge, level, awarded_at, event_id",
     "board_score": "external_id, board, period, score, reached_at",
-    "wallet": "external_id, currency, earned - reversed, spent, expired, balance, pending, held, debt",
+    # A challenge that late events complete earlier keeps the points that were booked first, with their end: when points
+    # expire may depend on the order, how many there are may not.
+    "wallet": "external_id, currency, earned - reversed, spent, expired + balance, pending, held, debt",
 }
 # The rest of it: the same too where every member's events arrived in the same order.
 _MOVEMENTS: Final = {
+    "wallet": "external_id, currency, earned, reversed, spent, expired, balance, pending, held, debt, next_expiry_at",
     "lot": "external_id, held.id, currency, points, remaining, earned_at, expires_at, event_id, source",
     "transfer": "external_id, currency, kind, points, debit, credit, lot_id, at, event_id, source",
     "activity": "external_id, seq, at, event_id, effects::text",
@@ -155,8 +158,8 @@ def differences(one: dict[str, Rows], other: dict[str, Rows]) -> str:
     found = []
     for table, rows in one.items():
         if rows != other[table]:
-            mine, theirs = set(rows) - set(other[table]), set(other[table]) - set(rows)
-            found.append(
-                f"{table}: {len(mine)} and {len(theirs)} rows, as {next(iter(mine), '')} {next(iter(theirs), '')}"
-            )
+            # Each with the row of the other that begins with the same.
+            mine, theirs = sorted(set(rows) - set(other[table])), sorted(set(other[table]) - set(rows))
+            pair = next(((a, b) for a in mine for b in theirs if a[:2] == b[:2]), (mine[:1], theirs[:1]))
+            found.append(f"{table}: {len(mine)} and {len(theirs)} rows, as {pair[0]} and {pair[1]}")
     return "; ".join(found) or "none"

@@ -104,7 +104,7 @@ async def _compare(report: Report, killed: Grocer, quiet: Grocer, told: Sender, 
         report.equal(f"engagement verify, {each.name}", each.verify(), f"{each.name}: 40 members, no difference.")
 
 
-def kill_demo(seed: int, kills: int = 4, households: int = 120) -> Report:
+def kill_demo(seed: int, kills: int = 3, households: int = 80) -> Report:
     """F1: kill -9 in the middle of `engagement demo`: of its service, or of itself with all its servers; then again until done."""
     report = Report(f"{kills} kills in the middle of `engagement demo`, of its service and of itself in turn")
     chance = random.Random(seed)

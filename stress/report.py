@@ -1,6 +1,9 @@
 """What a fault showed: what was done, and each measured value beside what it should be."""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+TOLD_LENGTH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -60,4 +63,4 @@ def _told(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     text = str(value)
-    return text if len(text) <= 300 else f"{text[:300]}…"
+    return text if len(text) <= TOLD_LENGTH else f"{text[:TOLD_LENGTH]}…"

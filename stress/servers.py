@@ -54,6 +54,11 @@ class Server:
         command = [sys.executable, "-I", "-S", child.__file__, "start", self._user, self._group, given]
         self._started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))
 
+    def reap(self) -> None:
+        """Wait for what was started again, once somebody has ended it."""
+        for each in self._started:
+            each.wait(HANG_SECONDS)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """All its processes are there, but do nothing, until the block ends."""
@@ -135,6 +140,14 @@ def open_folder() -> Iterator[Path]:
 @contextmanager
 def both() -> Iterator[Both]:
     """Servers with the newest schema and nothing in it; gone with the block, in whatever state they are."""
-    with open_folder() as folder, servers(folder / "data") as endpoints:
-        asyncio.run(migrate(endpoints.database_owner_url))
-        yield Both(folder, endpoints)
+    with open_folder() as folder:
+        made: list[Both] = []
+        try:
+            with servers(folder / "data") as endpoints:
+                asyncio.run(migrate(endpoints.database_owner_url))
+                made.append(Both(folder, endpoints))
+                yield made[0]
+        finally:
+            for each in made:
+                each.postgres.reap()
+                each.valkey.reap()

@@ -82,9 +82,21 @@ class Traffic:
             self.reads.append(asked)
             await asyncio.sleep(READ_EVERY_SECONDS)
 
-    def between(self, begun: float, ended: float) -> list[Asked]:
-        """The mutations and queries that had no answer yet at some moment of this stretch of time."""
-        return [each for each in (*self.told.log, *self.reads) if each.at < ended and each.at + each.seconds > begun]
+    def waits(self, begun: float, ended: float) -> tuple[list[Asked], list[Asked]]:
+        """The mutations and the queries that had no answer yet at some moment of this stretch of time."""
+        mutations, queries = (
+            [each for each in log if each.at < ended and each.at + each.seconds > begun]
+            for log in (self.told.log, self.reads)
+        )
+        return mutations, queries
+
+    def tell_waits(self, report: Report, waits: tuple[list[Asked], list[Asked]], wanted_seconds: float) -> None:
+        """How long the answers to these took at most."""
+        for kind, asked in zip(("mutations", "queries"), waits, strict=True):
+            report.told(f"{kind} meanwhile", len(asked))
+            longest = max(asked, key=lambda each: each.seconds, default=None)
+            name = f"the longest wait for an answer to one{'' if longest is None else f' ({longest.code})'}"
+            report.within(name, None if longest is None else longest.seconds, wanted_seconds)
 
     def first_success(self, after: float) -> float | None:
         """How long after a moment the first mutation was answered with a success; None where none was."""

@@ -8,7 +8,7 @@ from stress.projections import lose_redis, start_without_redis
 
 
 def test_killed_api_loses_and_doubles_nothing() -> None:
-    assert kill_api(1, kills=2, per_kill=100).wrong == []
+    assert kill_api(1, kills=2, per_kill=60).wrong == []
 
 
 def test_killed_demo_ends_as_if_nothing_had_been() -> None:
@@ -16,7 +16,7 @@ def test_killed_demo_ends_as_if_nothing_had_been() -> None:
 
 
 def test_clients_that_leave_take_no_connection_along() -> None:
-    assert cancel(1, leaving=300).wrong == []
+    assert cancel(1, leaving=150).wrong == []
 
 
 def test_postgres_that_ends_is_sat_out() -> None:
@@ -32,8 +32,8 @@ def test_lost_redis_is_noticed_by_nobody() -> None:
 
 
 def test_service_starts_without_redis() -> None:
-    assert start_without_redis(1, events=300).wrong == []
+    assert start_without_redis(1, events=200).wrong == []
 
 
 def test_repeated_and_shuffled_deliveries_have_one_effect() -> None:
-    assert deliver_again(1, events=400).wrong == []
+    assert deliver_again(1, events=250).wrong == []
