@@ -57,17 +57,29 @@ def median(name: str, values: Sequence[float], unit: str, base: Figure | None = 
     return Figure(name, value, unit, value / base.value, base.name)
 
 
+DETAILS: Final = ("p50", "p99", "cpu of api", "cpu of postgres", "cpu of valkey", "cpu of load")
+"""What goes with each load, as figures named `<load> <detail>`: latencies in ms, and percents of a core."""
+
+
 def tell(figures: Sequence[Figure]) -> None:
-    """Print the table."""
-    table = Table(title="Measured", title_justify="left")
-    table.add_column("work")
-    for column in ("value", "unit", "ratio", "floor", "aim", ""):
+    """Print the table; what goes with a load stands in its line."""
+    table = Table(title="Measured (latencies in ms, cpu in % of a core)", title_justify="left")
+    table.add_column("work", no_wrap=True)
+    for column in ("value", "unit", "ratio", "floor", "aim", "", *(each.replace("of ", "") for each in DETAILS)):
         table.add_column(column, justify="left" if column == "unit" else "right")
+    details = {each.name: each for each in figures}
+    beside = {f"{each.name} {detail}" for each in figures for detail in DETAILS}
     for each in figures:
+        if each.name in beside:
+            continue
         goal = GOALS.get(each.name)
-        ratio = "" if each.ratio is None else f"{each.ratio:.3f} x {each.of}"
-        table.add_row(each.name, _number(each.value), each.unit, ratio, *(goal.told(each) if goal else ("", "", "")))
-    Console(highlight=False).print(table)
+        ratio = "" if each.ratio is None else f"{each.ratio:.3f} x"
+        told = [details.get(f"{each.name} {detail}") for detail in DETAILS]
+        row = (each.name, _number(each.value), each.unit, ratio, *(goal.told(each) if goal else ("", "", "")))
+        table.add_row(*row, *("" if detail is None else _number(detail.value) for detail in told))
+    Console(highlight=False, width=170).print(table)
+    for base in sorted({each.of for each in figures if each.of}):
+        print(f"x {base}: {', '.join(each.name for each in figures if each.of == base)}")
 
 
 def write(figures: Sequence[Figure], file: Path) -> None:
