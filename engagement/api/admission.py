@@ -7,6 +7,7 @@ one that somebody waits for, and none is ever told to come back later.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -14,6 +15,9 @@ from starlette.types import Receive
 from engagement.api.connections import client_leaves
 from engagement.api.limits import OPERATIONS_MAX, OPERATIONS_WAIT_SECONDS
 from engagement.errors import Overloaded
+
+_LOOKS: Final = 5
+"""Turns of the loop from the end of a connection in the kernel until its request is cancelled."""
 
 
 class Slot:
@@ -45,6 +49,9 @@ class Admission:
             raise Overloaded("Too many operations are in work; nothing was done. Ask again later.") from None
         slot = Slot(self._places)
         try:
+            # Where the loop is late, the caller may have left long ago: hear of it before anything is begun.
+            for _ in range(_LOOKS):
+                await asyncio.sleep(0)
             yield slot
         finally:
             slot.free()

@@ -45,7 +45,7 @@ BODY_SECONDS_MAX: Final = 30.0
 BODY_BYTES_DISCARDED_MAX: Final = 8 * 1024 * 1024
 """How much of a body beyond the limit is read and thrown away, so that its sender can read why it was refused."""
 
-OPERATIONS_MAX: Final = 100
+OPERATIONS_MAX: Final = 32
 """Queries and mutations that one process works on at a time: enough for a batch of events to be worth its transaction, few
 enough for the last of them to be answered soon."""
 OPERATIONS_WAIT_SECONDS: Final = 2.0

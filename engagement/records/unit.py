@@ -142,6 +142,7 @@ class _Call(Generic[T]):
     begin: str
     seconds: float
     connection: Any = None
+    waiting: bool = False
     committing: bool = False
     expired: bool = False
     timer: asyncio.TimerHandle | None = None
@@ -190,7 +191,8 @@ class Database:
         """What `work` returns, once its transaction is committed; what it raises rolls the transaction back.
 
         `work` may run up to 4 times (deadlocks), so it does nothing but through its unit. It runs to its end even where
-        the caller is cancelled. Writes are READ COMMITTED and rely on locks and constraints; `read_only` sees one snapshot.
+        the caller is cancelled, but for a read that still waits for a connection. Writes are READ COMMITTED and rely on
+        locks and constraints; `read_only` sees one snapshot.
         Raises `Overloaded` (no connection within 2 s), `InProgress` (a lock not granted within 2 s), `Unavailable`
         (nothing was done) and `OutcomeUnknown` (PostgreSQL was lost, or the deadline passed, during the commit).
         """
@@ -206,6 +208,8 @@ class Database:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if read_only and call.waiting:
+                task.cancel()
             # Nobody will hear of a defect in what goes on without its caller, but for the log.
             task.add_done_callback(_report_abandoned)
             raise
@@ -286,13 +290,15 @@ class Database:
         return await self._attempt(call)
 
     async def _attempt(self, call: _Call[T]) -> tuple[T, Unit]:
-        call.committing = False
+        call.committing, call.waiting = False, True
         try:
-            async with self.pool.place(), self._client.acquire_connection() as connection:
-                call.connection = connection
-                return await _transact(call, Unit(connection, self._client, call.program))
+            async with self.pool.place():
+                call.waiting = False
+                async with self._client.acquire_connection() as connection:
+                    call.connection = connection
+                    return await _transact(call, Unit(connection, self._client, call.program))
         finally:
-            call.connection = None
+            call.connection, call.waiting = None, False
 
 
 async def _transact(call: _Call[T], unit: Unit) -> tuple[T, Unit]:

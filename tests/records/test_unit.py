@@ -182,6 +182,30 @@ async def test_a_caller_who_leaves_does_not_stop_the_work(records: Database, pro
     assert await records.run(left, program.id) == 1
 
 
+async def test_a_read_whose_caller_leaves_waits_for_no_connection(records: Database, program: Program) -> None:
+    leave = asyncio.Event()
+
+    async def busy(unit: Unit) -> None:
+        await leave.wait()
+
+    async def read(unit: Unit) -> None:
+        raise AssertionError("nobody waits for it")
+
+    holders = [asyncio.create_task(records.run(busy, program.id)) for _ in range(4)]
+    caller = asyncio.create_task(records.run(read, program.id, read_only=True))
+    await asyncio.sleep(0.3)
+    assert records.pool.waiting == 1
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.sleep(0.1)
+    assert records.pool.waiting == 0
+    leave.set()
+    await asyncio.gather(*holders)
+    await settled(records)
+    assert await records.run(left, program.id) == 0
+
+
 async def test_two_thousand_cancelled_calls_leave_the_pool_whole(records: Database, program: Program) -> None:
     chance, finished = random.Random(7), 0
 
