@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -34,6 +34,13 @@ _APPLY = """mutation Apply($input: ApplyProgramInput!) {
 _SIGNS = {"CREATED": "[green]+ {}[/]", "CHANGED": "[yellow]~ {}[/]", "REMOVED": "[red]- {}[/]"}
 
 _console = Console(highlight=False)
+
+
+class Outcome(NamedTuple):
+    """What applying a document changed, or would change, and the program's now."""
+
+    changes: tuple[Change, ...]
+    now: datetime
 
 
 def apply(
@@ -67,14 +74,16 @@ def apply(
     async def directly(database_url: str) -> None:
         async with database(database_url) as opened:
 
-            async def changes(dry: bool) -> tuple[Change, ...]:
-                return (await apply_directly(opened, document, given, dry_run=dry)).changes
+            async def attempt(dry: bool) -> Outcome:
+                applied = await apply_directly(opened, document, given, dry_run=dry)
+                return Outcome(applied.changes, applied.now)
 
-            await _in_turn(name, changes, dry_run)
+            _mind_the_clock(name, given, await _in_turn(name, attempt, dry_run))
 
     async def remotely(service: str) -> None:
         async with Client(service, key, name) as client:
-            await _in_turn(name, lambda dry: apply_remotely(client, document, given, dry_run=dry), dry_run)
+            outcome = await _in_turn(name, lambda dry: apply_remotely(client, document, given, dry_run=dry), dry_run)
+            _mind_the_clock(name, given, outcome)
 
     if url is not None:
         asyncio.run(remotely(url))
@@ -100,13 +109,15 @@ async def apply_directly(
 
 async def apply_remotely(
     client: Client, document: dict[str, Any], sandbox: Sandbox | None, *, dry_run: bool = False
-) -> tuple[Change, ...]:
-    """Apply a document through a service, as the client's key may; the changes that makes, or would make."""
+) -> Outcome:
+    """Apply a document through a service, as the client's key may."""
     command: dict[str, Any] = {"document": document, "dryRun": dry_run}
     if sandbox is not None:
         command["sandbox"] = {"clock": sandbox.clock}
     result = await client.settle(_APPLY, {"input": command}, "applyProgram")
-    return msgspec.convert(result["changes"], tuple[Change, ...])
+    return Outcome(
+        msgspec.convert(result["changes"], tuple[Change, ...]), msgspec.convert(result["program"]["now"], datetime)
+    )
 
 
 def tell(program: str, changes: Sequence[Change]) -> None:
@@ -115,18 +126,26 @@ def tell(program: str, changes: Sequence[Change]) -> None:
     _console.print(f"{program}: {_counted(changes)}.")
 
 
-async def _in_turn(program: str, apply_: Callable[[bool], Awaitable[tuple[Change, ...]]], dry_run: bool) -> None:
+async def _in_turn(program: str, apply_: Callable[[bool], Awaitable[Outcome]], dry_run: bool) -> Outcome:
     """Print what is about to change, then change it."""
     foreseen = await apply_(True)
-    _list(foreseen)
+    _list(foreseen.changes)
     if dry_run:
-        _console.print(f"{program}: {_counted(foreseen)}, were it applied.")
-        return
+        _console.print(f"{program}: {_counted(foreseen.changes)}, were it applied.")
+        return foreseen
     applied = await apply_(False)
-    if applied != foreseen:
+    if applied.changes != foreseen.changes:
         _console.print("Somebody else changed the program meanwhile; what was applied is:")
-        _list(applied)
-    _console.print(f"{program}: {_counted(applied)}.")
+        _list(applied.changes)
+    _console.print(f"{program}: {_counted(applied.changes)}.")
+    return applied
+
+
+def _mind_the_clock(program: str, wanted: Sandbox | None, outcome: Outcome) -> None:
+    """Say where the clock of a sandbox stands that was there before, and so did not begin where it was told to."""
+    if wanted is not None and wanted.clock not in (None, outcome.now):
+        stands = f"{outcome.now:%Y-%m-%dT%H:%M:%SZ}"
+        _console.print(f"{program}: this sandbox was there before; its clock stands at {stands}, not at --clock.")
 
 
 def _list(changes: Sequence[Change]) -> None:

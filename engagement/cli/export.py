@@ -13,14 +13,14 @@ from engagement.cli.session import database, program_named, servers
 
 
 def export(
-    program: Annotated[str, typer.Argument(help="The program's key.")],
     to: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files; made if missing.")],
+    program: Annotated[str, typer.Option("--program", metavar="KEY", help="The program's key.")],
     data: DataOption = None,
 ) -> None:
     """Write what a program knows as of now, or of its test clock, as Parquet files: balances, transactions, streaks,
     challenges, badges and leaderboards.
 
-    Example: engagement export grocer tables/
+    Example: engagement export --program grocer tables/
     """
 
     async def run(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -16,7 +17,9 @@ badges { name level levels { key name target awardedAt } next { current target f
 OF_A_KEY: Final = f"query Screen($member: ID!) {{ member(externalId: $member) {{ {FIELDS} }} }}"
 OF_A_TOKEN: Final = f"query Screen {{ me {{ {FIELDS} }} }}"
 
-_BAR_WIDTH: Final = 10
+_BAR_WIDTH: Final = 8
+_NAME_WIDTH_MAX: Final = 24
+"""So much of a name is seen in a terminal however narrow; the columns at the right go first."""
 
 
 def show(member: dict[str, Any], console: Console) -> None:
@@ -28,7 +31,7 @@ def show(member: dict[str, Any], console: Console) -> None:
 
 
 def _wallets(wallets: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Points", "balance", "earned", "spent", "expired", "next to expire (UTC)")
+    table = _table(wallets, "Points", "balance", "earned", "spent", "expired", "next to expire (UTC)")
     for each in wallets:
         expiry = each["nextExpiry"]
         counts = (f"{each[name]:,}" for name in ("balance", "earned", "spent", "expired"))
@@ -37,7 +40,7 @@ def _wallets(wallets: list[dict[str, Any]]) -> RenderableType:
 
 
 def _streaks(streaks: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Streaks", "current", "longest", "", "ends (UTC)")
+    table = _table(streaks, "Streaks", "current", "longest", "", "ends (UTC)")
     for each in streaks:
         done = f"this {each['period'].lower()}: {'done' if each['active'] else 'not yet'}"
         table.add_row(each["name"], f"{each['current']:,}", f"{each['longest']:,}", done, _minute(each["periodEndsAt"]))
@@ -45,17 +48,18 @@ def _streaks(streaks: list[dict[str, Any]]) -> RenderableType:
 
 
 def _challenges(challenges: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Challenges", "period", "progress", "", "done", "ends (UTC)")
+    table = _table(challenges, "Challenges", "period", "progress", "", "done", "ends (UTC)")
     for each in challenges:
         told = ", ".join(f"{objective['current']}/{objective['target']}" for objective in each["objectives"])
-        completed = "yes" if each["completed"] else f"{each['completions']} before" if each["completions"] else ""
+        completed = "yes" if each["completed"] else f"{each['completions']}x" if each["completions"] else ""
         bar = ProgressBar(total=1.0, completed=each["fraction"], width=_BAR_WIDTH)
         table.add_row(each["name"], each["period"], bar, told, completed, _minute(each["endsAt"] or ""))
     return table
 
 
 def _badges(badges: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Badges", "held", "next", "")
+    table = _table(badges, "Badges", "held", "next", "")
+    table.columns[1].no_wrap = False
     for each in badges:
         held = ", ".join(level["name"] or level["key"] for level in each["levels"] if level["awardedAt"])
         ahead = each["next"]
@@ -68,8 +72,10 @@ def _minute(instant: str) -> str:
     return instant[:16].replace("T", " ")
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(named: list[dict[str, Any]], title: str, *columns: str) -> Table:
     table = Table(title, *columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in table.columns:
         column.no_wrap = True
+    longest = max(cell_len(name) for name in (title, *(each["name"] for each in named)))
+    table.columns[0].min_width = min(longest, _NAME_WIDTH_MAX)
     return table
