@@ -18,6 +18,7 @@ SOURCE = Path(__file__).resolve().parent
 BUILT = SOURCE.parent / "engagement" / "web"
 STAMP = BUILT / ".hash"
 PACKAGES = SOURCE / "node_modules"
+INSTALLED = PACKAGES / ".installed"
 SKIPPED = {"node_modules", "__pycache__"}
 NODES = ((20, 19), (22, 12))
 """Vite runs from the one on in its own line, and from the other on in every line."""
@@ -51,10 +52,14 @@ def build() -> None:
             return
         programs = found()
         print("Building the pages with Node; the first time takes half a minute.", file=sys.stderr)
-        _install(programs)
         # The stamp goes first and comes last, so that half a build is not believed.
         STAMP.unlink(missing_ok=True)
-        _run(programs, [programs[0], str(PACKAGES / "vite" / "bin" / "vite.js"), "build", "--logLevel", "error"])
+        try:
+            _build(programs)
+        except Failed:
+            # npm leaves out without a word what it could not fetch of the parts made for this machine: install once more.
+            INSTALLED.unlink(missing_ok=True)
+            _build(programs)
         STAMP.write_text(wanted)
 
 
@@ -114,14 +119,18 @@ def _sources() -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
+def _build(programs: Programs) -> None:
+    _install(programs)
+    _run(programs, [programs[0], str(PACKAGES / "vite" / "bin" / "vite.js"), "build", "--logLevel", "error"])
+
+
 def _install(programs: Programs) -> None:
     """Install the packages, unless they are those of the lock file."""
-    stamp = PACKAGES / ".installed"
     wanted = digest(iter([SOURCE / "package-lock.json"]))
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if INSTALLED.is_file() and INSTALLED.read_text() == wanted:
         return
     _run(programs, [*programs[1], "ci", "--no-fund", "--no-audit", "--ignore-scripts", "--loglevel", "error"])
-    stamp.write_text(wanted)
+    INSTALLED.write_text(wanted)
 
 
 def _run(programs: Programs, command: list[str]) -> None:
