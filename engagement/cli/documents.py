@@ -10,12 +10,12 @@ from typing import Any, TextIO
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from engagement.cli.stopping import Stop
 
 DOCUMENT_BYTES_MAX = 1024 * 1024
-LINE_CHARACTERS = 120
-"""Longer lines are folded."""
 
 
 def read_program(file: Path) -> dict[str, Any]:
@@ -38,14 +38,29 @@ def read_program(file: Path) -> dict[str, Any]:
     return document
 
 
+class _Representer(SafeRepresenter):
+    """Puts text in quotes, with escapes, wherever the library's own choice of style could be read as something else."""
+
+    def represent_text(self, text: str) -> ScalarNode:
+        """A text as a node."""
+        plain = text.isprintable() and text[:1].isalnum()
+        node: ScalarNode = self.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+        return node
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
 def write_program(document: dict[str, Any], to: TextIO) -> None:
     """Write a document that `read_program` reads as the same: keys in their order, what holds no lists on one line."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = None
     # Declared as None by the library, which takes it for true.
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.allow_unicode = True
-    yaml.width = LINE_CHARACTERS
+    # Lines are not folded: the library breaks some texts when it does.
+    yaml.width = sys.maxsize
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(document, to)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements.definitions import Program, document_of, parse
@@ -73,6 +73,7 @@ def reread(program: Program, folder: Path) -> dict[str, Any]:
 
 
 @given(program=programs())
+@settings(deadline=None)
 def test_what_is_written_is_read_as_the_same(program: Program, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
     document = reread(program, folder)
