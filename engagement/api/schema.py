@@ -17,6 +17,7 @@ from strawberry.types.base import get_object_definition
 from engagement.api.activity import ActivityQuery
 from engagement.api.amendments import AmendmentsMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
+from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
 from engagement.api.limits import Limits
@@ -56,7 +57,7 @@ def schema(resources: Resources | None = None) -> BoundSchema:
         Query,
         Mutation,
         Subscription,
-        extensions=[CodedErrors, Limits],
+        extensions=[CodedErrors, Limits, KnownDocuments],
         exception_handlers=HANDLERS,
         config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALARS),
     )

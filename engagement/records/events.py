@@ -106,8 +106,11 @@ async def earlier(unit: Unit, names: Sequence[tuple[UUID, str]]) -> dict[tuple[U
     rows = await unit.fetch(
         f"SELECT sent.member_id AS who, sent.id AS name, {_HELD}, item.effects, said.amendments"
         " FROM unnest($2::uuid[], $3::text[]) AS sent (member_id, id)"
-        " LEFT JOIN event AS held ON held.program_id = $1 AND held.member_id = sent.member_id AND held.id = sent.id"
-        " LEFT JOIN activity AS item ON item.program_id = $1 AND item.member_id = held.member_id AND item.seq = held.seq"
+        # OFFSET 0 keeps each look-up one of its own, by the key: without statistics the planner would hash whole tables.
+        " LEFT JOIN LATERAL (SELECT * FROM event WHERE event.program_id = $1 AND event.member_id = sent.member_id"
+        " AND event.id = sent.id OFFSET 0) AS held ON true"
+        " LEFT JOIN LATERAL (SELECT effects FROM activity WHERE activity.program_id = $1"
+        " AND activity.member_id = held.member_id AND activity.seq = held.seq OFFSET 0) AS item ON true"
         f" LEFT JOIN LATERAL ({_AMENDMENTS.format('sent')}) AS said ON true"
         " WHERE held.id IS NOT NULL OR said.amendments IS NOT NULL",
         unit.program,

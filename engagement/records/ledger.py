@@ -14,7 +14,7 @@ import msgspec
 from achievements.points import repriced
 from achievements.values import PointsEarned, PointsExpired
 from engagement.records.rows import columns_of
-from engagement.records.unit import Unit
+from engagement.records.unit import Row, Unit
 
 
 class Booking(msgspec.Struct, frozen=True):
@@ -128,24 +128,7 @@ async def reprice(
         unit.program,
         *columns_of(lots, 3),
     )
-    changes: list[tuple[object, ...]] = []
-    transfers: list[tuple[object, ...]] = []
-    sums: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in rows:
-        to = repriced(row["points"], row["remaining"], row["wanted"])
-        changes.append((row["member_id"], row["id"], row["wanted"], to.remaining))
-        moves = (
-            ("earn", to.earned, "issuance", "wallet", row["earned_at"]),
-            ("expire", to.unexpired, "expired", "wallet", row["expires_at"]),
-            ("reverse", to.reversed, "wallet", "issuance", booked_at),
-        )
-        transfers += [
-            (row["member_id"], row["currency"], *move, row["id"], row["event_id"], row["source"], row["earning"])
-            for move in moves
-            if move[1]
-        ]
-        wallet = sums[row["member_id"], row["currency"]]
-        wallet[:] = wallet[0] + to.earned, wallet[1] + to.reversed, wallet[2] + to.unexpired
+    changes, transfers, sums = _repricings(rows, booked_at)
     await unit.execute(
         "UPDATE lot SET points = new.points, remaining = new.remaining"
         " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[]) AS new (member_id, id, points, remaining)"
@@ -173,6 +156,31 @@ async def reprice(
         *columns_of([(*wallet, *points) for wallet, points in sums.items()], 5),
     )
     return await _next_expiry(unit, {who for who, _, _ in lots})
+
+
+def _repricings(
+    rows: Sequence[Row], booked_at: datetime
+) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]], dict[tuple[UUID, str], list[int]]]:
+    """The lots, the transfers and the sums of each wallet (more, fewer, no longer expired) that repricing comes to."""
+    changes: list[tuple[object, ...]] = []
+    transfers: list[tuple[object, ...]] = []
+    sums: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        to = repriced(row["points"], row["remaining"], row["wanted"])
+        changes.append((row["member_id"], row["id"], row["wanted"], to.remaining))
+        moves = (
+            ("earn", to.earned, "issuance", "wallet", row["earned_at"]),
+            ("expire", to.unexpired, "expired", "wallet", row["expires_at"]),
+            ("reverse", to.reversed, "wallet", "issuance", booked_at),
+        )
+        transfers += [
+            (row["member_id"], row["currency"], *move, row["id"], row["event_id"], row["source"], row["earning"])
+            for move in moves
+            if move[1]
+        ]
+        wallet = sums[row["member_id"], row["currency"]]
+        wallet[:] = wallet[0] + to.earned, wallet[1] + to.reversed, wallet[2] + to.unexpired
+    return changes, transfers, sums
 
 
 async def expire(unit: Unit, until: Sequence[tuple[UUID, datetime]], booked_at: datetime) -> dict[UUID, Expired]:
