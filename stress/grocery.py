@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+import asyncpg
 from redis.asyncio import Redis
 
 from engagement.actions.programs import Sandbox
@@ -15,7 +16,6 @@ from engagement.cli.demo import GROCER, SCOPES
 from engagement.cli.documents import read_program
 from engagement.cli.replay import EPOCH
 from engagement.cli.session import database, program_named
-from engagement.records.unit import Unit
 from stress.processes import run
 from stress.servers import Both
 
@@ -57,12 +57,13 @@ class Grocer:
 
     async def rows(self, sql: str, *values: object) -> Rows:
         """What a query gives; $1 is the program."""
-
-        async def ask(unit: Unit) -> Rows:
-            return [tuple(row) for row in await unit.fetch(sql, unit.program, *values)]
-
-        async with database(self.servers.database_url) as opened:
-            return await opened.run(ask, self.program_id, read_only=True)
+        # Past the service's own way to its database, which is what is under test.
+        connection = await asyncpg.connect(self.servers.database_url)
+        try:
+            await connection.execute("SELECT set_config('app.program', $1, false)", str(self.program_id))
+            return [tuple(row) for row in await connection.fetch(sql, self.program_id, *values)]
+        finally:
+            await connection.close()
 
     async def outcomes(self, *, of_one_order: bool = False) -> dict[str, Rows]:
         """All that came of the events, by table; with the feed and every movement where the order of arrival is the same."""

@@ -16,19 +16,23 @@ from pathlib import Path
 import asyncpg
 
 from engagement.embedded import Endpoints, child, servers
-from engagement.embedded.supervisor import POSTGRES_SETTINGS, VALKEY_SETTINGS
 from engagement.records.database import migrate
 
 HANG_SECONDS = 60.0
 
 
 class Server:
-    """One of the two, found by the folder that it works in; `options` are what it was started with."""
+    """One of the two, found while somebody else runs it; then it is ours to start and to end.
 
-    def __init__(self, folder: Path, program: str, options: Sequence[str]) -> None:
+    `options` are those of its command line, which the kernel knows unless it writes another title there.
+    """
+
+    def __init__(self, folder: Path, program: str, options: Sequence[str] = ()) -> None:
         self._folder = folder
         self._program = program
         first = self._pids()[0]
+        told = (Path("/proc") / str(first) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        options = options or [each.decode() for each in told[1:]]
         self._home = (Path("/proc") / str(first) / "cwd").readlink()
         self._command = [str((Path("/proc") / str(first) / "exe").readlink()), *options]
         lines = (Path("/proc") / str(first) / "status").read_text().splitlines()
@@ -46,7 +50,7 @@ class Server:
             time.sleep(0.01)
 
     def start(self) -> None:
-        """Start it again; returns before it is ready."""
+        """Start it; returns before it is ready."""
         log = str(self._home.parent / f"{self._program}.again.log")
         # It lives no longer than this process, whatever becomes of us.
         arguments = {"parent": os.getpid(), "death": int(signal.SIGKILL), "folder": str(self._home), "log": log}
@@ -54,8 +58,10 @@ class Server:
         command = [sys.executable, "-I", "-S", child.__file__, "start", self._user, self._group, given]
         self._started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))
 
-    def reap(self) -> None:
-        """Wait for what was started again, once somebody has ended it."""
+    def stop(self) -> None:
+        """End it where it runs, whatever state it is in."""
+        if self._pids():
+            self.end(signal.SIGKILL if self._program == "valkey-server" else signal.SIGQUIT)
         for each in self._started:
             each.wait(HANG_SECONDS)
 
@@ -96,12 +102,9 @@ class Both:
         self.database_url = endpoints.database_url
         self.redis_url = endpoints.redis_url
         sockets = Path(endpoints.redis_url.removeprefix("unix://")).parent
-        settings = {**POSTGRES_SETTINGS, "unix_socket_directories": str(sockets)}
-        options = ["-D", ".", *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
-        self.postgres = Server(folder, "postgres", options)
-        settings = {**VALKEY_SETTINGS, "unixsocket": f"{sockets}/valkey.sock"}
-        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        self.valkey = Server(folder, "valkey-server", options)
+        self.postgres = Server(folder, "postgres")
+        options = ("--port", "0", "--unixsocket", f"{sockets}/valkey.sock", "--unixsocketperm", "700")
+        self.valkey = Server(folder, "valkey-server", (*options, "--save", "", "--appendonly", "no"))
 
     async def postgres_answers(self) -> None:
         """Wait until PostgreSQL takes a query."""
@@ -141,13 +144,16 @@ def open_folder() -> Iterator[Path]:
 def both() -> Iterator[Both]:
     """Servers with the newest schema and nothing in it; gone with the block, in whatever state they are."""
     with open_folder() as folder:
-        made: list[Both] = []
+        # Those who make the cluster look after it as long as they run it, and would start at once what is killed.
+        with servers(folder / "data") as endpoints:
+            asyncio.run(migrate(endpoints.database_owner_url))
+            made = Both(folder, endpoints)
+        made.postgres.start()
+        made.valkey.start()
         try:
-            with servers(folder / "data") as endpoints:
-                asyncio.run(migrate(endpoints.database_owner_url))
-                made.append(Both(folder, endpoints))
-                yield made[0]
+            asyncio.run(made.postgres_answers())
+            asyncio.run(made.valkey_answers())
+            yield made
         finally:
-            for each in made:
-                each.postgres.reap()
-                each.valkey.reap()
+            made.postgres.stop()
+            made.valkey.stop()
