@@ -2,7 +2,7 @@
 
 `servers(data)` runs them as child processes, on unix sockets only, from the programs in two wheels. The first process
 on a DIR owns its servers and stops them when it leaves; any other joins through the sockets and never stops them, so
-when the owner goes, they go. An owner killed by -9 takes them along (the kernel signals them), and the next start
+when the owner goes, they go. One that dies while its owner lives is started again, a joiner waits for it. An owner killed by -9 takes them along (the kernel signals them), and the next start
 first ends what is left.
 
 In DIR: `servers.lock`, held by the owner for its life, saying where the sockets are; `servers/`, private to the

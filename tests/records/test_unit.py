@@ -185,10 +185,10 @@ async def test_a_caller_who_leaves_does_not_stop_the_work(records: Database, pro
 async def test_a_read_whose_caller_leaves_waits_for_no_connection(records: Database, program: Program) -> None:
     leave = asyncio.Event()
 
-    async def busy(unit: Unit) -> None:
+    async def busy(_unit: Unit) -> None:
         await leave.wait()
 
-    async def read(unit: Unit) -> None:
+    async def read(_unit: Unit) -> None:
         raise AssertionError("nobody waits for it")
 
     holders = [asyncio.create_task(records.run(busy, program.id)) for _ in range(4)]
