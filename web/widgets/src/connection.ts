@@ -41,6 +41,7 @@ export class Refused extends Error {
  */
 export class Connection {
   readonly #client: Client
+  readonly #connected = new Set<() => void>()
   #pong = 0
 
   constructor(endpoint: string | URL, token: TokenSource) {
@@ -60,6 +61,7 @@ export class Connection {
         pong: (received) => {
           if (received) clearTimeout(this.#pong)
         },
+        connected: () => this.#connected.forEach((tell) => tell()),
         closed: () => clearTimeout(this.#pong),
       },
     })
@@ -87,7 +89,13 @@ export class Connection {
       if (!left.aborted && status !== seen) follower.status((seen = status))
     }
     follower.status(seen)
-    left.addEventListener('abort', () => clearTimeout(grace))
+    // Where nothing was missed, nothing is said for a while after a connection is back.
+    const back = () => seen !== 'loading' && seen !== 'failed' && say('live')
+    this.#connected.add(back)
+    left.addEventListener('abort', () => {
+      clearTimeout(grace)
+      this.#connected.delete(back)
+    })
     while (!left.aborted) {
       try {
         await this.#once<T>(query, follower.variables(), left, (data) => {

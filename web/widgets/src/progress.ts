@@ -8,6 +8,7 @@ import { Widget, number } from './widget.ts'
 
 /** Items that come close together are shown by one reading of the member's screen. */
 const GATHER_MS = 250
+const AGAIN_MS = 2_000
 const NEWS_MS = 4_000
 
 const PERIODS = { DAY: ['day', 'days'], WEEK: ['week', 'weeks'], MONTH: ['month', 'months'] } as const
@@ -38,8 +39,10 @@ export class ProgressWidget extends Widget {
         ({ me }) => {
           if (!stopped) this.#show(me)
         },
-        // The connection broke: whatever comes when it is back reads again.
-        () => undefined,
+        // The connection broke, or the service cannot tell for the moment.
+        () => {
+          if (!stopped) reading ||= window.setTimeout(read, AGAIN_MS)
+        },
       )
     }
     const stop = connection.follow<{ memberUpdates: Update }>(MEMBER_UPDATES, {
