@@ -5,6 +5,7 @@ import json
 import random
 import re
 import signal
+import statistics
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,8 +19,7 @@ from stress.processes import Api, children, command, defects, environment, kill,
 from stress.report import Report
 from stress.servers import Both, both, open_folder
 
-KILL_SECONDS_MAX = 0.12
-"""A kill comes up to so long after one of the answers: the time of a few requests."""
+REQUEST_EVENTS = 5
 WAIT_SECONDS = 60.0
 
 
@@ -39,7 +39,7 @@ async def _kill_api(servers: Both, api: Api, seed: int, kills: int, per_kill: in
     killed, quiet = await founded(servers, "killed"), await founded(servers, "quiet")
     events = shopping(seed, 40, (kills + 1) * per_kill)
     *portions, last = [events[start : start + per_kill] for start in range(0, len(events), per_kill)]
-    chance, restarts = random.Random(seed), list[float]()
+    chance, restarts = random.Random(seed), list[tuple[bool, float]]()
     async with sender(killed, api.url) as told:
         for portion in portions:
             restarts.append(await _killed_once(api, told, portion, chance))
@@ -51,30 +51,43 @@ async def _kill_api(servers: Both, api: Api, seed: int, kills: int, per_kill: in
         await feed(undisturbed, events)
     for each in (killed, quiet):
         await finish(each, api.url)
+    report.holds(
+        "kills while requests were in flight", sum(middle for middle, _ in restarts), "at least half", _most(restarts)
+    )
     report.told("committed and unanswered when killed, of the random ones", f"{in_between} events")
     report.equal("of the one between COMMIT and reply", f"{replays - in_between} events", f"{len(last)} events")
-    report.within("a repeat answered, once the process had started again, at worst", max(restarts), 1)
+    report.within(
+        "a repeat answered, once the process had started again, at worst", max(waited for _, waited in restarts), 1
+    )
     await _compare(report, killed, quiet, told, events)
     report.equal("defects in the log", defects(api.log), [])
     return report
 
 
-async def _killed_once(api: Api, told: Sender, portion: Sequence[Event], chance: random.Random) -> float:
-    """Feed a portion, during which the process is killed and started again; how long a repeat then waited for its answer."""
+async def _killed_once(api: Api, told: Sender, portion: Sequence[Event], chance: random.Random) -> tuple[bool, float]:
+    """Feed a portion, during which the process is killed and started again; whether
+    requests were in flight, and how long a repeat then waited for its answer.
+    """
     before = len(told.log)
-    feeding = asyncio.create_task(feed(told, portion, size=10))
-    after = chance.randrange(0, 5)
+    feeding = asyncio.create_task(feed(told, portion, size=REQUEST_EVENTS))
+    after = chance.randrange(0, len(portion) // REQUEST_EVENTS // 3)
     while len(told.log) - before < after and not feeding.done():  # noqa: ASYNC110 — answers come in another task.
         await asyncio.sleep(0.001)
-    await asyncio.sleep(chance.uniform(0.0, KILL_SECONDS_MAX) if after == 0 else chance.uniform(0.0, 0.03))
-    assert not feeding.done(), "the feed was over before the kill"
+    # Up to as long as a request takes, so that every moment of one has its turn.
+    usual = statistics.median(each.seconds for each in told.log[-50:]) if told.log else 0.05
+    await asyncio.sleep(chance.uniform(0.0, usual))
+    in_flight = not feeding.done()
     api.kill()
     killed = time.monotonic()
     await api.start()
     started = time.monotonic()
     await feeding
     answers = (each.at + each.seconds for each in told.log if each.code == "OK" and each.at + each.seconds > killed)
-    return max(0.0, min(answers) - started)
+    return in_flight, max(0.0, min(answers, default=started) - started)
+
+
+def _most(restarts: Sequence[tuple[bool, float]]) -> bool:
+    return sum(middle for middle, _ in restarts) >= len(restarts) / 2
 
 
 async def _killed_before_reply(servers: Both, api: Api, killed: Grocer, told: Sender, events: Sequence[Event]) -> None:
