@@ -6,7 +6,7 @@ While a batch of a program commits, requests for it queue; the next batch takes 
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from engagement.actions.sent_events import (
     conflict,
     same,
 )
-from engagement.errors import Overloaded, Refusal
+from engagement.errors import OutcomeUnknown, Overloaded, Refusal, Unavailable
 from engagement.observer import INTERNAL, NOBODY, BatchReport, Observer
 from engagement.records import activity, events, members
 from engagement.records.events import Amendment, Earlier, StoredEvent
@@ -36,7 +36,7 @@ from engagement.records.events import Recorded as Stored
 from engagement.records.members import Pending
 from engagement.records.unit import Database, Unit
 
-BATCH_EVENTS_MAX = 2_000
+BATCH_EVENTS_MAX = 1_000
 """A batch takes waiting requests up to so many events; a single request always fits."""
 QUEUED_EVENTS_MAX = 50_000
 """Of one program, in one process: beyond it a request is told to come back later."""
@@ -100,9 +100,12 @@ class Intake:
                 for each in batch:
                     await self._answer(program_id, [each])
                 return
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            _refuse(batch, error)
+            if isinstance(error, Unavailable | OutcomeUnknown):
+                # Whoever waited behind a server that does not answer has waited long enough, and none of theirs was begun.
+                queue = self._queues[program_id]
+                _refuse(queue, Unavailable("PostgreSQL does not answer; nothing was done. Ask again later."))
+                queue.clear()
             return
         self._observer.batch_committed(report)
         for (_, future), answer in zip(batch, answers, strict=True):
@@ -252,6 +255,12 @@ class Batch:
         if not same(each, original.event.type, original.sent_at, original.properties):
             return conflict(each)
         return msgspec.structs.replace(receipt, index=each.index, replayed=True)
+
+
+def _refuse(waiting: Iterable[tuple[Request, "asyncio.Future[Recorded]"]], error: Exception) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_exception(error)
 
 
 def _recorded(answers: Sequence[Receipt | RefusedEvent]) -> Recorded:

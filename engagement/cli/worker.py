@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from contextlib import AsyncExitStack, suppress
 from typing import Annotated
 
@@ -65,4 +66,5 @@ async def _run(found: Servers, listening: socket.socket | None) -> None:
             if listening is not None:
                 answering = Starlette(routes=routes(telemetry, lag, Probe(opened, link), metrics_token()))
                 await closing.enter_async_context(serving_beside(answering, listening))
+            print("Working until Ctrl-C or SIGTERM.", file=sys.stderr, flush=True)
             await work(opened, Programs(), drain, telemetry)

@@ -44,7 +44,7 @@ Row: TypeAlias = asyncpg.Record
 Wake: TypeAlias = Callable[[int, list[tuple[UUID, bytes]]], None]
 """Told after a commit which outbox rows (id, payload) of which program it left."""
 
-DEADLINE_SECONDS: Final = 5.0
+DEADLINE_SECONDS: Final = 4.5
 RETRIES: Final = 3
 KEY_LENGTH: Final = 64
 

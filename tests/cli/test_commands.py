@@ -1,6 +1,8 @@
 import json
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,18 +147,26 @@ def test_servers_of_yours(empty_database: Urls, endpoints: Endpoints, run: Run, 
     assert "run `engagement migrate` first" in before.stderr
     assert "DATABASE_OWNER_URL is not" in run("migrate", **app).stderr
     assert run("migrate", DATABASE_OWNER_URL=empty_database.owner).returncode == 0
-    with subprocess.Popen(
-        ["engagement", "serve", "--port", "0", "--no-worker"],
-        env={**environment, **app},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as serving:
+    with (
+        _started(["engagement", "serve", "--port", "0", "--no-worker"], {**environment, **app}) as serving,
+        _started(["engagement", "worker"], {**environment, **app}) as working,
+    ):
         assert serving.stderr is not None
+        assert working.stderr is not None
         url = serving.stderr.readline().split()[2].rstrip(",")
-        with subprocess.Popen(["engagement", "worker"], env={**environment, **app}) as working:
-            answer = run("query", "{ __typename }", "--url", url)
-            assert json.loads(answer.stdout) == {"__typename": "Query"}
-            working.send_signal(signal.SIGTERM)
-            assert working.wait(SECONDS) == 0
-        serving.send_signal(signal.SIGTERM)
-        assert serving.wait(SECONDS) == 0
+        answer = run("query", "{ __typename }", "--url", url)
+        assert json.loads(answer.stdout) == {"__typename": "Query"}
+        # Asked to stop before it listens to that, it would end like any process.
+        assert any(line.startswith("Working") for line in working.stderr)
+        for each in (working, serving):
+            each.send_signal(signal.SIGTERM)
+            assert each.wait(SECONDS) == 0
+
+
+@contextmanager
+def _started(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
