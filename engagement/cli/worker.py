@@ -3,10 +3,10 @@
 import asyncio
 import signal
 import socket
-import sys
 from contextlib import AsyncExitStack, suppress
 from typing import Annotated
 
+import structlog
 import typer
 from starlette.applications import Starlette
 
@@ -21,6 +21,8 @@ from engagement.relay.redis import Link
 from engagement.telemetry.endpoints import Probe, routes
 from engagement.telemetry.watching import watched
 from engagement.worker import work
+
+_log = structlog.get_logger(__name__)
 
 CONNECTIONS = 4
 """One for the round under way, and some for what is sent and asked beside it."""
@@ -66,5 +68,5 @@ async def _run(found: Servers, listening: socket.socket | None) -> None:
             if listening is not None:
                 answering = Starlette(routes=routes(telemetry, lag, Probe(opened, link), metrics_token()))
                 await closing.enter_async_context(serving_beside(answering, listening))
-            print("Working until Ctrl-C or SIGTERM.", file=sys.stderr, flush=True)
+            _log.info("working until asked to stop")
             await work(opened, Programs(), drain, telemetry)

@@ -157,7 +157,7 @@ def test_servers_of_yours(empty_database: Urls, endpoints: Endpoints, run: Run, 
         answer = run("query", "{ __typename }", "--url", url)
         assert json.loads(answer.stdout) == {"__typename": "Query"}
         # Asked to stop before it listens to that, it would end like any process.
-        assert any(line.startswith("Working") for line in working.stderr)
+        assert any("working until" in line for line in working.stderr)
         for each in (working, serving):
             each.send_signal(signal.SIGTERM)
             assert each.wait(SECONDS) == 0

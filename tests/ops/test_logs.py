@@ -72,9 +72,18 @@ async def test_a_defect_is_told_without_what_the_database_quotes(shop: Shop, sta
 def written() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before = root.handlers[:], root.level
+    # A uvicorn that another test ran in this process may have set its own loggers up.
+    theirs = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    kept = [(each, each.propagate, each.handlers[:], each.level) for each in theirs]
+    for each in theirs:
+        each.propagate, each.handlers[:] = True, []
+        each.setLevel(logging.NOTSET)
     stream = io.StringIO()
     yield stream
     root.handlers[:], root.level = before
+    for each, propagate, handlers, level in kept:
+        each.propagate, each.handlers[:] = propagate, handlers
+        each.setLevel(level)
     structlog.reset_defaults()
 
 

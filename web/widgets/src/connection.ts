@@ -43,6 +43,7 @@ export class Connection {
   readonly #client: Client
   readonly #connected = new Set<() => void>()
   #pong = 0
+  #open = false
 
   constructor(endpoint: string | URL, token: TokenSource) {
     const url = new URL(endpoint, location.href)
@@ -61,8 +62,14 @@ export class Connection {
         pong: (received) => {
           if (received) clearTimeout(this.#pong)
         },
-        connected: () => this.#connected.forEach((tell) => tell()),
-        closed: () => clearTimeout(this.#pong),
+        connected: () => {
+          this.#open = true
+          this.#connected.forEach((tell) => tell())
+        },
+        closed: () => {
+          this.#open = false
+          clearTimeout(this.#pong)
+        },
       },
     })
   }
@@ -97,6 +104,7 @@ export class Connection {
       this.#connected.delete(back)
     })
     while (!left.aborted) {
+      let refused = false
       try {
         await this.#once<T>(query, follower.variables(), left, (data) => {
           if (left.aborted) return
@@ -105,6 +113,7 @@ export class Connection {
           follower.next(data)
         })
       } catch (error) {
+        refused = error instanceof Refused
         if (error instanceof Refused && !error.retryable) {
           if (!follower.patient?.(error.code)) return say('failed')
           say('live')
@@ -112,7 +121,8 @@ export class Connection {
           continue
         }
       }
-      if (seen === 'live') grace = window.setTimeout(() => say('reconnecting'), GRACE_MS)
+      // What breaks with a socket may be heard of after the next one is open: then nothing is amiss any more.
+      if (seen === 'live') grace = window.setTimeout(() => (refused || !this.#open) && say('reconnecting'), GRACE_MS)
       // The first attempt comes at once; then full jitter, so that all who were dropped do not come back together.
       await pause(Math.random() * wait, left)
       wait = Math.min(Math.max(wait * 2, WAIT_MS.first), WAIT_MS.longest)
