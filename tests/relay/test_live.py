@@ -52,10 +52,14 @@ async def test_who_listens_to_a_board_is_woken(hub: Hub, redis: Redis) -> None:
 
 async def test_many_wake_ups_are_one(hub: Hub, redis: Redis) -> None:
     async with hub.subscribe(1, ADA) as ada:
-        for seq in (3, 5, 4):
-            await redis.publish(channel(1, ADA), seq)
-        await asyncio.sleep(0.05)
-        assert await ada.next() == 5
+        heard = None
+        # On a busy machine the hub may doubt its connection and say so (None); then they are told anew.
+        while heard is None:
+            for seq in (3, 5, 4):
+                await redis.publish(channel(1, ADA), seq)
+            await asyncio.sleep(0.05)
+            heard = await ada.next()
+        assert heard == 5
         assert await ada.next(0.05) is None
 
 
