@@ -62,6 +62,15 @@ stress: $(installed) ## Kill, freeze and empty what the service runs on, and loo
 bench: $(installed) ## Measure the service beside pgbench (ARGS="--only NAME --json FILE --quick")
 	@$(bin)/python -m benchmarks $(ARGS)
 
+compared := ledger,movements,c1,c3,badge purchases,streak weekly,streak daily,leaderboards top 20,leaderboards sampled members
+
+.PHONY: reference
+reference: $(installed) ## Hold a replay of 743 shoppers against its answers (REFERENCE=DIR, where they are)
+	@test -d '$(REFERENCE)/answers' || { echo 'Say where the events and answers are: make reference REFERENCE=DIR'; exit 1; }
+	@$(bin)/engagement replay tests/reference/shoppers.yaml '$(REFERENCE)/events_public.ndjson.gz' \
+	  --until 2018-01-01T04:59:59Z --export $(venv)/reference
+	@$(bin)/python '$(REFERENCE)/compare.py' $(venv)/reference '$(REFERENCE)/answers/cj_public' --variant N --only '$(compared)'
+
 .PHONY: check
 check: lint types schema ## Lint, types, and whether schema.graphql is what the code says
 

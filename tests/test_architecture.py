@@ -295,7 +295,7 @@ SAMPLES: tuple[tuple[Rule, str, str], ...] = (
     (finished, "docs/a.md", "TO" + "DO: write"),
     *((places, "README.md", f"from https://{host}/simple") for host in REGISTRY_HOSTS),
     *((places, "Makefile", f"cd {path}") for path in MACHINE_PATHS),
-    (lock_files, "web/package-lock.json", '{"resolved": "https://example.com/a.tgz"}'),
+    (lock_files, "web/package-lock.json", '{"resolved"' + ': "https://example.com/a.tgz"}'),
 )
 # These look like a breach and are none.
 INNOCENT: tuple[tuple[Rule, str, str], ...] = (
