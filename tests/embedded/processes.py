@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,8 @@ class Holder:
         return returned
 
 
-def running(data: Path) -> dict[int, str]:
-    """The processes whose working directory is inside `data`, and their program's name; read from the kernel."""
+def programs(data: Path) -> dict[int, Path]:
+    """The processes whose working directory is inside `data`, and their programs; read from the kernel."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -96,8 +97,24 @@ def running(data: Path) -> dict[int, str]:
             except OSError:
                 continue
             if where.is_relative_to(data):
-                found[int(entry.name)] = program.name
+                found[int(entry.name)] = program
     return found
+
+
+def running(data: Path) -> dict[int, str]:
+    """`programs(data)` by the name alone."""
+    return {pid: program.name for pid, program in programs(data).items()}
+
+
+def listening(pid: int) -> list[str]:
+    """The TCP addresses a process listens on, as the kernel writes them; none if it has ended meanwhile."""
+    process = Path("/proc", str(pid))
+    try:
+        sockets = {os.readlink(each) for each in (process / "fd").iterdir()}  # noqa: PTH115 - no path
+        rows = [line.split() for name in ("tcp", "tcp6") for line in (process / "net" / name).read_text().splitlines()]
+    except OSError:
+        return []
+    return [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
 
 
 def gone(data: Path) -> bool:
@@ -110,8 +127,8 @@ def gone(data: Path) -> bool:
 
 def postmaster(data: Path) -> int:
     """The pid of PostgreSQL's first process, by its parentage."""
-    found = [pid for pid, name in running(data).items() if name == "postgres"]
-    return next(pid for pid in found if _parent(pid) not in found)
+    found = {str(pid): _status(pid) for pid, name in running(data).items() if name == "postgres"}
+    return next(int(pid) for pid, status in found.items() if status and status[1] not in found)
 
 
 def valkey(data: Path) -> int:
@@ -120,11 +137,10 @@ def valkey(data: Path) -> int:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, and wait until it no longer runs."""
-    os.kill(pid, signal.SIGKILL)
-    while (
-        Path(f"/proc/{pid}/cwd").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    ):
+    """SIGKILL, and wait until it no longer runs. One that has ended by itself is as good."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    while (status := _status(pid)) and status[0] != "Z":
         time.sleep(0.005)
 
 
@@ -143,8 +159,12 @@ def query(url: str, *statements: str) -> Any:
     return asyncio.run(run())
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _status(pid: int) -> list[str]:
+    """State, parent and what else `proc_pid_stat(5)` lists after the name; nothing once the process has been waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def stand_alone(folder: Path, uid: int | None) -> Python:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engagement.embedded import CannotStart, servers
-from tests.embedded.processes import ROOT, Python, gone, query, running, stand_alone
+from tests.embedded.processes import ROOT, Python, gone, programs, query, running, stand_alone
 
 pytestmark = pytest.mark.skipif(not ROOT, reason="needs root: only then the servers run as another user")
 
@@ -61,7 +61,7 @@ def test_programs_are_copied(closed: Path, made: Path) -> None:
     assert query(holder.answer["database_url"], "SELECT 1") == [1]
     home = made / "servers"
     assert len(list(home.glob("programs-*"))) == 1
-    assert {Path(f"/proc/{pid}/exe").readlink().is_relative_to(home) for pid in running(home)} == {True}
+    assert {program.is_relative_to(home) for program in programs(home).values()} == {True}
     holder.leave()
     assert not running(home)
     assert modes(closed / "packages") == before
@@ -71,7 +71,7 @@ def test_data_and_programs_of_a_closed_clone(closed: Path) -> None:
     holder = stand_alone(closed, None).hold(closed / "data")
     assert query(holder.answer["database_url"], "SELECT 1") == [1]
     home = Path((closed / "data" / "elsewhere").read_text().strip())
-    assert {Path(f"/proc/{pid}/exe").readlink().is_relative_to(home) for pid in running(home)} == {True}
+    assert {program.is_relative_to(home) for program in programs(home).values()} == {True}
     holder.leave()
 
 

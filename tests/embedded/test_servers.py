@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from engagement.embedded import CannotStart, servers
-from tests.embedded.processes import ROOT, Python, query, running
+from tests.embedded.processes import ROOT, Python, listening, query, running
 
 SETTINGS = "fsync synchronous_commit full_page_writes jit listen_addresses TimeZone server_encoding random_page_cost"
 
@@ -56,14 +56,7 @@ def test_sockets_are_private_and_nothing_listens_elsewhere(made: Path) -> None:
         assert (home / "sockets").stat().st_uid == (home / "postgresql").stat().st_uid
         assert home.stat().st_uid != 0
         for pid in running(made):
-            inodes = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()}  # noqa: PTH115 - no path
-            listening = [
-                line.split()
-                for table in ("tcp", "tcp6")
-                for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-                if line.split()[3] == "0A"
-            ]
-            assert not [row for row in listening if f"socket:[{row[9]}]" in inodes]
+            assert not listening(pid)
 
 
 def test_the_owner_may_make_databases_from_a_template(made: Path) -> None:
