@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from engagement.api.admission import Slot
+from engagement.api.replies import Known
 from engagement.observer import Answer
 
 P = TypeVar("P")
@@ -28,6 +29,7 @@ class Context(Generic[P]):
     operation on a socket, `stream` for a subscription over server-sent events or multipart. `request_id` is in every log
     record of a failure. `origin` is the browser's Origin header, `None` outside browsers; it proves nothing about other
     clients. `answer` gathers what is told to the observer when the operation is over.
+    `known` is what earlier requests have learned about its document.
     `slot` is its place among the operations in work, `None` where nobody counts.
     """
 
@@ -36,4 +38,5 @@ class Context(Generic[P]):
     request_id: str
     origin: str | None = None
     answer: Answer = field(default_factory=lambda: Answer(""))
+    known: Known = field(default_factory=Known)
     slot: Slot | None = None

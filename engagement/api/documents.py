@@ -6,19 +6,27 @@ schema; limits that depend on the caller or the variables are checked every time
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from graphql import DocumentNode
 from strawberry.extensions import SchemaExtension
 
 from engagement.api.limits import is_server
+from engagement.api.replies import Known, Writers
 
 DOCUMENTS_MAX: Final = 500
 DOCUMENT_CHARACTERS_MAX: Final = 20_000
 """What is longer is parsed each time: it is no app's everyday question."""
 
-_known: "WeakKeyDictionary[Any, OrderedDict[tuple[str, bool], DocumentNode]]" = WeakKeyDictionary()
+
+class _Kept(NamedTuple):
+    document: DocumentNode
+    writers: Writers
+
+
+_Documents: TypeAlias = OrderedDict[tuple[str, bool], _Kept]
+_documents: "WeakKeyDictionary[Any, _Documents]" = WeakKeyDictionary()
 
 
 class KnownDocuments(SchemaExtension):
@@ -26,29 +34,33 @@ class KnownDocuments(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         """Take the document that its text stands for, where that is known."""
-        known = self._documents.get(self._key)
-        if known is not None:
-            self.execution_context.graphql_document = known
+        kept = self._documents.get(self._key)
+        if kept is not None:
+            self.execution_context.graphql_document = kept.document
             self._documents.move_to_end(self._key)
+            known = getattr(self.execution_context.context, "known", None)
+            if isinstance(known, Known):
+                known.writers = kept.writers
         yield
 
     def on_validate(self) -> Iterator[None]:
         """Let a known document pass, and get to know one that passes."""
         context = self.execution_context
         document = context.graphql_document
-        is_known = document is not None and self._documents.get(self._key) is document
+        kept = self._documents.get(self._key)
+        is_known = kept is not None and kept.document is document
         if is_known and context.pre_execution_errors is None:
             context.pre_execution_errors = []
         yield
         if not is_known and document is not None and not context.pre_execution_errors:
             if len(context.query or "") <= DOCUMENT_CHARACTERS_MAX:
-                self._documents[self._key] = document
+                self._documents[self._key] = _Kept(document, {})
             while len(self._documents) > DOCUMENTS_MAX:
                 self._documents.popitem(last=False)
 
     @property
-    def _documents(self) -> OrderedDict[tuple[str, bool], DocumentNode]:
-        return _known.setdefault(self.execution_context.schema, OrderedDict())
+    def _documents(self) -> _Documents:
+        return _documents.setdefault(self.execution_context.schema, OrderedDict())
 
     @property
     def _key(self) -> tuple[str, bool]:

@@ -25,6 +25,7 @@ from engagement.api.members import MembersQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
 from engagement.api.refusals import HANDLERS
+from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
 from engagement.api.updates import UpdatesSubscription
@@ -59,6 +60,7 @@ def schema(resources: Resources | None = None) -> BoundSchema:
         Subscription,
         extensions=[CodedErrors, Limits, KnownDocuments],
         exception_handlers=HANDLERS,
+        execution_context_class=CompilingExecutor,
         config=StrawberryConfig(disable_field_suggestions=True, scalar_map=SCALARS),
     )
     _without_null_defaults(made._schema)  # noqa: SLF001 — Strawberry has no public way to graphql-core's schema.

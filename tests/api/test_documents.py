@@ -32,4 +32,4 @@ async def test_a_limit_on_variables_holds_for_known_documents(house: House) -> N
 async def test_few_documents_are_kept(house: House) -> None:
     for number in range(20):
         await house.ask(f"query Q{number} {{ __typename }}")
-    assert all(len(kept) <= documents.DOCUMENTS_MAX for kept in documents._known.values())
+    assert all(len(kept) <= documents.DOCUMENTS_MAX for kept in documents._documents.values())
