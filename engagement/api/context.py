@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from engagement.api.admission import Slot
-from engagement.api.replies import Known
+from engagement.api.replies import Learned
 from engagement.observer import Answer
 
 P = TypeVar("P")
@@ -21,7 +21,7 @@ and both may be absent: `is_server: bool` widens the limits, `expires_at: dateti
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context(Generic[P]):
     """One operation's surroundings; a new one for each operation, also on a shared socket.
 
@@ -29,7 +29,7 @@ class Context(Generic[P]):
     operation on a socket, `stream` for a subscription over server-sent events or multipart. `request_id` is in every log
     record of a failure. `origin` is the browser's Origin header, `None` outside browsers; it proves nothing about other
     clients. `answer` gathers what is told to the observer when the operation is over.
-    `known` is what earlier requests have learned about its document.
+    `learned` is about its document, once that is known to be one that is kept.
     `slot` is its place among the operations in work, `None` where nobody counts.
     """
 
@@ -38,5 +38,5 @@ class Context(Generic[P]):
     request_id: str
     origin: str | None = None
     answer: Answer = field(default_factory=lambda: Answer(""))
-    known: Known = field(default_factory=Known)
+    learned: Learned | None = None
     slot: Slot | None = None

@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 from graphql import DocumentNode
 from strawberry.extensions import SchemaExtension
 
+from engagement.api.context import Context
 from engagement.api.limits import is_server
-from engagement.api.replies import Known, Writers
+from engagement.api.replies import Learned
 
 DOCUMENTS_MAX: Final = 500
 DOCUMENT_CHARACTERS_MAX: Final = 20_000
@@ -22,7 +23,7 @@ DOCUMENT_CHARACTERS_MAX: Final = 20_000
 
 class _Kept(NamedTuple):
     document: DocumentNode
-    writers: Writers
+    learned: Learned
 
 
 _Documents: TypeAlias = OrderedDict[tuple[str, bool], _Kept]
@@ -35,12 +36,12 @@ class KnownDocuments(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         """Take the document that its text stands for, where that is known."""
         kept = self._documents.get(self._key)
+        context = self.execution_context.context
         if kept is not None:
             self.execution_context.graphql_document = kept.document
             self._documents.move_to_end(self._key)
-            known = getattr(self.execution_context.context, "known", None)
-            if isinstance(known, Known):
-                known.writers = kept.writers
+            if isinstance(context, Context):
+                context.learned = kept.learned
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -54,7 +55,7 @@ class KnownDocuments(SchemaExtension):
         yield
         if not is_known and document is not None and not context.pre_execution_errors:
             if len(context.query or "") <= DOCUMENT_CHARACTERS_MAX:
-                self._documents[self._key] = _Kept(document, {})
+                self._documents[self._key] = _Kept(document, Learned())
             while len(self._documents) > DOCUMENTS_MAX:
                 self._documents.popitem(last=False)
 

@@ -29,6 +29,8 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    get_nullable_type,
+    is_list_type,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.specified_rules import recommended_rules
@@ -36,6 +38,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
 from engagement.api.failures import QUERY_TOO_COMPLEX
+from engagement.api.replies import Learned
 
 BODY_BYTES_MAX: Final = 100 * 1024
 BODY_BYTES_MAX_SERVER: Final = 2 * 1024 * 1024
@@ -124,7 +127,7 @@ class Limits(SchemaExtension):
         if not named and _operations(document) > 1:
             message = "The document has several operations: say which to run with `operationName`."
             context.pre_execution_errors = [GraphQLError(message, extensions={"code": "OPERATION_NAME_REQUIRED"})]
-        elif excess := excess_of(document, core_schema, context.variables or {}, self._is_server):
+        elif excess := self._excess(document, core_schema, context.variables or {}):
             context.pre_execution_errors = [GraphQLError(excess, extensions={"code": QUERY_TOO_COMPLEX})]
         else:
             context.validation_rules = (*context.validation_rules, *recommended_rules)
@@ -136,6 +139,16 @@ class Limits(SchemaExtension):
         if slot is not None and self.execution_context.operation_type is OperationType.SUBSCRIPTION:
             slot.free()
         yield
+
+    def _excess(self, document: DocumentNode, schema: GraphQLSchema, variables: Mapping[str, Any]) -> str | None:
+        learned: Learned | None = getattr(self.execution_context.context, "learned", None)
+        if learned is not None and learned.within_limits:
+            return None
+        measuring = _Measuring(document, schema, variables)
+        excess = _excess_of(measuring, self._is_server)
+        if learned is not None:
+            learned.within_limits = excess is None and not measuring.varies
+        return excess
 
     @property
     def _is_server(self) -> bool:
@@ -151,7 +164,10 @@ def excess_of(
     document: DocumentNode, schema: GraphQLSchema, variables: Mapping[str, Any], server: bool = False
 ) -> str | None:
     """Return a sentence naming the first limit that the document breaks, or `None`."""
-    measuring = _Measuring(document, schema, variables)
+    return _excess_of(_Measuring(document, schema, variables), server)
+
+
+def _excess_of(measuring: "_Measuring", server: bool) -> str | None:
     try:
         measured = measuring.largest()
     except _TooDeep:
@@ -174,7 +190,7 @@ class _TooDeep(Exception):
 
 
 class _Measuring:
-    """One pass over one document."""
+    """One pass over one document; afterwards `varies` says whether other variables could have come to something else."""
 
     def __init__(self, document: DocumentNode, schema: GraphQLSchema, variables: Mapping[str, Any]) -> None:
         self._document = document
@@ -185,6 +201,7 @@ class _Measuring:
         self._measured: dict[str, Measure] = {}
         self._defaults = _variable_defaults(document)
         self.directives = 0
+        self.varies = False
 
     def largest(self) -> Measure:
         """Return the largest of each count over the operations; also visits fragments that none of them uses."""
@@ -253,6 +270,7 @@ class _Measuring:
         """Return how many items the field's arguments ask for: a page's size, or the length of a list."""
         given = {each.name.value: each.value for each in node.arguments or ()}
         sizes = [self._size(value, name in ("first", "last")) for name, value in given.items()]
+        self.varies |= any(isinstance(value, VariableNode) and _counts(name, field) for name, value in given.items())
         if "first" not in given and "last" not in given and field and (first := field.args.get("first")):
             default = first.default.value if first.default else first.default_value
             sizes.append(default if isinstance(default, int) else 1)
@@ -275,6 +293,12 @@ class _Measuring:
                 if pages and isinstance(actual, int):
                     return min(actual, _CEILING)
         return 1
+
+
+def _counts(name: str, field: GraphQLField | None) -> bool:
+    """Whether an argument says how many items are asked for: the size of a page, or a list of things to look up."""
+    argument = None if field is None else field.args.get(name)
+    return argument is None or name in ("first", "last") or is_list_type(get_nullable_type(argument.type))
 
 
 def _variable_defaults(document: DocumentNode) -> Mapping[str, list[ConstValueNode]]:

@@ -7,7 +7,7 @@ a directive decides, or a field has a resolver of its own, graphql-core does it,
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
 from typing import Any, Final, TypeAlias
@@ -37,10 +37,14 @@ where there can be none."""
 
 
 @dataclass(slots=True)
-class Known:
-    """What earlier requests have learned about an operation's document; None where it is not one that is kept."""
+class Learned:
+    """What earlier requests found out about a document that is kept.
 
-    writers: Writers | None = None
+    `within_limits` says that it keeps them whatever its variables are; `writers` write its replies.
+    """
+
+    within_limits: bool = False
+    writers: Writers = field(default_factory=dict)
 
 
 _DEFINITION: Final = "strawberry-definition"
@@ -64,8 +68,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
     def _writer(self, return_type: GraphQLOutputType, details: list[Any]) -> Writer | None:
-        known = getattr(self.context_value, "known", None)
-        writers = known.writers if isinstance(known, Known) else None
+        writers: Writers | None = getattr(getattr(self.context_value, "learned", None), "writers", None)
         if writers is None:
             return None
         key = tuple(id(each.node) for each in details)
@@ -148,7 +151,7 @@ def _object(executor: CompilingExecutor, of_type: GraphQLObjectType, details: li
         if asked[0].node.name.value == "__typename":
             head[name] = of_type.name
         else:
-            fields.append((name, *_field(executor, of_type, asked)))
+            fields.append((name, *_plain(executor, of_type, asked)))
     origin = _definition(of_type).origin
     # Names stand in the reply in the order in which they were asked for.
     template = dict.fromkeys(order) | head
@@ -164,12 +167,12 @@ def _object(executor: CompilingExecutor, of_type: GraphQLObjectType, details: li
     return write
 
 
-def _field(executor: CompilingExecutor, parent: GraphQLObjectType, asked: list[Any]) -> tuple[str, Writer]:
+def _plain(executor: CompilingExecutor, parent: GraphQLObjectType, asked: list[Any]) -> tuple[str, Writer]:
     node: FieldNode = asked[0].node
-    field = parent.fields.get(node.name.value)
-    if field is None or field.args or not getattr(field.resolve, "_is_default", False):
+    defined = parent.fields.get(node.name.value)
+    if defined is None or defined.args or not getattr(defined.resolve, "_is_default", False):
         raise _NotPlain
-    return field.extensions[_DEFINITION].python_name, _value(executor, field.type, asked)
+    return defined.extensions[_DEFINITION].python_name, _value(executor, defined.type, asked)
 
 
 def _definition(of_type: Any) -> Any:

@@ -144,10 +144,11 @@ async def answered(
 async def test_the_second_answer_is_the_first(document: str) -> None:
     trees = forest()
     data, errors, unknown = await answered(trees, document)
-    assert unknown.known.writers is None
+    assert unknown.learned is None
     for _ in range(2):
         again, failed, known = await answered(trees, document)
-        assert known.known.writers
+        assert known.learned is not None
+        assert known.learned.writers
         assert again == data
         assert failed == errors
         # Also in the order of its fields.
@@ -172,8 +173,8 @@ async def test_what_is_more_than_data_is_left_alone(name: str) -> None:
     trees = forest()
     await answered(trees, DOCUMENTS[name])
     _, _, context = await answered(trees, DOCUMENTS[name])
-    assert context.known.writers
-    assert None in context.known.writers.values()
+    assert context.learned is not None
+    assert None in context.learned.writers.values()
 
 
 async def test_variables_decide_anew_each_time() -> None:
