@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from engagement.actions.programs import Programs
+from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
 from engagement.api.pages import Pages, page_routes
 from engagement.api.principals import Authentication
@@ -82,7 +83,8 @@ async def _resources(database_url: str, link: Link) -> AsyncIterator[tuple[Resou
         programs = Programs()
         database.wake = drain.wake
         intake = Intake(database, programs, telemetry)
-        yield Resources(database, programs, intake, boards, drain, hub), telemetry, lag
+        reader = Reader(database, programs)
+        yield Resources(database, programs, intake, reader, boards, drain, hub), telemetry, lag
 
 
 async def _fill(resources: Resources) -> None:

@@ -98,11 +98,6 @@ class Screen(msgspec.Struct, frozen=True):
     badges: tuple[BadgeShown, ...]
 
 
-async def of_external_id(unit: Unit, loaded: Loaded, external_id: str) -> Screen:
-    """The screen of the member with the app's own id. Raises `MemberNotFound`."""
-    return (await read(unit, loaded, [await found(unit, external_id)]))[0]
-
-
 async def found(unit: Unit, external_id: str) -> Member:
     """The member with the app's own id. Raises `MemberNotFound`."""
     # PostgreSQL keeps no text with a zero in it, and refuses to look for one.

@@ -320,12 +320,7 @@ class MembersQuery:
 
 
 async def _of_external_id(info: Info, external_id: str) -> Member:
-    resources = resources_of(info)
-
-    async def work(unit: Unit) -> Screen:
-        return await screens.of_external_id(unit, await resources.programs.load(unit), external_id)
-
-    return Member.of(await resources.read(info.context.principal, work))
+    return Member.of(await resources_of(info).reader.screen(info.context.principal.program, external_id))
 
 
 async def _of_node_ids(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:

@@ -163,6 +163,7 @@ class Authentication:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[tuple[bytes, str | None], tuple[float, Principal]] = {}
+        self._programs: dict[str, tuple[float, programs.Program]] = {}
 
     async def __call__(self, token: str | None, program: str | None) -> Principal:
         """The caller behind a token; anonymous without one. Raises `Unauthenticated`, and `Unavailable` when it cannot tell."""
@@ -197,12 +198,7 @@ class Authentication:
         return Principal("operator", name, None if named is None else named.id, SCOPES)
 
     async def _member(self, token: str) -> Principal:
-        key = tokens.program_key(token)
-
-        async def look(unit: Unit) -> programs.Program | None:
-            return None if key is None else await programs.find(unit, key)
-
-        program = None if key is None or "\0" in key else await self._database.run(look, ALL, read_only=True)
+        program = await self._program_of(token)
         if program is None:
             raise Unauthenticated("This is neither a key nor a member's token of a program here.")
         claims = tokens.verify(program, token, datetime.now(UTC))
@@ -213,3 +209,15 @@ class Authentication:
             member=claims.external_id,
             expires_at=claims.expires_at,
         )
+
+    async def _program_of(self, token: str) -> programs.Program | None:
+        key = tokens.program_key(token)
+        if key is None or "\0" in key:
+            return None
+        until, known = self._programs.get(key, (0.0, None))
+        if known is not None and time.monotonic() < until:
+            return known
+        found = await self._database.run(lambda unit: programs.find(unit, key), ALL, read_only=True)
+        if found is not None:
+            self._programs[key] = (time.monotonic() + CACHE_SECONDS, found)
+        return found

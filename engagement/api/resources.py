@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from engagement.actions.programs import Programs
+from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
 from engagement.api.failures import Schema
 from engagement.api.principals import Info, Principal
@@ -23,6 +24,7 @@ class Resources:
     database: Database
     programs: Programs
     intake: Intake
+    reader: Reader
     boards: Boards
     drain: Drain
     hub: Hub

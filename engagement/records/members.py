@@ -222,6 +222,16 @@ async def find(unit: Unit, external_id: str) -> Member | None:
     return None if row is None else Member(*row)
 
 
+async def named(unit: Unit, external_ids: Sequence[str]) -> list[Member]:
+    """Members by the app's own ids; who does not exist is left out."""
+    rows = await unit.fetch(
+        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
+        unit.program,
+        list(external_ids),
+    )
+    return [Member(*row) for row in rows]
+
+
 async def of_ids(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Member]:
     """Members by id; who is not of this program is left out."""
     rows = await unit.fetch(
