@@ -24,8 +24,8 @@ STAY_SECONDS_MAX: Final = 0.06
 SETTLE_SECONDS: Final = 20.0
 _POOL: Final = "engagement_database_connections_in_use"
 _MEMBERS: Final = """{ members(first: 20) { edges { node { externalId wallets { balance } streaks { current } } } } }"""
-_BUSY: Final = """SELECT count(*) FILTER (WHERE state <> 'idle') - 1, count(*) FROM pg_stat_activity
-  WHERE application_name = 'engagement' AND $1 > 0"""
+_BUSY: Final = """SELECT count(*) FROM pg_stat_activity
+  WHERE application_name = 'engagement' AND state <> 'idle' AND pid <> pg_backend_pid() AND $1 > 0"""
 
 
 def cancel(seed: int, leaving: int = 2_000) -> Report:
@@ -142,7 +142,7 @@ async def _settled(grocer: Grocer, api: Api) -> float | None:
             looked = time.monotonic()
             text = (await http.get(api.url.replace("/graphql", "/metrics"))).text
             in_use = next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{_POOL} "))
-            ((busy, _),) = await grocer.rows(_BUSY)
+            ((busy,),) = await grocer.rows(_BUSY)
             if in_use == 0 and busy == 0:
                 return looked - begun
             await asyncio.sleep(0.05)

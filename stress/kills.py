@@ -124,8 +124,9 @@ def kill_demo(seed: int, kills: int = 3, households: int = 80) -> Report:
     with open_folder() as folder:
         quiet, killed = folder / "quiet", folder / "killed"
         undisturbed = _demo(quiet, households)
+        events = undisturbed["events in the program"]
         for number in range(kills):
-            _kill_demo(killed, households, chance.uniform(0.0, 0.7), itself=number % 2 == 1)
+            _kill_demo(killed, households, events, chance.uniform(0.0, 0.5), itself=number % 2 == 1)
         again = _demo(killed, households)
         known = again.pop("of them known before")
         undisturbed.pop("of them known before")
@@ -150,8 +151,8 @@ def _demo(data: Path, households: int) -> dict[str, int]:
     return found
 
 
-def _kill_demo(data: Path, households: int, share: float, *, itself: bool) -> None:
-    """Start a demo and kill it, or its service, some time after it began to feed."""
+def _kill_demo(data: Path, households: int, events: int, share: float, *, itself: bool) -> None:
+    """Start a demo and kill it, or its service, once it has recorded that share of the events that are still missing."""
     with subprocess.Popen(
         command(*_arguments(data, households)), env=environment({}), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
@@ -160,25 +161,24 @@ def _kill_demo(data: Path, households: int, share: float, *, itself: bool) -> No
             assert process.poll() is None
             assert time.monotonic() < give_up
             time.sleep(0.01)
-        asyncio.run(_feeding(data, process))
-        time.sleep(share)
+        asyncio.run(_feeding(data, process, events, share))
         kill(process.pid if itself else serving[0])
         _, said = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == (-signal.SIGKILL if itself else 1), (process.returncode, said)
 
 
-async def _feeding(data: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the demo has recorded something that no run before it had."""
+async def _feeding(data: Path, process: "subprocess.Popen[bytes]", events: int, share: float) -> None:
+    """Wait until the demo has recorded what no run before it had, and that share of the rest."""
     sockets = json.loads((data / "servers.lock").read_text())["sockets"]
     connection = await asyncpg.connect(host=sockets, user="engagement_app", database="engagement")
     try:
         await connection.execute("SET app.program = '*'")
         program = await connection.fetchval("SELECT id FROM program WHERE key = 'grocer'")
         await connection.execute(f"SET app.program = '{program}'")
-        counts = [await connection.fetchval("SELECT count(*) FROM event")]
-        while counts[-1] == counts[0]:
-            assert process.poll() is None
-            await asyncio.sleep(0.02)
-            counts.append(await connection.fetchval("SELECT count(*) FROM event"))
+        first = stored = await connection.fetchval("SELECT count(*) FROM event")
+        while stored <= first + share * (events - first):
+            assert process.poll() is None, "it was done before it could be killed"
+            await asyncio.sleep(0.01)
+            stored = await connection.fetchval("SELECT count(*) FROM event")
     finally:
         await connection.close()
