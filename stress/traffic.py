@@ -33,6 +33,10 @@ WRITERS: Final = 6
 REQUEST_EVENTS: Final = 5
 READ_EVERY_SECONDS: Final = 0.1
 RETRY_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 0.05
+"""Between two requests of a writer: a shop that is busy, not one that cannot keep up."""
+EVENTS: Final = 60_000
+"""More than are sent."""
 MEMBERS: Final = 30
 FOLLOWED: Final = 5
 _UNANSWERED: Final = {"NO_ANSWER", UNREACHABLE}
@@ -69,6 +73,7 @@ class Traffic:
             self.sent += request
             while (await self.told.record(request)).code != OK:  # noqa: ASYNC110 — only another try can tell.
                 await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -153,7 +158,7 @@ class Traffic:
 async def traffic(servers: Both, api: Api, seed: int, name: str) -> AsyncIterator[Traffic]:
     """A new program with some members, of whom some are followed."""
     grocer = await founded(servers, name)
-    events = shopping(seed, MEMBERS, 30_000)
+    events = shopping(seed, MEMBERS, EVENTS)
     members = sorted({each["member"] for each in events})[:FOLLOWED]
     requests = lanes(events, WRITERS, REQUEST_EVENTS)
     async with sender(grocer, api.url) as told:
