@@ -18,7 +18,7 @@ COPIES_MAX: Final = 5
 SENT_SECONDS: Final = 30.0
 
 
-def deliver_again(seed: int, events: int = 3_000) -> Report:
+def deliver_again(seed: int, events: int = 6_700) -> Report:
     """F9: each event 1 to 5 times, in any order, in parallel across two API processes, with a worker, on one database."""
     with both() as servers, worker(servers, "worker") as log:
         apis = [Api(servers, f"api-{number}", worker=False) for number in range(2)]

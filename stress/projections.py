@@ -27,7 +27,7 @@ _PLACES: Final = """SELECT external_id, score FROM board_score JOIN member ON me
 Fault = Callable[[Both, float], Awaitable[None]]
 
 
-def lose_redis(seed: int, away_seconds: float = 10.0, frozen_seconds: float = 30.0) -> Report:
+def lose_redis(seed: int, away_seconds: float = 10.0, frozen_seconds: float = 60.0) -> Report:
     """F5: Redis is killed and comes back empty, is emptied by FLUSHALL, and is frozen, each in the middle of traffic."""
     with both() as servers:
         api = Api(servers, "api")
