@@ -1,13 +1,14 @@
 """Recording events: from the request to the receipts, in one transaction for all who ask at the same time.
 
-While a batch of a program commits, requests for it queue; the next batch takes them all. No timer, no added delay.
+While a batch of a program commits, requests for it queue; the next batch takes them all. No timer, no added delay. Where
+many events wait, a second batch goes beside the first: PostgreSQL writes what one brought while another is judged.
 """
 
 import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from uuid import UUID
 
 import msgspec
@@ -38,6 +39,9 @@ from engagement.records.unit import Database, Unit
 
 BATCH_EVENTS_MAX = 1_000
 """A batch takes waiting requests up to so many events; a single request always fits."""
+BATCHES_MAX = 2
+BESIDE_EVENTS_MIN = 200
+"""So many waiting events are worth a batch beside another; fewer cost less all together in the next one."""
 QUEUED_EVENTS_MAX = 50_000
 """Of one program, in one process: beyond it a request is told to come back later."""
 
@@ -52,14 +56,15 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Intake:
-    """Where events come in: one queue for each program, and one batch of it at a time. One for each process."""
+    """Where events come in: one queue for each program, and at most two batches of it at a time. One for each process."""
 
     def __init__(self, database: Database, programs: Programs, observer: Observer = NOBODY) -> None:
         self._database = database
         self._programs = programs
         self._observer = observer
         self._queues: dict[int, deque[tuple[Request, asyncio.Future[Recorded]]]] = defaultdict(deque)
-        self._draining: dict[int, asyncio.Task[None]] = {}
+        self._waiting: dict[int, int] = defaultdict(int)
+        self._draining: dict[int, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def record(self, program_id: int, sent: Sequence[SentEvent]) -> Recorded:
         """Take events into a program. Safe to repeat: an event that was taken before gives its first reply again.
@@ -69,24 +74,31 @@ class Intake:
         """
         check_batch(sent)
         queue = self._queues[program_id]
-        if sum(len(request) for request, _ in queue) + len(sent) > QUEUED_EVENTS_MAX:
+        if self._waiting[program_id] + len(sent) > QUEUED_EVENTS_MAX:
             raise Overloaded("Too many events are waiting; send these again later.")
         answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         queue.append((tuple(sent), answer))
-        if program_id not in self._draining:
-            self._draining[program_id] = asyncio.create_task(self._drain(program_id))
+        self._waiting[program_id] += len(sent)
+        if self._is_worth_a_batch(program_id, len(self._draining[program_id])):
+            self._draining[program_id].add(asyncio.create_task(self._drain(program_id)))
         return await answer
 
+    def _is_worth_a_batch(self, program_id: int, beside: int) -> bool:
+        return beside == 0 or (beside < BATCHES_MAX and self._waiting[program_id] >= BESIDE_EVENTS_MIN)
+
     async def _drain(self, program_id: int) -> None:
-        queue = self._queues[program_id]
-        while queue:
-            batch = [queue.popleft()]
-            size = len(batch[0][0])
-            while queue and size + len(queue[0][0]) <= BATCH_EVENTS_MAX:
-                size += len(queue[0][0])
-                batch.append(queue.popleft())
-            await self._answer(program_id, batch)
-        del self._draining[program_id]
+        queue, draining = self._queues[program_id], self._draining[program_id]
+        try:
+            while queue and self._is_worth_a_batch(program_id, len(draining) - 1):
+                batch = [queue.popleft()]
+                size = len(batch[0][0])
+                while queue and size + len(queue[0][0]) <= BATCH_EVENTS_MAX:
+                    size += len(queue[0][0])
+                    batch.append(queue.popleft())
+                self._waiting[program_id] -= size
+                await self._answer(program_id, batch)
+        finally:
+            draining.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _answer(self, program_id: int, batch: Sequence[tuple[Request, "asyncio.Future[Recorded]"]]) -> None:
         requests = [request for request, _ in batch]
@@ -106,6 +118,7 @@ class Intake:
                 queue = self._queues[program_id]
                 _refuse(queue, Unavailable("PostgreSQL does not answer; nothing was done. Ask again later."))
                 queue.clear()
+                self._waiting[program_id] = 0
             return
         self._observer.batch_committed(report)
         for (_, future), answer in zip(batch, answers, strict=True):
