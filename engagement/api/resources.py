@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from engagement.actions.programs import Programs
 from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
-from engagement.api.failures import Schema
+from engagement.api.documents import Schema
 from engagement.api.principals import Info, Principal
 from engagement.records.unit import Database, Unit
 from engagement.relay.boards import Boards

@@ -1,6 +1,5 @@
 """A document that was seen before answers as it did the first time, and each time to its own caller."""
 
-from engagement.api import documents
 from tests.api.conftest import House
 
 
@@ -32,9 +31,3 @@ async def test_a_limit_on_variables_holds_for_known_documents(house: House) -> N
     for _ in range(3):
         assert "errors" not in await house.ask(query, {"ids": ["a"]})
     assert "QUERY_TOO_COMPLEX" in str(await house.ask(query, {"ids": ["a"] * 20_000}))
-
-
-async def test_few_documents_are_kept(house: House) -> None:
-    for number in range(20):
-        await house.ask(f"query Q{number} {{ __typename }}")
-    assert all(len(kept) <= documents.DOCUMENTS_MAX for kept in documents._documents.values())

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import pytest
 import strawberry
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from engagement.api import documents
 from engagement.api.context import Context
-from engagement.api.documents import KnownDocuments
-from engagement.api.failures import CodedErrors, Schema
+from engagement.api.documents import KnownDocuments, Schema
+from engagement.api.failures import CodedErrors
 from engagement.api.limits import Limits
 from engagement.api.replies import CompilingExecutor
 from engagement.api.schema import schema
@@ -193,6 +195,48 @@ async def test_two_operations_may_share_a_fragment() -> None:
             result = await trees.execute(document, context_value=Context(None, "http", "r"), operation_name=operation)
             assert result.data is not None
             assert list(result.data["branch"]) == fields
+
+
+async def test_few_documents_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "DOCUMENTS_MAX", 3)
+    trees = forest()
+    for number in range(9):
+        await answered(trees, f"query Q{number} {{ numbers }}")
+        await answered(trees, "{ branch { name } }")
+    assert [text for text, _ in trees.documents] == [
+        "query Q7 { numbers }",
+        "query Q8 { numbers }",
+        "{ branch { name } }",
+    ]
+
+
+async def test_a_known_document_asks_no_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    trees, document = forest(), "query Tree { branch { name } }"
+    for _ in range(2):
+        await answered(trees, document)
+    monkeypatch.setattr(Schema.__mro__[2], "execute", None)
+    data, errors, context = await answered(trees, document)
+    assert (data, errors) == ({"branch": {"name": "b"}}, [])
+    assert (context.answer.name, context.answer.kind) == ("Tree", "query")
+
+
+async def test_a_known_document_is_refused_where_another_kind_is_asked_for() -> None:
+    trees = forest()
+    for _ in range(3):
+        await answered(trees, "{ branch { name } }")
+    with pytest.raises(InvalidOperationTypeError):
+        await trees.execute(
+            "{ branch { name } }",
+            context_value=Context(None, "http", "r"),
+            allowed_operation_types=(OperationType.MUTATION,),
+        )
+    with pytest.raises(CannotGetOperationTypeError):
+        await trees.execute(
+            "{ branch { name } }",
+            context_value=Context(None, "http", "r"),
+            operation_name="Other",
+            allowed_operation_types=(OperationType.QUERY,),
+        )
 
 
 def test_every_type_below_the_root_is_plain() -> None:
