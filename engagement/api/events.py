@@ -41,25 +41,30 @@ class EventInput:
     )
 
 
-def _event(_: type, given: Mapping[str, Any], __: InputContext) -> EventInput:
-    """An event as it was sent. Strawberry's own way looks every field of every event up anew."""
-    return EventInput(
-        id=given.get("id"),
-        member=given.get("member"),
-        type=given.get("type"),
-        occurred_at=given.get("occurredAt"),
-        properties=given.get("properties"),
-    )
-
-
-get_object_definition(EventInput, strict=True).from_input = _event
-
-
 @strawberry.input(description="Events to record.")
 class RecordEventsInput:
     """One request."""
 
     events: list[EventInput] = strawberry.field(description="1 to 1,000 events.")
+
+
+def _given(_: type, given: Mapping[str, Any], __: InputContext) -> RecordEventsInput:
+    """A request as it was sent. Strawberry's own way looks every field of every event up anew."""
+    return RecordEventsInput(
+        events=[
+            EventInput(
+                id=each.get("id"),
+                member=each.get("member"),
+                type=each.get("type"),
+                occurred_at=each.get("occurredAt"),
+                properties=each.get("properties"),
+            )
+            for each in given["events"]
+        ]
+    )
+
+
+get_object_definition(RecordEventsInput, strict=True).from_input = _given
 
 
 @strawberry.enum(description="What became of an event that was taken.")
