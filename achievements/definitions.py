@@ -18,12 +18,15 @@ from achievements.events import EventType
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency, EarnRule
 from achievements.ranking import Leaderboard
+from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
 
 SECTIONS: Mapping[str, type[Definition]] = {
     "currencies": Currency,
     "event_types": EventType,
     "earn_rules": EarnRule,
+    "spend_rules": SpendRule,
+    "auto_rewards": AutoReward,
     "streaks": Streak,
     "challenges": Challenge,
     "badges": Badge,

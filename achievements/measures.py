@@ -74,7 +74,7 @@ def take(measure: Measure, tally: Tally, properties: Mapping[str, Any], day: int
         return Tally(tally.amount + value) if isinstance(value, int | Decimal) and value else tally
     if measure.distinct == LOCAL_DAY:
         # Inputs come in order of time, so a day that is not the last one counted is a new one.
-        return Tally(tally.amount + 1, (), day) if day > tally.day else tally
+        return tally if day in tally.marks else Tally(tally.amount + 1, (), (day,))
     value = properties.get(str(measure.distinct))
     values = value if isinstance(value, list | tuple) else () if value is None else (value,)
     room = max(0, int(target) - len(tally.seen))

@@ -11,7 +11,7 @@ from cel_expr_python import cel
 
 from achievements import periods
 from achievements.conditions import Condition, Environment
-from achievements.values import AnyOutcome, Event, Part, PointsEarned
+from achievements.values import AnyOutcome, Emitted, Event, Part, PointsEarned
 
 
 class Stage(IntEnum):
@@ -23,6 +23,7 @@ class Stage(IntEnum):
     BADGES = 3
     TIERS = 4
     BOARDS = 5
+    DECISIONS = 6
 
 
 class Given(NamedTuple):
@@ -54,7 +55,7 @@ class Moment:
     )
 
     def __init__(
-        self, event: Event, environment: Environment, emitted: list[AnyOutcome], carried: tuple[Given, ...] = ()
+        self, event: Event, environment: Environment, emitted: list[Emitted], carried: tuple[Given, ...] = ()
     ) -> None:
         self.event = event
         self.emitted = emitted
@@ -141,7 +142,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """The next instant at which an outcome of it changes without an input."""
         return None
 
-    def lapse(self, part: Any, emitted: list[AnyOutcome]) -> Part:
+    def lapse(self, part: Any, emitted: list[Emitted]) -> Part:
         """Its part after what falls due at `due(part)`."""
         raise AssertionError(f"nothing of {self.name} falls due")
 

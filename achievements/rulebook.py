@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from achievements import periods
 from achievements.building import Building
 from achievements.conditions import Environment
@@ -18,6 +20,7 @@ from achievements.events import EventType
 from achievements.moment import Rule
 from achievements.parts import Definition, Mistake
 from achievements.points import Currency
+from achievements.spending import AutoReward
 
 
 class Rules:
@@ -48,6 +51,13 @@ class Rules:
     def currencies(self) -> Mapping[str, Currency]:
         """The currencies by key."""
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
+
+    @cached_property
+    def auto_rewards(self) -> tuple[AutoReward, ...]:
+        """The automatic rewards as they were written, each with its currency named."""
+        written = [each for each in self.program.sections.get("auto_rewards", ()) if isinstance(each, AutoReward)]
+        only = next(iter(self.currencies), None)
+        return tuple(msgspec.structs.replace(each, currency=each.currency or only) for each in written)
 
 
 class Rulebook:

@@ -14,7 +14,7 @@ from achievements.building import Building, Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Trigger
 from achievements.periods import Calendar
-from achievements.values import AnyOutcome, StreakChanged, StreakPart
+from achievements.values import AnyOutcome, Emitted, StreakChanged, StreakPart
 
 
 class StreakReady(Rule, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         """The end of the period after the last active one, while the streak runs."""
         return periods.start(self.calendar, part.last + 2, self.zone) if part is not None and part.current else None
 
-    def lapse(self, part: StreakPart, emitted: list[AnyOutcome]) -> StreakPart:
+    def lapse(self, part: StreakPart, emitted: list[Emitted]) -> StreakPart:
         """A whole period was missed: the streak is over."""
         over = periods.start(self.calendar, part.last + 2, self.zone)
         emitted.append(StreakChanged(self.key, 0, part.longest, over))

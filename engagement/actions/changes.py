@@ -99,7 +99,8 @@ class Draft:
         """Apply an event that comes next; its item's number, where it brought anything, and what it brought."""
         if self.ended or (self.state.due is not None and self.state.due <= event.at):
             self.advance(event.at)
-        self.state, emitted = fold.apply(self._rulebook, self.state, event)
+        self.state, brought = fold.apply(self._rulebook, self.state, event)
+        emitted = fold.outcomes_of(brought)
         if self.state.inputs % fold.SNAPSHOT_EVERY == 0:
             self.snapshots.append(self.state)
         return (self.tell(event.at, event.id, emitted) if emitted else None), emitted
