@@ -216,6 +216,31 @@ AnyOutcome: TypeAlias = (
 )
 
 
+class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent"):
+    """Points that a decision took: by the spend rule or the automatic reward `source`, the latter so many `times` at once.
+
+    Not the fold's: the ledger's. `event_id` is the event that asked for it, or whose points brought the balance there.
+    """
+
+    currency: str
+    points: int
+    source: str
+    at: datetime
+    event_id: str
+    times: int = 1
+
+
+class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"):
+    """Points that a spend rule asked for and the balance did not allow; `missing` of them were not there."""
+
+    currency: str
+    points: int
+    source: str
+    at: datetime
+    event_id: str
+    missing: int
+
+
 class SpendAsked(msgspec.Struct, frozen=True):
     """A decision that a spend rule asks for: to take `points`, if the balance allows it then.
 
@@ -234,12 +259,12 @@ Emitted: TypeAlias = AnyOutcome | SpendAsked
 
 
 class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn"):
-    """An outcome that was published and, now that more is known, never was."""
+    """An outcome that was published and, now that more is known, never was; or a spend whose points went back."""
 
-    outcome: AnyOutcome
+    outcome: AnyOutcome | PointsSpent
 
 
-Effect: TypeAlias = AnyOutcome | PointsExpired | Withdrawn
+Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Withdrawn
 """What an activity item tells: outcomes, and what the ledger did."""
 
 
