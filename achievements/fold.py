@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from achievements.localtime import LocalTime, of_member
 from achievements.moment import Moment, Rule
 from achievements.rulebook import Rulebook, Rules
 from achievements.values import AnyOutcome, Emitted, Event, Fact, Identity, Input, MemberState, Order, Part, SpendAsked
@@ -28,12 +29,13 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if state.due is not None and state.due <= entry.at:
         state = _elapse(rulebook, state, entry.at, emitted)
     if isinstance(entry, Fact):
-        return msgspec.structs.replace(state, at=entry.at, last=order, inputs=state.inputs + 1), emitted
+        return _told(rulebook, state, entry, emitted), emitted
     rules = rulebook.at(entry.at)
     parts = state.parts
     if rules is not None and entry.type in rules.by_type:
-        parts = _passed(rules, parts, entry, emitted)
-        due = _next_due(rulebook, parts)
+        local = local_time(rulebook, state)
+        parts = _passed(rules, parts, entry, local, emitted)
+        due = _next_due(rulebook, parts, local)
     else:
         due = state.due
     return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone), emitted
@@ -57,30 +59,51 @@ def _follows(state: MemberState, order: Order) -> bool:
     return order.at >= state.at and (state.last is None or state.last < order)
 
 
+def local_time(rulebook: Rulebook, state: MemberState) -> LocalTime:
+    """The local dates of a member: in her own zone, or the program's."""
+    return rulebook.program_time if state.zone is None else of_member(state.zone)
+
+
+def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
+    """The state after a fact. Only a change of zone says anything to the rules."""
+    state = msgspec.structs.replace(state, at=fact.at, last=fact.order, inputs=state.inputs + 1)
+    if fact.kind != "zone":
+        return state
+    zone = local_time(rulebook, state).moved(fact.at, str(fact.data["timezone"]))
+    state = msgspec.structs.replace(state, zone=zone, due=_next_due(rulebook, state.parts, of_member(zone)))
+    # A date that the new zone is past already has ended by it.
+    return _elapse(rulebook, state, fact.at, emitted)
+
+
 def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[Emitted]) -> MemberState:
+    local = local_time(rulebook, state)
     while state.due is not None and state.due <= until:
         parts = dict(state.parts)
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
-            if rule.due(part) == state.due:
-                parts[name] = rule.lapse(part, emitted)
-        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
+            if rule.due(part, local) == state.due:
+                parts[name] = rule.lapse(part, local, emitted)
+        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts, local))
     return state
 
 
-def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
+def _next_due(rulebook: Rulebook, parts: Mapping[str, Part], local: LocalTime) -> datetime | None:
     next_due: datetime | None = None
     for name, rule in rulebook.falling_due:
-        due = rule.due(parts.get(name))
+        due = rule.due(parts.get(name), local)
         if due is not None and (next_due is None or due < next_due):
             next_due = due
     return next_due
 
 
-def _passed(rules: Rules, parts: Mapping[str, Part], event: Event, emitted: list[Emitted]) -> dict[str, Part]:
+def _passed(
+    rules: Rules, parts: Mapping[str, Part], event: Event, local: LocalTime, emitted: list[Emitted]
+) -> dict[str, Part]:
     """The parts after an event went through the rules, and through again for what its rewards gave."""
     changed = dict(parts)
-    moment = Moment(event, rules.environments[event.type], emitted)
+    # Conditions see the tiers held before the event.
+    tiers = {rule.key: rule.tier(parts.get(name)) for name, rule in rules.ladders}
+    moment = Moment(event, rules.environments[event.type], local, emitted, tiers)
     looking: Sequence[tuple[str, Rule]] = rules.by_type[event.type]
     while True:
         for name, rule in looking:
@@ -90,7 +113,7 @@ def _passed(rules: Rules, parts: Mapping[str, Part], event: Event, emitted: list
         if not moment.given or not rules.counting_rewards:
             return changed
         # No definition's rewards count towards itself, so this ends.
-        moment = Moment(event, rules.environments[event.type], emitted, tuple(moment.given))
+        moment = Moment(event, rules.environments[event.type], local, emitted, tiers, tuple(moment.given))
         looking = rules.counting_rewards
 
 
