@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -12,8 +11,11 @@ from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Key, Misfit, Name, Points, Reward, Rewards, Shape, Trigger
 from achievements.values import BadgeAwarded, BadgePart, Tally
+from achievements.windows import Span
 
 LEVELS_MAX = 50
+
+_LIFETIME = Span()
 
 
 class Level(Shape, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ class Level(Shape, frozen=True, kw_only=True):
 
 
 class BadgeReady(Rule, frozen=True, kw_only=True):
-    """A badge ready to apply; `zone` is the one in which its local days are cut."""
+    """A badge ready to apply."""
 
     section = "badges"
     stage = Stage.BADGES
@@ -39,7 +41,6 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
     conditions: Conditions
     measure: Measure
     levels_up: tuple[Level, ...]
-    zone: ZoneInfo
 
     @property
     def event_types(self) -> frozenset[str]:
@@ -69,14 +70,11 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
         return BadgePart(tally, awarded)
 
     def _take(self, tally: Tally, moment: Moment) -> Tally:
-        currency = measures.counts_points(self.measure)
-        if currency is not None:
-            points = moment.points(currency, self.stage, rewards=measures.counted_rewards(self.measure) is not None)
-            return Tally(tally.amount + points) if points else tally
+        if self.measure != "count" and self.measure.points is not None:
+            return measures.take_points(self.measure, tally, moment, _LIFETIME, self.stage)
         if not moment.first_pass:
             return tally
-        highest = self.levels_up[-1].target
-        return measures.take(self.measure, tally, moment.event.properties, moment.day(self.zone), highest)
+        return measures.take(self.measure, tally, moment, _LIFETIME, self.levels_up[-1].target)
 
 
 class Badge(Definition, frozen=True, kw_only=True):
@@ -114,7 +112,6 @@ class Badge(Definition, frozen=True, kw_only=True):
             conditions=building.conditions(self.on, self.when),
             measure=building.measure(self.measure, self.on, "measure"),
             levels_up=levels,
-            zone=building.zone,
             gives=frozenset(_currencies(reward for level in levels for reward in level.rewards)),
             counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
         )

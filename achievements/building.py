@@ -8,7 +8,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from achievements import measures
-from achievements.conditions import CEL_TYPES, Condition, Environment, InvalidCondition
+from achievements.conditions import CEL_TYPES, Condition, Environment, InvalidCondition, ladders_in
 from achievements.measures import Measure
 from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
 
@@ -17,13 +17,25 @@ Conditions: TypeAlias = dict[str, Condition | None]
 
 
 class Building:
-    """What one program's definitions can refer to, and the mistakes found so far."""
+    """What one program's definitions can refer to, and the mistakes found so far.
 
-    def __init__(self, zone: ZoneInfo, currencies: tuple[str, ...], event_types: Mapping[str, Properties]) -> None:
+    `earn_rules` are the event types of each, by key; `ladders` the keys of the tier ladders.
+    """
+
+    def __init__(
+        self,
+        zone: ZoneInfo,
+        currencies: tuple[str, ...],
+        event_types: Mapping[str, Properties],
+        earn_rules: Mapping[str, tuple[str, ...]],
+        ladders: frozenset[str],
+    ) -> None:
         self.zone = zone
+        self.earn_rules = earn_rules
         self.mistakes: list[Mistake] = []
         self.path = ""
         self._currencies = currencies
+        self._ladders = ladders
         self.environments: dict[str, Environment] = {}
         for position, (key, properties) in enumerate(event_types.items()):
             self.path = f"event_types[{position}]"
@@ -33,9 +45,12 @@ class Building:
         """Tell of a mistake at a path below the definition at hand."""
         self.mistakes.append(Mistake(f"{self.path}.{where}", message))
 
-    def conditions(self, on: Trigger, when: str | None, below: str = "") -> Conditions:
+    def conditions(self, on: Trigger, when: str | None, below: str = "", where: str = "when") -> Conditions:
         """A condition compiled for each event type that a trigger names."""
         ready: Conditions = {}
+        for ladder in sorted(ladders_in(when or "") - self._ladders):
+            there = ", ".join(sorted(self._ladders)) or "none"
+            self.mistake(f"{below}{where}", f"no tier ladder `{ladder}`; the program defines: {there}")
         for event_type in event_types_of(on):
             environment = self._environment(event_type, f"{below}on")
             ready[event_type] = None
@@ -44,7 +59,7 @@ class Building:
             try:
                 ready[event_type] = environment.compile(when)
             except InvalidCondition as error:
-                self.mistake(f"{below}when", str(error))
+                self.mistake(f"{below}{where}", str(error))
         return ready
 
     def measure(self, measure: Measure, on: Trigger | None, where: str) -> Measure:
@@ -66,6 +81,17 @@ class Building:
             problem = environment and measures.mistaken(measures.MeasureShape(sum=name), environment.types, event_type)
             if problem:
                 self.mistake(where, problem.replace("`sum`", "`per`"))
+
+    def list_of(self, on: Trigger, name: str, where: str) -> None:
+        """A property that must be a list on every event of a trigger."""
+        for event_type in event_types_of(on):
+            environment = self.environments.get(event_type)
+            kind = None if environment is None else environment.types.get(name)
+            if environment is not None and not (kind or "").startswith("list["):
+                found = (
+                    f"`{name}` of `{event_type}` is a {kind}" if kind else f"`{event_type}` has no property `{name}`"
+                )
+                self.mistake(where, f"`each` needs a list, and {found}")
 
     def currency(self, key: str | None, where: str) -> str:
         """A currency's key; the only one where none is named."""

@@ -1,22 +1,27 @@
 """Challenges: targets to reach within a window.
 
-A challenge over calendar windows starts anew in each and can be completed once in each; one over a lifetime is completed
-once. It is completed by the event that brings the last of its objectives to its target.
+A challenge is completed by the event that brings the last of its objectives to its target: once, once in each window of a
+calendar, or again and again, counting anew after each completion. Windows are cut in the member's own zone.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from achievements import periods
 from achievements.building import Building, Conditions
-from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take
+from achievements.localtime import LocalTime
+from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger, Window, calendar_of
+from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
-from achievements.values import AnyOutcome, ChallengeCompleted, ChallengePart, ChallengeProgressed, Tally
+from achievements.values import Amount, AnyOutcome, ChallengeCompleted, ChallengePart, ChallengeProgressed, Tally
+from achievements.windows import Span, Window, pruned, span_of
+
+Repeat: TypeAlias = Literal["once", "each_window", "on_completion"]
 
 OBJECTIVES_MAX = 5
 
@@ -45,28 +50,27 @@ class ObjectiveReady(msgspec.Struct, frozen=True):
     target: int
     conditions: Conditions | None
 
-    def take(self, tally: Tally, moment: Moment, day: int) -> Tally:
+    def take(self, tally: Tally, moment: Moment, span: Span) -> Tally:
         """Its tally with the event in it."""
-        if self.conditions is not None and not moment.meets(self.conditions):
+        measure = self.measure
+        if measure != "count" and measure.points is not None:
+            counts = self.conditions is None or moment.meets(self.conditions)
+            return take_points(measure, tally, moment, span, Stage.CHALLENGES) if counts else tally
+        if not moment.first_pass or self.conditions is None or not moment.meets(self.conditions):
             return tally
-        currency = counts_points(self.measure)
-        if currency is not None:
-            rewards = counted_rewards(self.measure) is not None
-            points = moment.points(currency, Stage.CHALLENGES, rewards=rewards)
-            return Tally(tally.amount + points) if points else tally
-        if not moment.first_pass:
-            return tally
-        return take(self.measure, tally, moment.event.properties, day, self.target)
+        return take(measure, tally, moment, span, self.target)
 
 
 class ChallengeReady(Rule, frozen=True, kw_only=True):
-    """A challenge ready to apply; `zone` is the one in which its windows are cut."""
+    """A challenge ready to apply; `zone` is the program's, for members without their own."""
 
     section = "challenges"
     stage = Stage.CHALLENGES
 
-    calendar: Calendar
+    span: Span
+    repeat: Repeat
     objectives: tuple[ObjectiveReady, ...]
+    targets: tuple[int, ...]
     rewards: tuple[Reward, ...]
     zone: ZoneInfo
 
@@ -80,60 +84,123 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             types.update(objective.conditions)
         return frozenset(types)
 
-    @property
-    def targets(self) -> tuple[int, ...]:
-        """The target of each objective."""
-        return tuple(objective.target for objective in self.objectives)
-
     def apply(self, part: ChallengePart | None, moment: Moment) -> ChallengePart | None:
-        """Count the event in its window, and complete the window where every target is met."""
-        day = moment.day(self.zone)
-        window = periods.index(self.calendar, day)
-        if part is None or part.window != window:
-            before = tuple(Tally() for _ in self.objectives)
-            history = (None, None, 0) if part is None else (part.completed_window, part.completed_at, part.completions)
-        else:
-            if part.completed_window == window:
-                return part
-            before = part.tallies
-            history = (part.completed_window, part.completed_at, part.completions)
-        tallies = tuple(each.take(tally, moment, day) for each, tally in zip(self.objectives, before, strict=True))
-        if all(new is old for new, old in zip(tallies, before, strict=True)):
+        """Count the event in its window, and complete the challenge where every target is met."""
+        if part is not None and self.repeat == "once" and part.completions:
             return part
-        period = periods.name(self.calendar, window)
-        amounts = tuple(tally.amount for tally in tallies)
+        window = self.span.period(moment)
+        if window is None:
+            return part
+        if part is None:
+            tallies = self._empty
+            before = ChallengePart(window, tallies)
+        elif part.window != window:
+            tallies = self._empty
+            before = ChallengePart(window, tallies, part.completed_window, part.completed_at, part.completions)
+        else:
+            if self.repeat == "each_window" and part.completed_window == window:
+                return part
+            before, tallies = part, part.tallies
+        span = self.span
+        if len(self.objectives) == 1:
+            tally = self.objectives[0].take(tallies[0], moment, span)
+            if tally is tallies[0]:
+                return part
+            tallies = (tally,)
+        else:
+            counted = tuple(
+                each.take(tally, moment, span) for each, tally in zip(self.objectives, tallies, strict=True)
+            )
+            if all(new is old for new, old in zip(counted, tallies, strict=True)):
+                return part
+            tallies = counted
+        return self._counted(before, tallies, moment)
+
+    def _counted(self, before: ChallengePart, tallies: tuple[Tally, ...], moment: Moment) -> ChallengePart:
+        """The part after its tallies have changed, with what that brings."""
+        period = self.period(before)
+        amounts = tuple([tally.amount for tally in tallies])
         moment.emitted.append(ChallengeProgressed(self.key, period, amounts, self.targets))
-        if any(tally.amount < each.target for each, tally in zip(self.objectives, tallies, strict=True)):
-            return ChallengePart(window, tallies, *history)
-        moment.emitted.append(ChallengeCompleted(self.key, period, moment.event.at, moment.event.id))
+        for amount, target in zip(amounts, self.targets, strict=True):
+            if amount < target:
+                history = (before.completed_window, before.completed_at, before.completions)
+                return ChallengePart(before.window, tallies, *history)
+        event = moment.event
+        moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
         for position, reward in enumerate(self.rewards):
             lot = f"challenge/{self.key}/{period}/{position}"
             moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
-        return ChallengePart(window, tallies, window, moment.event.at, history[2] + 1)
+        # What was counted has done its work: what remains is what a screen shows of it.
+        kept = self._empty if self.repeat == "on_completion" else tuple(Tally(each.amount) for each in tallies)
+        return ChallengePart(before.window, kept, before.window, event.at, before.completions + 1)
+
+    def period(self, part: ChallengePart) -> str:
+        """How the window, or the round, that a part counts in is written."""
+        if self.repeat == "on_completion":
+            return f"#{part.completions + 1}"
+        return "" if self.repeat == "once" else periods.name(self.span.calendar, part.window)
+
+    def amounts(self, part: ChallengePart | None, at: datetime, local: LocalTime) -> tuple[Amount, ...]:
+        """What its objectives come to at an instant that is not before the part: nothing of windows that are over."""
+        empty: tuple[Amount, ...] = (0,) * len(self.targets)
+        if part is None or (self.span.calendar is not Calendar.LIFETIME and part.window != self.window(at, local)):
+            return empty
+        if self.span.rolls and not (self.repeat == "once" and part.completions):
+            horizon = self.span.mark_at(at, local) - self.span.length
+            return tuple(pruned(tally, horizon).amount for tally in part.tallies)
+        return tuple(tally.amount for tally in part.tallies)
+
+    def window(self, at: datetime, local: LocalTime) -> int:
+        """The index of the window at an instant."""
+        return periods.index(self.span.calendar, local.day(at))
+
+    def ends_at(self, at: datetime, local: LocalTime) -> datetime | None:
+        """When the window at an instant is over; None for one without an end of its own."""
+        if self.span.calendar is Calendar.LIFETIME:
+            return self.span.closes
+        return local.start(self.span.calendar, self.window(at, local) + 1)
 
     def levels(self, part: ChallengePart | None) -> Iterable[AnyOutcome]:
-        """The progress in its latest window."""
-        if part is None:
+        """The progress in its latest window, or round."""
+        if part is None or part.tallies == self._empty:
             return ()
         amounts = tuple(tally.amount for tally in part.tallies)
-        return (ChallengeProgressed(self.key, periods.name(self.calendar, part.window), amounts, self.targets),)
+        return (ChallengeProgressed(self.key, self.period(part), amounts, self.targets),)
+
+    @property
+    def _empty(self) -> tuple[Tally, ...]:
+        return (_NOTHING,) * len(self.targets)
+
+
+_NOTHING = Tally()
 
 
 class Challenge(Definition, frozen=True, kw_only=True):
     """One or more objectives, all to be met within a window."""
 
     kind = "challenge"
-    fixed = ("window", "measures")
+    fixed = ("window", "measures", "repeats")
 
     objectives: Annotated[tuple[Objective, ...], msgspec.Meta(min_length=1, max_length=OBJECTIVES_MAX)]
     window: Window = "lifetime"
-    repeat: Literal["once", "each_window"] | None = None
+    repeat: Repeat | None = None
     rewards: Rewards = ()
 
     def __post_init__(self) -> None:
-        fitting = "once" if calendar_of(self.window) is Calendar.LIFETIME else "each_window"
-        if self.repeat not in (None, fitting):
-            raise Misfit("repeat", "a calendar window repeats `each_window`, a lifetime is completed `once`")
+        calendar = span_of(self.window).calendar
+        if self.repeat == "each_window" and calendar is Calendar.LIFETIME:
+            raise Misfit(
+                "repeat",
+                "`each_window` goes with a calendar window; a lifetime is completed `once` or repeats `on_completion`, and so"
+                " are windows that roll or lie between dates",
+            )
+
+    @property
+    def repeats(self) -> Repeat:
+        """When it can be completed again: where nothing is said, in each window of a calendar, and else never."""
+        if self.repeat is not None:
+            return self.repeat
+        return "once" if span_of(self.window).calendar is Calendar.LIFETIME else "each_window"
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -155,8 +222,10 @@ class Challenge(Definition, frozen=True, kw_only=True):
         rewards = building.rewards(self.rewards, "rewards")
         return ChallengeReady(
             key=self.key,
-            calendar=calendar_of(self.window),
+            span=span_of(self.window),
+            repeat=self.repeats,
             objectives=objectives,
+            targets=tuple(objective.target for objective in self.objectives),
             rewards=rewards,
             zone=building.zone,
             gives=frozenset(str(reward.currency) for reward in rewards),

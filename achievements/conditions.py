@@ -1,6 +1,7 @@
-"""Conditions: CEL expressions over an event's properties, checked when saved and cheap to ask.
+"""Conditions: CEL expressions over an event's properties and the member's tiers, checked when saved and cheap to ask.
 
-A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. Decimals are
+A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. `member.tiers` are
+the tiers held before the event, by the ladder's key. Decimals are
 compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
 arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget)
 counts as not met.
@@ -33,6 +34,10 @@ _INTEGER_FOR_DECIMAL = re.compile(
 )
 
 
+_TIERS = "member.tiers"
+_LADDER = re.compile(r"""\bmember\.tiers\s*(?:\[\s*(?:"([^"]*)"|'([^']*)')\s*\]|\.\s*(\w+))""")
+
+
 class InvalidCondition(Exception):
     """A condition that does not compile; the message gives the position (line:column, from 1) and the way out."""
 
@@ -43,7 +48,8 @@ class Environment:
     def __init__(self, types: Mapping[str, str]) -> None:
         self.types = dict(types)
         self._compiled: dict[str, Condition] = {}
-        self._env = cel.NewEnv(variables={f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()})
+        variables = {f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()}
+        self._env = cel.NewEnv(variables={**variables, _TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)})
 
     def compile(self, source: str) -> "Condition":
         """Check a condition against the schema; InvalidCondition where it does not fit.
@@ -70,9 +76,11 @@ class Environment:
             raise InvalidCondition("decimals can be compared, but not added, subtracted, multiplied or divided")
         return Condition(source, expression)
 
-    def activation(self, properties: Mapping[str, Any]) -> cel.Activation:
-        """What every condition on one event reads; made once for all of them."""
-        return self._env.Activation({f"event.{name}": _seen_by_cel(value) for name, value in properties.items()})
+    def activation(self, properties: Mapping[str, Any], tiers: Mapping[str, str]) -> cel.Activation:
+        """What every condition on one event reads, the member's tiers by ladder included; made once for all of them."""
+        seen = {f"event.{name}": _seen_by_cel(value) for name, value in properties.items()}
+        seen[_TIERS] = tiers
+        return self._env.Activation(seen)
 
     def _explained(self, error: str) -> str:
         found = _POSITION.search(error)
@@ -82,10 +90,20 @@ class Environment:
         advice = ""
         if _INTEGER_FOR_DECIMAL.search(problem):
             advice = "; write the number with a decimal point, as in `event.amount >= 100.0`"
+        elif "undeclared reference to 'member" in problem:
+            advice = (
+                "; of the member a condition reads `member.tiers['LADDER']` alone: what depends on a balance is a spend rule or"
+                " an automatic reward"
+            )
         elif "undeclared reference" in problem:
             known = ", ".join(f"event.{name}" for name in sorted(self.types)) or "none"
             advice = f"; this event type has: {known}"
         return f"at {line}:{column}: {problem.strip()}{advice}"
+
+
+def ladders_in(source: str) -> set[str]:
+    """The keys of the tier ladders that a condition reads."""
+    return {next(filter(None, found), "") for found in _LADDER.findall(source)}
 
 
 class Condition:

@@ -13,20 +13,28 @@ import msgspec
 
 from achievements import periods, wording
 from achievements.badges import Badge
+from achievements.boosts import Boost
 from achievements.challenges import Challenge
+from achievements.earning import EarnRule
 from achievements.events import EventType
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
-from achievements.points import Currency, EarnRule
+from achievements.points import Currency
 from achievements.ranking import Leaderboard
+from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
+from achievements.tiers import TierLadder
 
 SECTIONS: Mapping[str, type[Definition]] = {
     "currencies": Currency,
     "event_types": EventType,
     "earn_rules": EarnRule,
+    "boosts": Boost,
+    "spend_rules": SpendRule,
+    "auto_rewards": AutoReward,
     "streaks": Streak,
     "challenges": Challenge,
     "badges": Badge,
+    "tier_ladders": TierLadder,
     "leaderboards": Leaderboard,
 }
 """The kinds of definition: a new one is a file of its own and an entry here."""
@@ -37,6 +45,7 @@ DEFINITIONS_MAX = 200
 """In one section."""
 DOCUMENT_VALUES_MAX = 50_000
 """In a whole document, as it reads with every alias written out."""
+DOCUMENT_DEPTH_MAX = 20
 
 _STORABLE = re.compile(r"[^\x00\ud800-\udfff]*")
 
@@ -79,14 +88,16 @@ def parse(document: object) -> Program:
     if not isinstance(document, Mapping):
         raise Mistaken([Mistake("program", f"a program is a mapping with the keys program, {', '.join(SECTIONS)}")])
     _check_texts(document)
+    # YAML reads some instants as such; a definition has them as they were written.
+    wanted: Mapping[Any, Any] = msgspec.to_builtins(document)
     known = ("program", *SECTIONS)
     mistakes = [
-        Mistake(str(section), wording.unknown_key(str(section), known)) for section in document if section not in known
+        Mistake(str(section), wording.unknown_key(str(section), known)) for section in wanted if section not in known
     ]
-    head = _convert(document.get("program", {}), Head, "program", mistakes)
+    head = _convert(wanted.get("program", {}), Head, "program", mistakes)
     sections: dict[str, tuple[Definition, ...]] = {}
     for section, kind in SECTIONS.items():
-        entries = document.get(section) or []
+        entries = wanted.get(section) or []
         if not isinstance(entries, list | tuple) or len(entries) > DEFINITIONS_MAX:
             mistakes.append(Mistake(section, f"expected a list of at most {DEFINITIONS_MAX} definitions"))
             continue
@@ -100,18 +111,20 @@ def parse(document: object) -> Program:
 
 def _check_texts(document: object) -> None:
     """Mistaken for a document too large to be a program, or with text that cannot be stored."""
-    ahead, seen = [document], 0
+    ahead, seen = [(document, 0)], 0
     while ahead:
-        each = ahead.pop()
+        each, depth = ahead.pop()
         seen += 1
+        if depth > DOCUMENT_DEPTH_MAX:
+            raise Mistaken([Mistake("program", f"a program is nested at most {DOCUMENT_DEPTH_MAX} deep")])
         if seen > DOCUMENT_VALUES_MAX:
             raise Mistaken([Mistake("program", f"a program has at most {DOCUMENT_VALUES_MAX} values in all")])
         if isinstance(each, str) and not _STORABLE.fullmatch(each):
             raise Mistaken([Mistake("program", f"the text {each[:40]!r} holds a character that cannot be stored")])
         if isinstance(each, Mapping):
-            ahead.extend((*each.keys(), *each.values()))
+            ahead.extend((within, depth + 1) for within in (*each.keys(), *each.values()))
         elif isinstance(each, list | tuple):
-            ahead.extend(each)
+            ahead.extend((within, depth + 1) for within in each)
 
 
 def definition_of(section: str, body: object) -> Definition:

@@ -9,76 +9,101 @@ from datetime import datetime
 
 import msgspec
 
+from achievements.localtime import LocalTime, of_member
 from achievements.moment import Moment, Rule
 from achievements.rulebook import Rulebook, Rules
-from achievements.values import AnyOutcome, Event, Identity, MemberState, Order, Part
+from achievements.values import AnyOutcome, Emitted, Event, Fact, Identity, Input, MemberState, Order, Part, SpendAsked
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
 
 
-def apply(rulebook: Rulebook, state: MemberState, event: Event) -> tuple[MemberState, list[AnyOutcome]]:
-    """The state after an event that comes after all of it, and what the event and the time before it brought.
+def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberState, list[Emitted]]:
+    """The state after an input that comes after all of it, and what the input and the time before it brought.
 
-    The caller sees to the order: the event is later than `state.last`, and not before `state.at`.
+    The caller sees to the order: the input is later than `state.last`, and not before `state.at`.
     """
-    order = event.order
-    assert _follows(state, order), "an event out of order needs a refold"
-    emitted: list[AnyOutcome] = []
-    if state.due is not None and state.due <= event.at:
-        state = _elapse(rulebook, state, event.at, emitted)
-    rules = rulebook.at(event.at)
+    order = entry.order
+    assert _follows(state, order), "an input out of order needs a refold"
+    emitted: list[Emitted] = []
+    if state.due is not None and state.due <= entry.at:
+        state = _elapse(rulebook, state, entry.at, emitted)
+    if isinstance(entry, Fact):
+        return _told(rulebook, state, entry, emitted), emitted
+    rules = rulebook.at(entry.at)
     parts = state.parts
-    if rules is not None and event.type in rules.by_type:
-        parts = _passed(rules, parts, event, emitted)
-        due = _next_due(rulebook, parts)
+    if rules is not None and entry.type in rules.by_type:
+        local = local_time(rulebook, state)
+        parts = _passed(rules, parts, entry, local, emitted)
+        due = _next_due(rulebook, parts, local)
     else:
         due = state.due
-    return MemberState(event.at, order, state.inputs + 1, due, parts), emitted
+    return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone), emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
     """The state at an instant without further inputs before it; the same state where it is there already."""
     if until <= state.at:
         return state, []
-    emitted: list[AnyOutcome] = []
+    emitted: list[Emitted] = []
     state = _elapse(rulebook, state, until, emitted)
-    return msgspec.structs.replace(state, at=until), emitted
+    return msgspec.structs.replace(state, at=until), outcomes_of(emitted)
 
 
-def is_next(state: MemberState, event: Event) -> bool:
-    """Whether an event is one step from the state: not before what was applied, nor before what time has brought."""
-    return _follows(state, event.order)
+def is_next(state: MemberState, entry: Input) -> bool:
+    """Whether an input is one step from the state: not before what was applied, nor before what time has brought."""
+    return _follows(state, entry.order)
 
 
 def _follows(state: MemberState, order: Order) -> bool:
     return order.at >= state.at and (state.last is None or state.last < order)
 
 
-def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[AnyOutcome]) -> MemberState:
+def local_time(rulebook: Rulebook, state: MemberState) -> LocalTime:
+    """The local dates of a member: in her own zone, or the program's."""
+    return rulebook.program_time if state.zone is None else of_member(state.zone)
+
+
+def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
+    """The state after a fact. Only a change of zone says anything to the rules."""
+    state = msgspec.structs.replace(state, at=fact.at, last=fact.order, inputs=state.inputs + 1)
+    if fact.kind != "zone":
+        return state
+    zone = local_time(rulebook, state).moved(fact.at, str(fact.data["timezone"]))
+    state = msgspec.structs.replace(state, zone=zone, due=_next_due(rulebook, state.parts, of_member(zone)))
+    # A date that the new zone is past already has ended by it.
+    return _elapse(rulebook, state, fact.at, emitted)
+
+
+def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[Emitted]) -> MemberState:
+    local = local_time(rulebook, state)
     while state.due is not None and state.due <= until:
         parts = dict(state.parts)
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
-            if rule.due(part) == state.due:
-                parts[name] = rule.lapse(part, emitted)
-        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
+            if rule.due(part, local) == state.due:
+                parts[name] = rule.lapse(part, local, emitted)
+        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts, local))
     return state
 
 
-def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
+def _next_due(rulebook: Rulebook, parts: Mapping[str, Part], local: LocalTime) -> datetime | None:
     next_due: datetime | None = None
     for name, rule in rulebook.falling_due:
-        due = rule.due(parts.get(name))
+        due = rule.due(parts.get(name), local)
         if due is not None and (next_due is None or due < next_due):
             next_due = due
     return next_due
 
 
-def _passed(rules: Rules, parts: Mapping[str, Part], event: Event, emitted: list[AnyOutcome]) -> dict[str, Part]:
+def _passed(
+    rules: Rules, parts: Mapping[str, Part], event: Event, local: LocalTime, emitted: list[Emitted]
+) -> dict[str, Part]:
     """The parts after an event went through the rules, and through again for what its rewards gave."""
     changed = dict(parts)
-    moment = Moment(event, rules.environments[event.type], emitted)
+    # Conditions see the tiers held before the event.
+    tiers = {rule.key: rule.tier(parts.get(name)) for name, rule in rules.ladders}
+    moment = Moment(event, rules.environments[event.type], local, emitted, tiers)
     looking: Sequence[tuple[str, Rule]] = rules.by_type[event.type]
     while True:
         for name, rule in looking:
@@ -88,32 +113,46 @@ def _passed(rules: Rules, parts: Mapping[str, Part], event: Event, emitted: list
         if not moment.given or not rules.counting_rewards:
             return changed
         # No definition's rewards count towards itself, so this ends.
-        moment = Moment(event, rules.environments[event.type], emitted, tuple(moment.given))
+        moment = Moment(event, rules.environments[event.type], local, emitted, tiers, tuple(moment.given))
         looking = rules.counting_rewards
 
 
+def outcomes_of(emitted: Iterable[Emitted]) -> list[AnyOutcome]:
+    """What is an outcome among what inputs brought."""
+    return [each for each in emitted if not isinstance(each, SpendAsked)]
+
+
 class Trace(msgspec.Struct, frozen=True):
-    """Many inputs folded: where they ended, what they said last of each outcome, and the states worth keeping on the way."""
+    """Many inputs folded: where they ended, what they said last of each outcome, and the states worth keeping on the way.
+
+    `asked` are the decisions that events asked for.
+    """
 
     state: MemberState
     outcomes: Mapping[Identity, AnyOutcome]
     snapshots: tuple[MemberState, ...]
+    asked: tuple[SpendAsked, ...]
 
 
-def trace(rulebook: Rulebook, base: MemberState, events: Iterable[Event], until: datetime) -> Trace:
-    """Fold events, in order, onto a state, and advance to `until`."""
+def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until: datetime) -> Trace:
+    """Fold inputs, in order, onto a state, and advance to `until`."""
+    asked: list[SpendAsked] = []
     outcomes = {each.identity: each for each in levels(rulebook, base)}
     snapshots: list[MemberState] = []
     state = base
-    for event in events:
-        state, emitted = apply(rulebook, state, event)
-        outcomes.update((each.identity, each) for each in emitted)
+    for entry in inputs:
+        state, emitted = apply(rulebook, state, entry)
+        for each in emitted:
+            if isinstance(each, SpendAsked):
+                asked.append(each)
+            else:
+                outcomes[each.identity] = each
         if state.inputs % SNAPSHOT_EVERY == 0:
             snapshots.append(state)
-    state, emitted = advance(rulebook, state, until)
-    outcomes.update((each.identity, each) for each in emitted)
+    state, passed = advance(rulebook, state, until)
+    outcomes.update((each.identity, each) for each in passed)
     keep = set(kept_snapshots(state.inputs))
-    return Trace(state, outcomes, tuple(each for each in snapshots if each.inputs in keep))
+    return Trace(state, outcomes, tuple(each for each in snapshots if each.inputs in keep), tuple(asked))
 
 
 def levels(rulebook: Rulebook, state: MemberState) -> list[AnyOutcome]:
@@ -151,24 +190,38 @@ def difference(old: Mapping[Identity, AnyOutcome], new: Mapping[Identity, AnyOut
 
 
 class Refold(msgspec.Struct, frozen=True):
-    """A member's history folded again: where it ends now, and what that changed."""
+    """A member's history folded again: where it ends now, and what that changed.
+
+    `asked` are decisions that are to be taken now, `unasked` those that were asked for and now are not. What was asked for
+    before and still is has been decided, and is in neither.
+    """
 
     state: MemberState
     difference: Difference
     snapshots: tuple[MemberState, ...]
+    asked: tuple[SpendAsked, ...] = ()
+    unasked: tuple[SpendAsked, ...] = ()
 
 
 def refold(
-    rulebook: Rulebook, base: MemberState, was: Sequence[Event], now: Sequence[Event], until: datetime
+    rulebook: Rulebook, base: MemberState, was: Sequence[Input], now: Sequence[Input], until: datetime
 ) -> Refold:
     """Fold the history after `base` as it is known now, and tell it from what it was taken for.
 
-    `was` are the events applied after `base`, in order; `now` those that count, in order: with late ones, without reversed
+    `was` are the inputs applied after `base`, in order; `now` those that count, in order: with late ones, without reversed
     ones, with others in their amended form. `until` is the instant to which the member had been advanced.
     """
     before = trace(rulebook, base, was, until)
     after = trace(rulebook, base, now, until)
-    return Refold(after.state, difference(before.outcomes, after.outcomes), after.snapshots)
+    decided = {(each.rule, each.event_id) for each in before.asked}
+    wanted = {(each.rule, each.event_id) for each in after.asked}
+    return Refold(
+        after.state,
+        difference(before.outcomes, after.outcomes),
+        after.snapshots,
+        asked=tuple(each for each in after.asked if (each.rule, each.event_id) not in decided),
+        unasked=tuple(each for each in before.asked if (each.rule, each.event_id) not in wanted),
+    )
 
 
 def kept_snapshots(inputs: int) -> tuple[int, ...]:

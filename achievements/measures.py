@@ -2,15 +2,18 @@
 
 `count` counts events, `{sum: amount}` adds a property up, `{distinct: departments}` counts different values of a property
 and `{distinct: local_day}` different local days, `{points: points}` adds up the points of a currency that earn rules gave
-(with `including: rewards`, those that rewards gave too). Windows are the caller's: it starts a new tally for each.
+(with `including: rewards`, those that rewards gave too). A window that does not roll is the caller's: it starts a new tally
+for each period.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
+from achievements.moment import Moment, Stage
 from achievements.parts import Key, Misfit, PropertyName, Shape
 from achievements.values import Amount, Tally
+from achievements.windows import Span, added, sighted
 
 LOCAL_DAY = "local_day"
 DISTINCT_MAX = 1_000
@@ -65,18 +68,42 @@ def mistaken(measure: Measure, types: Mapping[str, str], event_type: str) -> str
     return None
 
 
-def take(measure: Measure, tally: Tally, properties: Mapping[str, Any], day: int, target: Amount) -> Tally:
-    """The tally with one more event in it; `day` is the ordinal of its local day. The same tally where nothing changed."""
+def take(measure: Measure, tally: Tally, moment: Moment, span: Span, target: Amount) -> Tally:
+    """The tally with one more event in it; the same tally where nothing changed."""
     if measure == "count":
-        return Tally(tally.amount + 1)
+        return _plus(tally, 1, moment, span)
+    properties = moment.event.properties
     if measure.sum is not None:
         value = properties.get(measure.sum)
-        return Tally(tally.amount + value) if isinstance(value, int | Decimal) and value else tally
-    if measure.distinct == LOCAL_DAY:
+        return _plus(tally, value, moment, span) if isinstance(value, int | Decimal) and value else tally
+    if measure.distinct == LOCAL_DAY and not span.rolls:
         # Inputs come in order of time, so a day that is not the last one counted is a new one.
-        return Tally(tally.amount + 1, (), day) if day > tally.day else tally
-    value = properties.get(str(measure.distinct))
-    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
+        day = moment.local_day
+        return tally if tally.marks and tally.marks[0] >= day else Tally(tally.amount + 1, (), (day,))
+    values = _values(str(measure.distinct), properties, moment)
+    if span.rolls:
+        return sighted(tally, span.mark(moment), values, span.length) if values else tally
     room = max(0, int(target) - len(tally.seen))
-    fresh = tuple(dict.fromkeys(str(each) for each in values if str(each) not in tally.seen))[:room]
+    fresh = tuple(dict.fromkeys(each for each in values if each not in tally.seen))[:room]
     return Tally(len(tally.seen) + len(fresh), tally.seen + fresh) if fresh else tally
+
+
+def take_points(measure: MeasureShape, tally: Tally, moment: Moment, span: Span, stage: Stage) -> Tally:
+    """The tally with the points of a pass in it, as a rule of a stage sees them; the same tally where there are none."""
+    assert measure.points is not None, "this is for measures of points"
+    points = moment.points(measure.points, stage, rewards=measure.including == "rewards")
+    return _plus(tally, points, moment, span) if points else tally
+
+
+def _plus(tally: Tally, amount: Amount, moment: Moment, span: Span) -> Tally:
+    if span.rolls:
+        return added(tally, span.mark(moment), amount, span.length)
+    return Tally(tally.amount + amount)
+
+
+def _values(name: str, properties: Mapping[str, Any], moment: Moment) -> list[str]:
+    if name == LOCAL_DAY:
+        return [str(moment.local_day)]
+    value = properties.get(name)
+    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    return [str(each) for each in values]

@@ -11,7 +11,8 @@ from cel_expr_python import cel
 
 from achievements import periods
 from achievements.conditions import Condition, Environment
-from achievements.values import AnyOutcome, Event, Part, PointsEarned
+from achievements.localtime import LocalTime
+from achievements.values import AnyOutcome, Emitted, Event, Part, PointsEarned
 
 
 class Stage(IntEnum):
@@ -23,6 +24,7 @@ class Stage(IntEnum):
     BADGES = 3
     TIERS = 4
     BOARDS = 5
+    DECISIONS = 6
 
 
 class Given(NamedTuple):
@@ -37,13 +39,14 @@ class Moment:
     """An event under the rules in force at its instant.
 
     Rewards reach rules of later stages within the same pass. For rules of the same and earlier stages the event passes
-    again, as the fact of those rewards: then `carried` holds them and nothing is earned anew.
+    again, as the fact of those rewards: then `carried` holds them and nothing is earned anew. `tiers` are those that the
+    member held before the event, by ladder.
     """
 
     __slots__ = (
         "_activation",
-        "_days",
         "_environment",
+        "_local_day",
         "_met",
         "carried",
         "earned",
@@ -51,13 +54,23 @@ class Moment:
         "event",
         "first_pass",
         "given",
+        "local",
+        "tiers",
     )
 
     def __init__(
-        self, event: Event, environment: Environment, emitted: list[AnyOutcome], carried: tuple[Given, ...] = ()
+        self,
+        event: Event,
+        environment: Environment,
+        local: LocalTime,
+        emitted: list[Emitted],
+        tiers: Mapping[str, str],
+        carried: tuple[Given, ...] = (),
     ) -> None:
         self.event = event
+        self.local = local
         self.emitted = emitted
+        self.tiers = tiers
         self.carried = carried
         self.first_pass = not carried
         self.earned: dict[str, int] = {}
@@ -65,7 +78,7 @@ class Moment:
         self._environment = environment
         self._activation: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
-        self._days: dict[ZoneInfo, int] = {}
+        self._local_day = 0
 
     def meets(self, conditions: Mapping[str, Condition | None]) -> bool:
         """Whether the event is of one of the types and meets that type's condition."""
@@ -78,16 +91,20 @@ class Moment:
         met = self._met.get(condition)
         if met is None:
             if self._activation is None:
-                self._activation = self._environment.activation(self.event.properties)
+                self._activation = self._environment.activation(self.event.properties, self.tiers)
             met = self._met[condition] = condition.holds(self._activation)
         return met
 
+    @property
+    def local_day(self) -> int:
+        """The ordinal of the event's local day, in the member's zone."""
+        if not self._local_day:
+            self._local_day = self.local.day(self.event.at)
+        return self._local_day
+
     def day(self, zone: ZoneInfo) -> int:
-        """The ordinal of the event's local day."""
-        day = self._days.get(zone)
-        if day is None:
-            day = self._days[zone] = periods.local_day(self.event.at, zone)
-        return day
+        """The ordinal of the event's day in the program's zone."""
+        return self.local_day if self.local.is_program_time else periods.local_day(self.event.at, zone)
 
     def earn(self, currency: str, points: int, rule: str) -> None:
         """Points by an earn rule: a lot of this event."""
@@ -137,12 +154,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """Its part after the event; what changed is added to `moment.emitted`."""
         raise AssertionError("every kind applies")
 
-    def due(self, part: Any) -> datetime | None:
-        """The next instant at which an outcome of it changes without an input."""
+    def due(self, part: Any, local: LocalTime) -> datetime | None:
+        """The next instant at which an outcome of it changes without an input; `local` is the member's time."""
         return None
 
-    def lapse(self, part: Any, emitted: list[AnyOutcome]) -> Part:
-        """Its part after what falls due at `due(part)`."""
+    def lapse(self, part: Any, local: LocalTime, emitted: list[Emitted]) -> Part:
+        """Its part after what falls due at `due(part, local)`."""
         raise AssertionError(f"nothing of {self.name} falls due")
 
     def levels(self, part: Any) -> Iterable[AnyOutcome]:

@@ -4,12 +4,13 @@ A marketer learns these parts once. Each definition is a frozen struct that refu
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 
-from achievements.periods import Calendar
+from achievements import periods
 
 POINTS_MAX = 1_000_000_000
 """No rule, reward or target may be worth more; balances stay far inside 64 bits."""
@@ -20,12 +21,14 @@ DESCRIPTION_CHARACTERS_MAX = 2_000
 
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
 PROPERTY_PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
+INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z"
 
 Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=KEY_PATTERN)]
 PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=PROPERTY_PATTERN)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Description: TypeAlias = Annotated[str, msgspec.Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 Points: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=POINTS_MAX)]
+Instant: TypeAlias = Annotated[str, msgspec.Meta(pattern=INSTANT_PATTERN)]
 Trigger: TypeAlias = Key | Annotated[tuple[Key, ...], msgspec.Meta(min_length=1, max_length=TRIGGERS_MAX)]
 
 
@@ -67,16 +70,6 @@ class Definition(Shape, frozen=True, kw_only=True):
         return self.name or self.key
 
 
-class CalendarWindow(Shape, frozen=True):
-    """Periods of the calendar, one after the other, in the member's zone."""
-
-    calendar: Calendar
-
-    def __post_init__(self) -> None:
-        if self.calendar is Calendar.LIFETIME:
-            raise Misfit("calendar", "write `window: lifetime` for a window without end")
-
-
 class Reward(Shape, frozen=True):
     """What is given: points of a currency (of the only one, where a program has one)."""
 
@@ -85,16 +78,23 @@ class Reward(Shape, frozen=True):
 
 
 Rewards: TypeAlias = Annotated[tuple[Reward, ...], msgspec.Meta(max_length=REWARDS_MAX)]
-Window: TypeAlias = CalendarWindow | str
 
 
-def calendar_of(window: Window) -> Calendar:
-    """The calendar by which a definition's `window` is cut; Misfit for a word other than `lifetime`."""
-    if isinstance(window, CalendarWindow):
-        return window.calendar
-    if window != Calendar.LIFETIME:
-        raise Misfit("window", "a window is `lifetime` or `{calendar: day | week | month | quarter | year}`")
-    return Calendar.LIFETIME
+def instant_of(text: str, field: str) -> datetime:
+    """The instant that a field names; Misfit where there is none."""
+    try:
+        return periods.rfc3339(text)
+    except ValueError as error:
+        raise Misfit(field, str(error)) from error
+
+
+def between(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The instants of `from` and `until`, where they are given; Misfit where the second is not after the first."""
+    opens = None if since is None else instant_of(since, "from")
+    closes = None if until is None else instant_of(until, "until")
+    if opens is not None and closes is not None and closes <= opens:
+        raise Misfit("until", "`until` comes after `from`")
+    return opens, closes
 
 
 def event_types_of(trigger: Trigger) -> tuple[str, ...]:

@@ -166,6 +166,22 @@ def end_of_day_after(instant: datetime, days: int, where: ZoneInfo) -> datetime:
     return start(Calendar.DAY, local_day(instant, where) + days + 1, where)
 
 
+def anniversary(day: int, not_before: int) -> int:
+    """The first yearly return of a day that is after it and not before another; of 29 February, 1 March in other years."""
+    first = date.fromordinal(day)
+    year = max(date.fromordinal(not_before).year, first.year + 1)
+    while (returned := _in_year(first, year)) < not_before:
+        year += 1
+    return returned
+
+
+def _in_year(day: date, year: int) -> int:
+    try:
+        return day.replace(year=year).toordinal()
+    except ValueError:
+        return date(year, 3, 1).toordinal()
+
+
 def rfc3339(text: str) -> datetime:
     """An instant written as RFC 3339 with its offset, in UTC, cut to microseconds; ValueError for anything else."""
     if not _INSTANT.fullmatch(text):

@@ -1,20 +1,53 @@
 """Leaderboards: members in the order of the points they earned in a period.
 
-A board's periods are cut in the program's zone. The higher score stands first; among equal scores the one reached first,
-then the lower member id. A member without points is not on the board.
+A board's periods are cut in the program's zone. The higher score stands first. What comes of equal scores is the board's
+`ties`: `first_to_reach` puts the one first that was reached first, then the lower member id; `ordinal` goes by the id alone;
+`standard` (1, 2, 2, 4) and `dense` (1, 2, 2, 3) give equal scores one rank. A member without points is not on the board.
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Misfit, Window, calendar_of
+from achievements.parts import Definition, Misfit
 from achievements.periods import Calendar
 from achievements.values import AnyOutcome, BoardPart, Scored
+from achievements.windows import Window, span_of
+
+Ties: TypeAlias = Literal["first_to_reach", "standard", "dense", "ordinal"]
+
+
+class Entry(NamedTuple):
+    """A member's score on a board, and the instant at which she reached it."""
+
+    member: str
+    score: int
+    reached_at: datetime
+
+
+def ranked(ties: Ties, entries: Iterable[Entry]) -> list[tuple[int, Entry]]:
+    """The entries of one period with their ranks from 1, best first."""
+    placed: list[tuple[int, Entry]] = []
+    for number, entry in enumerate(sorted(entries, key=lambda each: order_key(ties, each)), start=1):
+        rank = number
+        if ties in ("standard", "dense") and placed:
+            above, before = placed[-1]
+            if before.score == entry.score:
+                rank = above
+            elif ties == "dense":
+                rank = above + 1
+        placed.append((rank, entry))
+    return placed
+
+
+def order_key(ties: Ties, entry: Entry) -> tuple[object, ...]:
+    """By which a board is in order, lowest first. Where ties share a rank, they stand by id."""
+    return (-entry.score, entry.reached_at, entry.member) if ties == "first_to_reach" else (-entry.score, entry.member)
 
 
 class LeaderboardReady(Rule, frozen=True, kw_only=True):
@@ -37,7 +70,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         points = moment.points(self.currency, self.stage, rewards=bool(self.counts))
         if not points:
             return part
-        window = periods.index(self.calendar, moment.day(self.zone))
+        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.day(self.zone))
         score = points + (part.score if part is not None and part.window == window else 0)
         moment.emitted.append(Scored(self.key, periods.name(self.calendar, window), score, moment.event.at))
         return BoardPart(window, score, moment.event.at)
@@ -53,21 +86,25 @@ class Leaderboard(Definition, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time."""
 
     kind = "leaderboard"
-    fixed = ("measure", "window")
+    fixed = ("measure", "window", "ties")
 
     measure: MeasureShape
     window: Window = "lifetime"
-    tie: Literal["first_to_reach"] = "first_to_reach"
+    ties: Ties = "first_to_reach"
 
     def __post_init__(self) -> None:
         if self.measure.points is None:
             raise Misfit("measure", "a leaderboard measures points: write `measure: {points: CURRENCY}`")
-        calendar_of(self.window)
+        span = span_of(self.window)
+        if span.rolls or span.opens is not None:
+            raise Misfit(
+                "window", "a leaderboard's window is `lifetime` or `{calendar: day | week | month | quarter | year}`"
+            )
 
     @property
     def calendar(self) -> Calendar:
         """How its periods are cut."""
-        return calendar_of(self.window)
+        return span_of(self.window).calendar
 
     def ready(self, building: Building) -> LeaderboardReady:
         """Compile it; mistakes are told to `building`."""

@@ -10,14 +10,21 @@ from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from achievements import periods
+from achievements.boosts import BoostReady
 from achievements.building import Building
 from achievements.conditions import Environment
 from achievements.definitions import Mistaken, Program
+from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
+from achievements.localtime import LocalTime
 from achievements.moment import Rule
-from achievements.parts import Definition, Mistake
+from achievements.parts import Mistake, event_types_of
 from achievements.points import Currency
+from achievements.spending import AutoReward
+from achievements.tiers import LadderReady, TierLadder
 
 
 class Rules:
@@ -38,6 +45,7 @@ class Rules:
             for event_type in environments
         }
         self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
+        self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
 
     @cached_property
     def event_types(self) -> Mapping[str, EventType]:
@@ -49,6 +57,13 @@ class Rules:
         """The currencies by key."""
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
 
+    @cached_property
+    def auto_rewards(self) -> tuple[AutoReward, ...]:
+        """The automatic rewards as they were written, each with its currency named."""
+        written = [each for each in self.program.sections.get("auto_rewards", ()) if isinstance(each, AutoReward)]
+        only = next(iter(self.currencies), None)
+        return tuple(msgspec.structs.replace(each, currency=each.currency or only) for each in written)
+
 
 class Rulebook:
     """Rules with the instants from which they are in force, oldest first; never empty."""
@@ -56,11 +71,14 @@ class Rulebook:
     def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
         self.revision = revision
         self.latest = editions[-1][1]
+        self.program_time = LocalTime(self.latest.zone)
         self._starts = [start for start, _ in editions]
         self._editions = [rules for _, rules in editions]
         # In force or not: a streak whose definition was left out for a while has still been broken when it is taken up again.
         # A later edition's rule stands for those before it, since what `due` rests on is fixed.
         known = {name: rule for rules in self._editions for name, rule in rules.by_name.items()}
+        self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
+        """Whether any of its rules asks for decisions on a balance."""
         self.falling_due = tuple((name, rule) for name, rule in known.items() if type(rule).due is not Rule.due)
 
     def at(self, instant: datetime) -> Rules | None:
@@ -73,29 +91,43 @@ class Rulebook:
 
 def ready(program: Program) -> Rules:
     """Make a program's definitions ready; Mistaken with every mistake between them."""
-    zone = periods.zone(program.head.timezone)
-    types = {
-        each.key: each.properties for each in program.sections.get("event_types", ()) if isinstance(each, EventType)
-    }
-    building = Building(zone, tuple(each.key for each in program.sections.get("currencies", ())), types)
+    building = _building(program)
     rules: list[Rule] = []
+    boosts: list[BoostReady] = []
     paths: dict[str, str] = {}
     for section, definitions in program.sections.items():
         for position, definition in enumerate(definitions):
             building.path = f"{section}[{position}]"
-            rule = _ready(definition, building)
-            if rule is not None:
-                rules.append(rule)
-                paths[rule.name] = building.path
+            make = getattr(definition, "ready", None)
+            made = None if make is None else make(building)
+            if isinstance(made, Rule):
+                rules.append(made)
+                paths[made.name] = building.path
+            elif isinstance(made, BoostReady):
+                boosts.append(made)
     mistakes = [*building.mistakes, *_circles(rules, paths)]
     if mistakes:
         raise Mistaken(mistakes)
-    return Rules(program, zone, rules, building.environments)
+    return Rules(program, building.zone, [_boosted(rule, boosts) for rule in rules], building.environments)
 
 
-def _ready(definition: Definition, building: Building) -> Rule | None:
-    make = getattr(definition, "ready", None)
-    return None if make is None else make(building)
+def _building(program: Program) -> Building:
+    """What the definitions of a program can refer to."""
+    known = [each for _, each in program]
+    return Building(
+        periods.zone(program.head.timezone),
+        tuple(each.key for each in known if isinstance(each, Currency)),
+        {each.key: each.properties for each in known if isinstance(each, EventType)},
+        {each.key: event_types_of(each.on) for each in known if isinstance(each, EarnRule)},
+        frozenset(each.key for each in known if isinstance(each, TierLadder)),
+    )
+
+
+def _boosted(rule: Rule, boosts: Sequence[BoostReady]) -> Rule:
+    """A rule with the boosts that may reach it."""
+    if not isinstance(rule, EarnRuleReady):
+        return rule
+    return msgspec.structs.replace(rule, boosts=tuple(each for each in boosts if rule.key in each.earn_rules))
 
 
 def _circles(rules: Sequence[Rule], paths: Mapping[str, str]) -> list[Mistake]:

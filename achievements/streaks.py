@@ -1,30 +1,60 @@
 """Streaks: consecutive local days, weeks or months in which a member did something.
 
-A streak grows with the first counting event of a period that follows the last active one, and breaks at the end of the
-first period missed: from that instant its current length is 0.
+A streak grows with the first counting event of a period that follows the last active one. At the end of the first period
+missed a freeze stands in for it, where the member has one: the length stays. Else the streak breaks there: from that instant
+its current length is 0.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from achievements import periods
 from achievements.building import Building, Conditions
+from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Trigger
+from achievements.parts import Definition, Shape, Trigger
 from achievements.periods import Calendar
-from achievements.values import AnyOutcome, StreakChanged, StreakPart
+from achievements.values import AnyOutcome, Emitted, StreakChanged, StreakPart
+
+PERIODS_MAX = 1_000
+HELD_MAX = 100
+
+
+class Freezes(Shape, frozen=True, kw_only=True):
+    """How many missed periods a streak survives.
+
+    Either one from the start and the next once `cooldown` periods lie between two, also over a streak that broke; or `start`
+    of them, another for each `earn_every` periods that a streak grows by, and never more than `hold_at_most` in hand.
+    """
+
+    cooldown: Annotated[int, msgspec.Meta(ge=1, le=PERIODS_MAX)] | None = None
+    start: Annotated[int, msgspec.Meta(ge=0, le=HELD_MAX)] = 0
+    earn_every: Annotated[int, msgspec.Meta(ge=1, le=PERIODS_MAX)] | None = None
+    hold_at_most: Annotated[int, msgspec.Meta(ge=1, le=HELD_MAX)] | None = None
+
+    def __post_init__(self) -> None:
+        earned = self.start > 0 or self.earn_every is not None or self.hold_at_most is not None
+        if (self.cooldown is not None) == earned:
+            raise ValueError("write either `cooldown: PERIODS`, or `start`, `earn_every` and `hold_at_most`")
+        if self.hold_at_most is not None and self.start > self.hold_at_most:
+            raise ValueError("`start` is at most `hold_at_most`")
+        if self.earn_every is not None and self.hold_at_most is None:
+            raise ValueError("`earn_every` needs `hold_at_most`, or freezes pile up without end")
 
 
 class StreakReady(Rule, frozen=True, kw_only=True):
-    """A streak with its conditions compiled; `zone` is the one in which its periods are cut."""
+    """A streak with its conditions compiled. Its periods are cut in the member's own zone; `zone` is the program's."""
 
     section = "streaks"
     stage = Stage.STREAKS
 
     calendar: Calendar
     conditions: Conditions
+    freezes: Freezes | None
     zone: ZoneInfo
 
     @property
@@ -34,41 +64,77 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: StreakPart | None, moment: Moment) -> StreakPart | None:
         """Count the event's period, once."""
-        period = periods.index(self.calendar, moment.day(self.zone))
+        period = periods.index(self.calendar, moment.local_day)
         if (part is not None and part.last >= period) or not moment.meets(self.conditions):
             return part
-        follows = part is not None and part.current > 0 and part.last == period - 1
-        current = part.current + 1 if part is not None and follows else 1
-        longest = max(current, part.longest if part is not None else 0)
-        moment.emitted.append(StreakChanged(self.key, current, longest, moment.event.at))
-        return StreakPart(period, current, longest, moment.event.at)
+        at = moment.event.at
+        if part is None:
+            held = self.freezes.start if self.freezes is not None else 0
+            part = StreakPart(period, 0, 0, at, freezes_held=held)
+        # What was missed before was told at its end, so a streak that still runs goes on.
+        current = part.current + 1
+        longest = max(current, part.longest)
+        held = part.freezes_held
+        freezes = self.freezes
+        if freezes is not None and freezes.earn_every is not None and current % freezes.earn_every == 0:
+            held = min(held + 1, freezes.hold_at_most or 0)
+        moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used))
+        return StreakPart(period, current, longest, at, part.frozen, part.freezes_used, held)
 
-    def due(self, part: StreakPart | None) -> datetime | None:
-        """The end of the period after the last active one, while the streak runs."""
-        return periods.start(self.calendar, part.last + 2, self.zone) if part is not None and part.current else None
+    def due(self, part: StreakPart | None, local: LocalTime) -> datetime | None:
+        """The end of the first period that was missed, or will be, while the streak runs."""
+        if part is None or not part.current:
+            return None
+        return local.start(self.calendar, self._missed(part, local) + 1)
 
-    def lapse(self, part: StreakPart, emitted: list[AnyOutcome]) -> StreakPart:
-        """A whole period was missed: the streak is over."""
-        over = periods.start(self.calendar, part.last + 2, self.zone)
-        emitted.append(StreakChanged(self.key, 0, part.longest, over))
-        return StreakPart(part.last, 0, part.longest, over)
+    def lapse(self, part: StreakPart, local: LocalTime, emitted: list[Emitted]) -> StreakPart:
+        """A whole period was missed: a freeze stands in for it, or the streak is over."""
+        missed = self._missed(part, local)
+        over = local.start(self.calendar, missed + 1)
+        freezes = self.freezes
+        if freezes is not None and freezes.cooldown is not None:
+            frozen = part.frozen is None or missed - part.frozen >= freezes.cooldown
+            held = 0
+        else:
+            frozen = part.freezes_held > 0
+            held = part.freezes_held - frozen
+        current = part.current if frozen else 0
+        used = part.freezes_used + frozen
+        emitted.append(StreakChanged(self.key, current, part.longest, over, used))
+        return StreakPart(part.last, current, part.longest, over, missed if frozen else part.frozen, used, held)
 
     def levels(self, part: StreakPart | None) -> Iterable[AnyOutcome]:
         """Its present length."""
-        return () if part is None else (StreakChanged(self.key, part.current, part.longest, part.at),)
+        if part is None:
+            return ()
+        return (StreakChanged(self.key, part.current, part.longest, part.at, part.freezes_used),)
+
+    def _missed(self, part: StreakPart, local: LocalTime) -> int:
+        """The first period after those that were active or frozen, and that can be missed."""
+        missed = part.last + 1 if part.frozen is None else max(part.last, part.frozen) + 1
+        if self.calendar is Calendar.DAY:
+            while missed in local.short:
+                missed += 1
+        return missed
 
 
 class Streak(Definition, frozen=True, kw_only=True):
     """Periods in a row with at least one counting event."""
 
     kind = "streak"
-    fixed = ("period",)
+    fixed = ("period", "freezes")
 
     on: Trigger
     when: str | None = None
     period: Literal["day", "week", "month"]
+    freezes: Freezes | None = None
 
     def ready(self, building: Building) -> StreakReady:
         """Compile it; mistakes are told to `building`."""
-        conditions = building.conditions(self.on, self.when)
-        return StreakReady(key=self.key, calendar=Calendar(self.period), conditions=conditions, zone=building.zone)
+        return StreakReady(
+            key=self.key,
+            calendar=Calendar(self.period),
+            conditions=building.conditions(self.on, self.when),
+            freezes=self.freezes,
+            zone=building.zone,
+        )

@@ -56,6 +56,25 @@ class Event(msgspec.Struct, frozen=True):
         return Order(self.at, Rank.EVENT, self.id)
 
 
+class Fact(msgspec.Struct, frozen=True):
+    """What was decided once, or told by a command, and is an input from then on.
+
+    `order` is its place: that of a command's own is `(at, FACT, id)`; one that an input caused has that input's instant,
+    rank and id, and the next `n`. Kinds: `zone` (`data` {"timezone": NAME}: the member's own zone from that instant), `spent`,
+    `spend_rejected` and `reward_taken`, which the fold counts and otherwise passes over.
+    """
+
+    id: str
+    kind: str
+    at: datetime
+    order: Order
+    data: Mapping[str, Any]
+
+
+Input: TypeAlias = Event | Fact
+"""What a fold takes, one after the other; time passing has no value of its own."""
+
+
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """Something the fold says about a member: a value under an identity."""
 
@@ -91,12 +110,16 @@ class PointsEarned(Outcome, frozen=True, array_like=True, tag="points"):
 
 
 class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak"):
-    """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed."""
+    """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed.
+
+    `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was.
+    """
 
     streak: str
     current: int
     longest: int
     at: datetime
+    freezes_used: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -146,6 +169,26 @@ class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge"):
         return ("badge", self.badge, self.level)
 
 
+class TierChanged(Outcome, frozen=True, array_like=True, tag="tier"):
+    """A member's move from one tier of a ladder to another, with what its measure came to then.
+
+    `event_id` is the event that lifted her; None where time brought it, at the instant at which points left the window or a
+    period ended.
+    """
+
+    ladder: str
+    tier_from: str
+    tier_to: str
+    at: datetime
+    qualifying: int
+    event_id: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """At one instant, time changes a ladder at most once, and so does each event."""
+        return ("tier", self.ladder, self.at.isoformat(), self.event_id or "")
+
+
 class Scored(Outcome, frozen=True, array_like=True, tag="score"):
     """A member's score in one period of a board, and the instant of the input that brought her there."""
 
@@ -168,34 +211,97 @@ class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired")
     at: datetime
 
 
-AnyOutcome: TypeAlias = PointsEarned | StreakChanged | ChallengeProgressed | ChallengeCompleted | BadgeAwarded | Scored
+AnyOutcome: TypeAlias = (
+    PointsEarned | StreakChanged | ChallengeProgressed | ChallengeCompleted | BadgeAwarded | TierChanged | Scored
+)
+
+
+class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent"):
+    """Points that a decision took: by the spend rule or the automatic reward `source`, the latter so many `times` at once.
+
+    Not the fold's: the ledger's. `event_id` is the event that asked for it, or whose points brought the balance there.
+    """
+
+    currency: str
+    points: int
+    source: str
+    at: datetime
+    event_id: str
+    times: int = 1
+
+
+class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"):
+    """Points that a spend rule asked for and the balance did not allow; `missing` of them were not there."""
+
+    currency: str
+    points: int
+    source: str
+    at: datetime
+    event_id: str
+    missing: int
+
+
+class SpendAsked(msgspec.Struct, frozen=True):
+    """A decision that a spend rule asks for: to take `points`, if the balance allows it then.
+
+    No outcome: it is decided once, outside the fold, and what was decided comes back as a fact.
+    """
+
+    rule: str
+    currency: str
+    points: int
+    at: datetime
+    event_id: str
+
+
+Emitted: TypeAlias = AnyOutcome | SpendAsked
+"""What an input brings: outcomes, and decisions asked for."""
 
 
 class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn"):
-    """An outcome that was published and, now that more is known, never was."""
+    """An outcome that was published and, now that more is known, never was; or a spend whose points went back."""
 
-    outcome: AnyOutcome
+    outcome: AnyOutcome | PointsSpent
 
 
-Effect: TypeAlias = AnyOutcome | PointsExpired | Withdrawn
+Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Withdrawn
 """What an activity item tells: outcomes, and what the ledger did."""
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True):
-    """What a measure has counted so far: the amount, the distinct values seen, and the last local day counted."""
+    """What a measure has counted so far.
+
+    `amount` is what it comes to. Different values are kept in `seen`. Where a window rolls, or local days are told apart,
+    `marks` says when each of them, or each of `amounts`, was counted: local days as ordinals, instants as microseconds since
+    1970, oldest first.
+    """
 
     amount: Amount = 0
     seen: tuple[str, ...] = ()
-    day: int = 0
+    marks: tuple[int, ...] = ()
+    amounts: tuple[Amount, ...] = ()
+
+
+class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit"):
+    """What a rule has given within its limit: in the open window (its index), or in one that rolls."""
+
+    window: int
+    tally: Tally
 
 
 class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak"):
-    """`last` is the index of the last active period, `at` the instant at which `current` last changed."""
+    """`last` is the index of the last active period, `at` the instant at which it last changed.
+
+    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet.
+    """
 
     last: int
     current: int
     longest: int
     at: datetime
+    frozen: int | None = None
+    freezes_used: int = 0
+    freezes_held: int = 0
 
 
 class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge"):
@@ -215,6 +321,21 @@ class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge"):
     awarded: tuple[tuple[str, datetime], ...] = ()
 
 
+class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier"):
+    """The tier held, since when (None: from the start), and what counts for it.
+
+    `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
+    the day on which they fell short of the tier, where it is held all the same.
+    """
+
+    tier: str
+    since: datetime | None = None
+    total: int = 0
+    marks: tuple[int, ...] = ()
+    amounts: tuple[int, ...] = ()
+    below: int | None = None
+
+
 class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board"):
     """The score in the latest period (its index) in which the member scored."""
 
@@ -223,14 +344,26 @@ class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board"):
     reached_at: datetime
 
 
-Part: TypeAlias = StreakPart | ChallengePart | BadgePart | BoardPart
+Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | BoardPart
+
+
+class OwnZone(msgspec.Struct, frozen=True, array_like=True):
+    """A member's own time zone, since when, the local day of that instant, and the days that were short of 24 hours.
+
+    Her local date never goes back: until the new zone has come to `day`, it is still `day`.
+    """
+
+    timezone: str
+    since: datetime
+    day: int
+    short: tuple[int, ...] = ()
 
 
 class MemberState(msgspec.Struct, frozen=True):
     """A member's fold up to `at`: every input not after `last` is in it, and all that time brought until `at`.
 
     `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
-    `section/key`.
+    `section/key`; `zone` is her own, None where she goes by the program's.
     """
 
     at: datetime = BEGINNING
@@ -238,6 +371,7 @@ class MemberState(msgspec.Struct, frozen=True):
     inputs: int = 0
     due: datetime | None = None
     parts: Mapping[str, Part] = {}
+    zone: OwnZone | None = None
 
     NOTHING: ClassVar["MemberState"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import inspect
 
-from achievements.parts import KEY_PATTERN, PROPERTY_PATTERN, Misfit, Mistake, Shape
+from achievements.parts import INSTANT_PATTERN, KEY_PATTERN, PROPERTY_PATTERN, Misfit, Mistake, Shape
 
 SHOWN_CHARACTERS = 40
 """So much of a wrong text is repeated."""
@@ -28,6 +28,7 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
         "a property's name",
         "a property's name is 1 to 64 of a-z, 0-9 and `_`, and starts with a letter",
     ),
+    INSTANT_PATTERN: ("an instant", "write an instant with its offset, like `2026-11-21T18:30:00Z`"),
 }
 
 
@@ -108,8 +109,8 @@ def _type_at(kind: type[Shape], steps: Sequence[Step]) -> tuple[Any, Any]:
     for step in steps:
         within = _holder(info, step)
         if isinstance(within, inspect.StructType):
-            info = next(field.type for field in within.fields if field.encode_name == step)
-            hint = get_type_hints(within.cls)[str(step)]
+            field = next(field for field in within.fields if field.encode_name == step)
+            info, hint = field.type, get_type_hints(within.cls)[field.name]
         else:
             info = within.value_type if isinstance(within, inspect.DictType) else within.item_type
     return info, hint

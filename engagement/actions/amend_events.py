@@ -11,6 +11,7 @@ import msgspec
 from achievements.values import Effect
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
+from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
 from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX
@@ -86,7 +87,7 @@ async def _amend(unit: Unit, cache: Programs, command: Amend) -> Amended:
     who = (await members.ids_of(unit, [command.member])).get(command.member)
     if who is None:
         raise NotFound(f"No event of a member `{command.member}` was recorded.", "member")
-    held = (await members.lock_states(unit, [who]))[who]
+    held = (await members.lock_states(unit, [who], balances=loaded.rulebook.decides))[who]
     known = (await events.earlier(unit, [(who, command.event)])).get((who, command.event))
     said = () if known is None else known.amendments
     event = None if known is None else known.event
@@ -113,8 +114,10 @@ async def _apply(unit: Unit, loaded: Loaded, held: Held, command: Amend, recorde
         await events.amend(unit, held.id, command.event, amendment, loaded.now, None)
         await changes.save(unit)
         return Amended(command.event, command.member, "PENDING")
-    refolded = _with(history, recorded).refolded(held.state.at, {news})
-    seq, effects = draft.refold(refolded, history.base, [(command.event, loaded.now)])[command.event]
+    known = _with(history, recorded)
+    causes = [Cause(command.event, recorded.event.occurred_at, loaded.now)]
+    refold = await refolding.found(unit, held.id, known, known.refolded(held.state.at, {news}), causes, [news])
+    seq, effects = (await refolding.take_over(unit, changes, {held.id: refold}))[held.id][command.event]
     await events.amend(unit, held.id, command.event, amendment, loaded.now, seq)
     await changes.save(unit)
     return Amended(command.event, command.member, "APPLIED", effects=tuple(effects))

@@ -81,7 +81,7 @@ async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int
     # Looked at again under the lock: somebody else may have advanced them meanwhile.
     ready = [each for each in held.values() if not each.pending and each.due_by(until)]
     changes = Changes(loaded, ready)
-    await changes.expire(unit, {each.id: until for each in ready})
+    await changes.bring_due(unit, {each.id: until for each in ready})
     for draft in changes.drafts.values():
         draft.advance(until)
     if ready:

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from achievements import fold
-from achievements.values import StreakPart
+from achievements.tiers import LadderReady
+from achievements.values import StreakPart, TierPart
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import export as tables
 from engagement.records import ledger, members
@@ -28,7 +29,7 @@ SECONDS_MAX = 1_800.0
 
 
 class Table(StrEnum):
-    """A table of the export. Those of tiers are empty: no kind of definition gives any yet."""
+    """A table of the export."""
 
     BALANCES = "balances"
     TRANSACTIONS = "transactions"
@@ -38,6 +39,7 @@ class Table(StrEnum):
     LEADERBOARDS = "leaderboards"
     TIERS = "tiers"
     TIER_CHANGES = "tier_changes"
+    DECISIONS = "decisions"
 
 
 class Exported(msgspec.Struct, Generic[Piece], frozen=True):
@@ -74,7 +76,9 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
     page = await members.page(unit, None, MEMBERS_AT_ONCE)
     while page:
         yield Table.BALANCES, await _balances(unit, page, loaded.now)
-        yield Table.STREAKS, await _streaks(unit, page, loaded)
+        streaks, tiers = await _of_states(unit, page, loaded)
+        yield Table.STREAKS, streaks
+        yield Table.TIERS, tiers
         page = await members.page(unit, page[-1].external_id, MEMBERS_AT_ONCE)
     for table, pieces in (
         (Table.TRANSACTIONS, tables.movements(unit)),
@@ -82,6 +86,8 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
         (Table.CHALLENGES, tables.completions(unit)),
         (Table.BADGES, tables.awards(unit)),
         (Table.LEADERBOARDS, tables.standings(unit)),
+        (Table.TIER_CHANGES, tables.tier_changes(unit)),
+        (Table.DECISIONS, tables.decisions(unit)),
     ):
         async for rows in pieces:
             yield table, [tuple(row) for row in rows]
@@ -94,14 +100,19 @@ async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
     ]
 
 
-async def _streaks(unit: Unit, page: Sequence[Member], loaded: Loaded) -> Cells:
-    """No streak of today's kinds knows freezes, so none was used."""
+async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tuple[Cells, Cells]:
+    """The streaks of members who have begun any, and every member's tier on each ladder."""
     held = await members.states(unit, [each.id for each in page])
-    rows: list[tuple[str, str, int, int, int]] = []
+    streaks: list[tuple[object, ...]] = []
+    tiers: list[tuple[object, ...]] = []
     for member in page:
         state, _ = fold.advance(loaded.rulebook, held[member.id].state, loaded.now)
-        for name, part in state.parts.items():
-            if isinstance(part, StreakPart) and name in loaded.rulebook.latest.by_name:
-                key = loaded.rulebook.latest.by_name[name].key
-                rows.append((key, member.external_id, part.current, part.longest, 0))
-    return rows
+        for name, rule in loaded.rulebook.latest.by_name.items():
+            part = state.parts.get(name)
+            if isinstance(part, StreakPart):
+                row = (part.current, part.longest, part.freezes_used)
+                streaks.append((rule.key, member.external_id, *row))
+            if isinstance(rule, LadderReady):
+                standing = rule.standing(part if isinstance(part, TierPart) else None, state.at)
+                tiers.append((rule.key, member.external_id, *standing))
+    return streaks, tiers

@@ -16,8 +16,10 @@ import msgspec
 from achievements import fold
 from achievements.values import Effect, Event
 from engagement.actions import refolding
-from engagement.actions.changes import Changes, Draft
+from engagement.actions.changes import Changes
+from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
+from engagement.actions.purse import LotsMissing
 from engagement.actions.sent_events import (
     Accepted,
     Receipt,
@@ -158,6 +160,10 @@ class Fresh(msgspec.Struct, frozen=True):
         return next(iter(refolding.counted(loaded, [self.recorded(member_id)])), None)
 
 
+_Counting: TypeAlias = tuple[UUID, list[tuple[Fresh, Event]]]
+"""A member's events that count, in order."""
+
+
 class Batch:
     """Events of one program on their way through one transaction."""
 
@@ -174,7 +180,7 @@ class Batch:
     async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
         """The answers to accepted events, in their order."""
         ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
-        held = await members.lock_states(self._unit, ids.values())
+        held = await members.lock_states(self._unit, ids.values(), balances=self._loaded.rulebook.decides)
         self._waiting = {(who, each.event_id) for who, state in held.items() for each in state.pending if not each.n}
         # Looked up under the members' locks, so what is not there now does not appear before the commit.
         first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}
@@ -192,8 +198,8 @@ class Batch:
         return [self._answer(each, (ids[each.member], each.event.id), first, earlier) for each in accepted]
 
     async def _fold(self, changes: Changes, fresh: dict[UUID, list[Fresh]]) -> None:
-        next_up: list[tuple[Draft, list[tuple[Fresh, Event]]]] = []
-        late: list[tuple[Draft, list[tuple[Fresh, Event]]]] = []
+        next_up: list[_Counting] = []
+        late: list[_Counting] = []
         for who, sent in fresh.items():
             draft = changes.drafts[who]
             counting = []
@@ -202,48 +208,66 @@ class Batch:
                 if event is not None:
                     counting.append((each, event))
                 else:
-                    self._store(draft, each, "TOO_LATE" if each.accepted.too_late else "APPLIED")
+                    self._store(who, each, "TOO_LATE" if each.accepted.too_late else "APPLIED")
             if counting:
                 counting.sort(key=lambda pair: pair[1].order)
                 is_next = not draft.pending and fold.is_next(draft.state, counting[0][1])
-                (next_up if is_next else late).append((draft, counting))
-        await changes.expire(self._unit, {draft.id: counting[-1][1].at for draft, counting in next_up})
-        begun = time.perf_counter()
-        for draft, counting in next_up:
-            for each, event in counting:
-                self._store(draft, each, "APPLIED", *draft.apply(event))
-        self._report.folding_seconds += time.perf_counter() - begun
+                (next_up if is_next else late).append((who, counting))
+        await changes.bring_due(self._unit, {who: counting[-1][1].at for who, counting in next_up})
+        again = self._apply(changes, next_up)
+        if again:
+            await changes.begin_again(self._unit, [who for who, _ in again])
+            self._apply(changes, again)
         if late:
-            await self._refold(late)
+            await self._refold(changes, late)
 
-    async def _refold(self, late: Sequence[tuple[Draft, list[tuple[Fresh, Event]]]]) -> None:
-        found = await refolding.histories(self._unit, self._loaded, [(draft, each[0][1].at) for draft, each in late])
+    def _apply(self, changes: Changes, next_up: Iterable[_Counting]) -> list[_Counting]:
+        """Apply events that come next, one after the other; those of members who need all of their lots for it are left."""
         begun = time.perf_counter()
-        for draft, counting in late:
-            history = found[draft.id]
-            news = [Pending(event.id) for _, event in counting]
+        left = []
+        for who, counting in next_up:
+            draft = changes.drafts[who]
+            try:
+                told = [draft.apply(event) for _, event in counting]
+            except LotsMissing:
+                left.append((who, counting))
+                continue
+            for (each, _), (seq, effects) in zip(counting, told, strict=True):
+                self._store(who, each, "APPLIED", seq, effects)
+        self._report.folding_seconds += time.perf_counter() - begun
+        return left
+
+    async def _refold(self, changes: Changes, late: Sequence[_Counting]) -> None:
+        firsts = [(changes.drafts[who], counting[0][1].at) for who, counting in late]
+        histories = await refolding.histories(self._unit, self._loaded, firsts)
+        refolds: dict[UUID, refolding.Found] = {}
+        begun = time.perf_counter()
+        for who, counting in late:
+            draft, history = changes.drafts[who], histories[who]
+            news = {Pending(event.id) for _, event in counting}
             if draft.pending or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
                 self._report.postponed += 1
-                draft.pending = (*draft.pending, *news)
+                draft.pending = (*draft.pending, *(Pending(event.id) for _, event in counting))
                 for each, _ in counting:
-                    self._store(draft, each, "PENDING")
+                    self._store(who, each, "PENDING")
                 continue
             self._report.refolds += 1
-            told = draft.refold(
-                history.with_more(each.recorded(draft.id) for each, _ in counting).refolded(draft.state.at, set(news)),
-                history.base,
-                [(event.id, event.at) for _, event in counting],
-            )
-            for each, event in counting:
-                self._store(draft, each, "APPLIED", *told[event.id])
+            known = history.with_more(each.recorded(who) for each, _ in counting)
+            causes = [Cause(event.id, event.at, event.at) for _, event in counting]
+            refolds[who] = refolding.Found(known, known.refolded(draft.state.at, news), causes, ())
         self._report.folding_seconds += time.perf_counter() - begun
+        told = await refolding.take_over(self._unit, changes, refolds)
+        for who, counting in late:
+            if who in told:
+                for each, event in counting:
+                    self._store(who, each, "APPLIED", *told[who][event.id])
 
     def _store(
-        self, draft: Draft, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
+        self, who: UUID, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
     ) -> None:
         each = fresh.accepted
-        self._stored.append(msgspec.structs.replace(fresh.recorded(draft.id).event, seq=seq))
-        self._receipts[draft.id, each.event.id] = Receipt(
+        self._stored.append(msgspec.structs.replace(fresh.recorded(who).event, seq=seq))
+        self._receipts[who, each.event.id] = Receipt(
             each.index, each.event.id, each.member, status, effects=tuple(effects)
         )
 

@@ -4,7 +4,7 @@ Short stretches are folded where the news is taken; long ones wait in `member_st
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,12 +12,15 @@ import msgspec
 from msgspec.structs import astuple
 
 from achievements import fold
-from achievements.values import Event, MemberState
-from engagement.actions.changes import Changes, Draft
+from achievements.values import Event, Fact, Input, MemberState
+from engagement.actions.changes import Changes
+from engagement.actions.drafts import Cause, Draft, Told, worth_of
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.sent_events import event_of
-from engagement.records import events, members
+from engagement.records import events, facts, ledger, members
 from engagement.records.events import Recorded
+from engagement.records.facts import SPENT
+from engagement.records.ledger import Spend
 from engagement.records.members import Pending
 from engagement.records.unit import Database, Unit
 
@@ -28,11 +31,12 @@ HISTORY_INPUTS_MAX = 1_000_000
 
 
 class History(msgspec.Struct, frozen=True):
-    """A member's state before some instant, and all that was recorded since, in order."""
+    """A member's state before some instant, and all that was recorded since: events with what was said of them, and facts."""
 
     loaded: Loaded
     base: MemberState
     recorded: tuple[Recorded, ...]
+    facts: tuple[Fact, ...] = ()
 
     def with_more(self, more: Iterable[Recorded]) -> "History":
         """The history with events in it that are not stored yet."""
@@ -41,9 +45,29 @@ class History(msgspec.Struct, frozen=True):
 
     def refolded(self, until: datetime, news: Collection[Pending]) -> fold.Refold:
         """The history with the news in it, told from the one without, up to where the member had been advanced."""
-        was = counted(self.loaded, self.recorded, without=news)
-        now = counted(self.loaded, self.recorded)
+        was = in_order(counted(self.loaded, self.recorded, without=news), self.facts)
+        now = in_order(counted(self.loaded, self.recorded), self.facts)
         return fold.refold(self.loaded.rulebook, self.base, was, now, until)
+
+    def traced(self, until: datetime, more: Iterable[Fact]) -> fold.Trace:
+        """The history as it is known now, with further facts in it."""
+        now = in_order(counted(self.loaded, self.recorded), [*self.facts, *more])
+        return fold.trace(self.loaded.rulebook, self.base, now, until)
+
+    def reversed_spends(self, news: Iterable[Pending]) -> list[str]:
+        """The decisions to spend, by their facts, of events that the news takes back."""
+        heard = {each.event_id for each in news if each.n}
+        gone = {
+            each.event.id
+            for each in self.recorded
+            if each.event.id in heard and each.amendments and each.amendments[-1].kind == "reverse"
+        }
+        return [each.id for each in self.facts if each.kind == SPENT and each.order.id in gone]
+
+
+def in_order(events: Sequence[Event], facts: Sequence[Fact]) -> Sequence[Input]:
+    """Events, which stand in order, and facts among them."""
+    return sorted([*events, *facts], key=lambda each: each.order) if facts else events
 
 
 def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pending] = ()) -> list[Event]:
@@ -69,7 +93,50 @@ async def histories(
     bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
     starts = [(draft.id, bases.get(draft.id, MemberState.NOTHING)) for draft, _ in firsts]
     since = await events.since(unit, starts, at_most)
-    return {who: History(loaded, base, tuple(since[who])) for who, base in starts}
+    known = await facts.since(unit, starts)
+    return {who: History(loaded, base, tuple(since[who]), tuple(known[who])) for who, base in starts}
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A member's history folded again, why, and what that takes to book: the spends that go back to their lots."""
+
+    history: History
+    refolded: fold.Refold
+    causes: Sequence[Cause]
+    refunds: Sequence[Spend]
+
+
+async def found(
+    unit: Unit,
+    member_id: UUID,
+    history: History,
+    refolded: fold.Refold,
+    causes: Sequence[Cause],
+    news: Iterable[Pending],
+) -> Found:
+    """Look up what a refold gives back."""
+    spent = history.reversed_spends(news)
+    return Found(history, refolded, causes, await ledger.spends(unit, member_id, spent) if spent else ())
+
+
+async def take_over(unit: Unit, changes: Changes, refolds: Mapping[UUID, Found]) -> dict[UUID, dict[str | None, Told]]:
+    """Take over histories folded again, member by member, with the lots that each of them needs."""
+    named: list[tuple[UUID, str]] = []
+    whole: list[UUID] = []
+    for who, each in refolds.items():
+        worth = worth_of(each.refolded.difference)
+        named += [(who, lot) for lot in {*worth, *(spend.lot_id for spend in each.refunds)}]
+        if worth or changes.loaded.rulebook.decides:
+            whole.append(who)
+    await changes.bring_lots(unit, whole, named)
+    told = {}
+    for who, each in refolds.items():
+        draft = changes.drafts[who]
+        told[who] = draft.refold(each.refolded, each.history.base, each.causes, each.history.facts, each.refunds)
+        if draft.facts:
+            # A decision is an input too: the history ends where it does with it in its place.
+            draft.stand(await asyncio.to_thread(each.history.traced, draft.state.at, draft.facts))
+    return told
 
 
 async def settle(database: Database, programs: Programs, program_id: int, member_id: UUID) -> bool:
@@ -78,17 +145,21 @@ async def settle(database: Database, programs: Programs, program_id: int, member
     async def work(unit: Unit) -> bool:
         await unit.take_time(SETTLE_SECONDS)
         loaded = await programs.load(unit, for_writing=True)
-        held = (await members.lock_states(unit, [member_id], skip_locked=True)).get(member_id)
+        held = (await members.lock_states(unit, [member_id], skip_locked=True, balances=loaded.rulebook.decides)).get(
+            member_id
+        )
         if held is None or not held.pending:
             return False
         changes = Changes(loaded, [held])
         draft = changes.drafts[member_id]
-        causes = await events.instants(unit, member_id, {each.event_id for each in held.pending})
-        history = (await histories(unit, loaded, [(draft, causes[0][1])], HISTORY_INPUTS_MAX))[member_id]
+        waiting = await events.instants(unit, member_id, {each.event_id for each in held.pending})
+        causes = [Cause(event_id, at, at) for event_id, at in waiting]
+        history = (await histories(unit, loaded, [(draft, causes[0].at)], HISTORY_INPUTS_MAX))[member_id]
         # Thousands of inputs take a while: other members' requests go on meanwhile.
         refolded = await asyncio.to_thread(history.refolded, draft.state.at, set(held.pending))
         draft.pending = ()
-        told = draft.refold(refolded, history.base, causes)
+        refold = await found(unit, member_id, history, refolded, causes, held.pending)
+        told = (await take_over(unit, changes, {member_id: refold}))[member_id]
         answered = [(event_id, told[event_id][0]) for event_id, n in map(astuple, held.pending) if not n]
         await events.answer(unit, member_id, [(event_id, seq) for event_id, seq in answered if seq is not None])
         await changes.save(unit)

@@ -14,10 +14,11 @@ import msgspec
 from achievements import fold, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import Challenge, ChallengeReady
+from achievements.localtime import LocalTime
 from achievements.parts import Definition
 from achievements.rulebook import Rules
 from achievements.streaks import Streak, StreakReady
-from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart, Tally
+from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart
 from engagement.actions.programs import Loaded
 from engagement.errors import NotFound
 from engagement.records import ledger, members
@@ -125,14 +126,17 @@ def _screen(
     as_of = max(loaded.now, held.state.at)
     state, _ = fold.advance(loaded.rulebook, held.state, as_of)
     rules = loaded.rulebook.at(as_of) or loaded.rulebook.latest
+    local = fold.local_time(loaded.rulebook, state)
     return Screen(
         member=member,
         zone=member.timezone or loaded.program.timezone,
         as_of=as_of,
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
-        streaks=tuple(_streak(rules, each, state, as_of) for each in _defined(rules, "streaks", Streak)),
-        challenges=tuple(_challenge(rules, each, state, as_of) for each in _defined(rules, "challenges", Challenge)),
+        streaks=tuple(_streak(rules, each, state, local, as_of) for each in _defined(rules, "streaks", Streak)),
+        challenges=tuple(
+            _challenge(rules, each, state, local, as_of) for each in _defined(rules, "challenges", Challenge)
+        ),
         badges=tuple(_badge(rules, each, state) for each in _defined(rules, "badges", Badge)),
     )
 
@@ -156,10 +160,10 @@ def _wallets(
         yield WalletShown(name, held.get(key, empty), ending.get(key))
 
 
-def _streak(rules: Rules, streak: Streak, state: MemberState, as_of: datetime) -> StreakShown:
+def _streak(rules: Rules, streak: Streak, state: MemberState, local: LocalTime, as_of: datetime) -> StreakShown:
     ready = cast("StreakReady", rules.by_name[f"streaks/{streak.key}"])
     part = cast("StreakPart | None", state.parts.get(ready.name))
-    period = periods.period_at(ready.calendar, as_of, ready.zone)
+    period = periods.index(ready.calendar, local.day(as_of))
     return StreakShown(
         key=streak.key,
         name=streak.title,
@@ -167,25 +171,25 @@ def _streak(rules: Rules, streak: Streak, state: MemberState, as_of: datetime) -
         current=0 if part is None else part.current,
         longest=0 if part is None else part.longest,
         active=part is not None and part.current > 0 and part.last == period,
-        ends_at=periods.start(ready.calendar, period + 1, ready.zone),
-        zone=ready.zone.key,
+        ends_at=local.start(ready.calendar, period + 1),
+        zone=local.zone.key,
     )
 
 
-def _challenge(rules: Rules, challenge: Challenge, state: MemberState, as_of: datetime) -> ChallengeShown:
+def _challenge(
+    rules: Rules, challenge: Challenge, state: MemberState, local: LocalTime, as_of: datetime
+) -> ChallengeShown:
     ready = cast("ChallengeReady", rules.by_name[f"challenges/{challenge.key}"])
     part = cast("ChallengePart | None", state.parts.get(ready.name))
-    window = periods.period_at(ready.calendar, as_of, ready.zone)
-    # A stored window that is over says nothing about the present one.
-    tallies = part.tallies if part is not None and part.window == window else tuple(Tally() for _ in ready.targets)
+    window = ready.window(as_of, local)
     completed = part is not None and part.completed_window == window
     return ChallengeShown(
         key=challenge.key,
         name=challenge.title,
         description=challenge.description,
-        period=periods.name(ready.calendar, window),
-        ends_at=periods.end(ready.calendar, window, ready.zone),
-        objectives=tuple((tally.amount, target) for tally, target in zip(tallies, ready.targets, strict=True)),
+        period=periods.name(ready.span.calendar, window),
+        ends_at=ready.ends_at(as_of, local),
+        objectives=tuple(zip(ready.amounts(part, as_of, local), ready.targets, strict=True)),
         completed_at=part.completed_at if part is not None and completed else None,
         completions=0 if part is None else part.completions,
     )

@@ -1,9 +1,9 @@
 """Proving that what is stored is what the inputs say, and mending what is not.
 
 `verify` folds every member again from her first input and compares: her state, her outcomes, what her lots were booked
-with, her wallets with their transfers and lots, and the numbers of her feed. It reads one snapshot of the database at a
-time, so the service goes on meanwhile. `rebuild` writes what differs; wallets it does not touch: money is corrected by
-transfers, which follow from the lots.
+with, what her decisions took, her wallets and lots with their transfers, and the numbers of her feed. It reads one snapshot of
+the database at a time, so the service goes on meanwhile. `rebuild` writes what differs; facts stand, and wallets it does not
+touch: money is corrected by transfers, which follow from the lots.
 """
 
 import asyncio
@@ -15,12 +15,16 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import AnyOutcome, Identity, MemberState, PointsEarned
+from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
+from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
-from engagement.records import activity, events, ledger, members, outcomes
-from engagement.records.members import Held, Member
+from engagement.actions.refolding import Found, History
+from engagement.records import activity, events, facts, ledger, members, outcomes
+from engagement.records.events import Recorded
+from engagement.records.facts import REWARD_TAKEN, SPENT
+from engagement.records.members import Held, Member, Pending
 from engagement.records.unit import Database, Unit
 
 MEMBERS_AT_ONCE = 100
@@ -95,10 +99,22 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
     ids = [each.id for each in page]
     names = {each.id: each.external_id for each in page}
     stored = await _stored(unit, list((await members.states(unit, ids)).values()))
-    folded = await _folded(unit, loaded, [each.held for each in stored])
+    inputs = await _inputs(unit, [each.held for each in stored])
+    folded = await asyncio.to_thread(lambda: {who: each.traced(loaded) for who, each in inputs.items()})
     found = [
         discrepancy for each in stored for discrepancy in _compared(names[each.held.id], each, folded[each.held.id])
     ]
+    found += [
+        Discrepancy(names[who], f"lot {lot}", f"{left} left", f"{booked} by its transfers")
+        for who, lot, left, booked in await ledger.unequal_lots(unit, ids)
+    ]
+    for who, taken in (await ledger.carried_out(unit, ids)).items():
+        decided = inputs[who].decided
+        found += [
+            Discrepancy(names[who], f"decision {fact}", f"took {taken.get(fact, 0)}", f"{decided.get(fact, 0)}")
+            for fact in sorted({*taken, *decided})
+            if taken.get(fact, 0) != decided.get(fact, 0)
+        ]
     found += [
         Discrepancy(names[who], f"wallet {currency}", how, "the same sums everywhere")
         for who, currency, how in await ledger.unbalanced(unit, ids)
@@ -119,20 +135,40 @@ async def _stored(unit: Unit, held: Sequence[Held]) -> list[_Stored]:
     ]
 
 
-async def _folded(unit: Unit, loaded: Loaded, held: Sequence[Held]) -> dict[UUID, fold.Trace]:
-    """Each member folded from nothing to where she had been advanced, without what still waits."""
-    histories = await events.since(
-        unit, [(each.id, MemberState.NOTHING) for each in held], refolding.HISTORY_INPUTS_MAX
-    )
+class _Inputs(msgspec.Struct, frozen=True):
+    """A member's whole history, as it is stored."""
 
-    def folded() -> dict[UUID, fold.Trace]:
-        traces = {}
-        for each in held:
-            counted = refolding.counted(loaded, histories[each.id], without=set(each.pending))
-            traces[each.id] = fold.trace(loaded.rulebook, MemberState.NOTHING, counted, each.state.at)
-        return traces
+    held: Held
+    recorded: Sequence[Recorded]
+    facts: Sequence[Fact]
 
-    return await asyncio.to_thread(folded)
+    def traced(self, loaded: Loaded) -> fold.Trace:
+        """It folded from nothing to where she had been advanced, without what still waits."""
+        counted = refolding.counted(loaded, self.recorded, without=set(self.held.pending))
+        inputs = refolding.in_order(counted, self.facts)
+        return fold.trace(loaded.rulebook, MemberState.NOTHING, inputs, self.held.state.at)
+
+    @property
+    def decided(self) -> dict[str, int]:
+        """What her decisions took, by fact; a spend whose event was reversed gave it back."""
+        waiting = set(self.held.pending)
+        reversed_ = {
+            each.event.id
+            for each in self.recorded
+            if any(word.kind == "reverse" and Pending(each.event.id, word.n) not in waiting for word in each.amendments)
+        }
+        return {
+            each.id: 0 if each.kind == SPENT and each.order.id in reversed_ else int(each.data["points"])
+            for each in self.facts
+            if each.kind in (SPENT, REWARD_TAKEN)
+        }
+
+
+async def _inputs(unit: Unit, held: Sequence[Held]) -> dict[UUID, _Inputs]:
+    starts = [(each.id, MemberState.NOTHING) for each in held]
+    recorded = await events.since(unit, starts, refolding.HISTORY_INPUTS_MAX)
+    known = await facts.since(unit, starts)
+    return {each.id: _Inputs(each, recorded[each.id], known[each.id]) for each in held}
 
 
 def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepancy]:
@@ -171,14 +207,16 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     await unit.take_time(VERIFY_SECONDS)
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [external_id]))[external_id]
-    held = (await members.lock_states(unit, [who]))[who]
+    held = (await members.lock_states(unit, [who], balances=True))[who]
     (stored,) = await _stored(unit, [held])
-    folded = (await _folded(unit, loaded, [held]))[who]
+    inputs = await _inputs(unit, [held])
+    folded = await asyncio.to_thread(inputs[who].traced, loaded)
     was = {each.identity: each for each in fold.levels(loaded.rulebook, held.state)} | dict(stored.outcomes)
     difference = fold.difference(was, folded.outcomes)
     # The state's own progress and streaks of the past are not outcomes that could be gone.
     gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)
     changes = Changes(loaded, [held])
     refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone), folded.snapshots)
-    changes.drafts[who].refold(refolded, MemberState.NOTHING, [(None, loaded.now)])
+    repair = Found(History(loaded, MemberState.NOTHING, ()), refolded, [Cause(None, loaded.now, loaded.now)], ())
+    await refolding.take_over(unit, changes, {who: repair})
     await changes.save(unit)

@@ -52,7 +52,7 @@ def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
     return False
 
 
-def _outcomes(effects: Iterable[values.Effect]) -> Iterator[values.AnyOutcome | values.PointsExpired]:
+def _outcomes(effects: Iterable[values.Effect]) -> Iterator[values.Effect]:
     return (each.outcome if isinstance(each, values.Withdrawn) else each for each in effects)
 
 

@@ -49,6 +49,28 @@ class PointsExpired:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.type(description="Points that an event asked for, or that an automatic reward took.")
+class PointsSpent:
+    """What a decision took; it stands, whatever is learned later, unless the event that asked for it is reversed."""
+
+    currency: str = strawberry.field(description="The key of the currency.")
+    points: Points = strawberry.field(description="How many, in all.")
+    source: str = strawberry.field(description="The key of the spend rule or the automatic reward.")
+    times: int = strawberry.field(description="How often an automatic reward was taken at once; 1 for a spend rule.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="Points that an event asked for and that were not there: nothing was taken.")
+class SpendRejected:
+    """What the balance did not allow. It is not tried again."""
+
+    currency: str = strawberry.field(description="The key of the currency.")
+    points: Points = strawberry.field(description="How many were asked for.")
+    missing: Points = strawberry.field(description="How many of them were not there.")
+    source: str = strawberry.field(description="The key of the spend rule.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="A level of a badge that was reached.")
 class BadgeAwarded:
     """A badge's level, held for good unless it is withdrawn."""
@@ -66,7 +88,10 @@ class StreakChanged:
     streak: str = strawberry.field(description="The key of the streak.")
     current: int = strawberry.field(description="Its length in periods; 0 after it broke.")
     longest: int = strawberry.field(description="The longest it ever was.")
-    broken: bool = strawberry.field(description="Whether a whole period was missed.")
+    broken: bool = strawberry.field(description="Whether a whole period was missed, and no freeze stood in for it.")
+    freezes_used: int = strawberry.field(
+        description="How many missed periods it survived by a freeze, ever; where that grew, the length stayed."
+    )
     at: DateTime = strawberry.field(description=_AT)
 
 
@@ -85,6 +110,17 @@ class ChallengeCompleted:
 
     challenge: str = strawberry.field(description="The key of the challenge.")
     period: str = strawberry.field(description="The window, like `2026-11`; empty for a lifetime.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A move from one tier of a ladder to another, up or down.")
+class TierChanged:
+    """Where a member stands on a ladder from now on."""
+
+    ladder: str = strawberry.field(description="The key of the ladder.")
+    tier_from: str = strawberry.field(description="The key of the tier she left.", name="from")
+    tier_to: str = strawberry.field(description="The key of the tier she has come to.", name="to")
+    qualifying: Points = strawberry.field(description="What counted for the ladder then.")
     at: DateTime = strawberry.field(description=_AT)
 
 
@@ -110,10 +146,13 @@ class OutcomeWithdrawn:
 Effect: TypeAlias = Annotated[
     PointsEarned
     | PointsExpired
+    | PointsSpent
+    | SpendRejected
     | BadgeAwarded
     | StreakChanged
     | ChallengeProgressed
     | ChallengeCompleted
+    | TierChanged
     | LeaderboardScored
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
@@ -135,10 +174,10 @@ def shown(effects: Iterable[values.Effect], member: str, aside: Aside) -> list[E
 
 def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
     match effect:
-        case values.PointsEarned():
-            return PointsEarned(
-                currency=effect.currency, points=Points(effect.points), source=effect.source, at=written(effect.at)
-            )
+        case values.Withdrawn(outcome):
+            return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
+        case values.PointsEarned() | values.PointsExpired() | values.PointsSpent() | values.SpendRejected():
+            return _points(effect)
         case values.Scored(board, period, score):
             rank = aside.ranks.get((board, period, member))
             return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
@@ -146,15 +185,39 @@ def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
             pairs = zip(effect.current, effect.target, strict=True)
             objectives = [Progress.of(current, target) for current, target in pairs]
             return ChallengeProgressed(challenge=effect.challenge, period=effect.period, objectives=objectives)
-        case values.StreakChanged(streak, current, longest, at):
-            return StreakChanged(streak=streak, current=current, longest=longest, broken=current == 0, at=written(at))
+        case values.StreakChanged():
+            return StreakChanged(
+                streak=effect.streak,
+                current=effect.current,
+                longest=effect.longest,
+                broken=effect.current == 0,
+                freezes_used=effect.freezes_used,
+                at=written(effect.at),
+            )
         case values.ChallengeCompleted(challenge, period, at):
             return ChallengeCompleted(challenge=challenge, period=period, at=written(at))
         case values.BadgeAwarded(badge, level, at):
             name = aside.names.get((badge, level), badge)
             return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
-        case values.PointsExpired(currency, points, at):
-            return PointsExpired(currency=currency, points=Points(points), at=written(at))
-        case values.Withdrawn(outcome):
-            return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
+        case values.TierChanged(ladder, below, above, at, qualifying):
+            points = Points(qualifying)
+            return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
     raise AssertionError(f"{type(effect).__name__} is no effect")
+
+
+_OfPoints: TypeAlias = values.PointsEarned | values.PointsExpired | values.PointsSpent | values.SpendRejected
+
+
+def _points(effect: _OfPoints) -> Effect:
+    points, at = Points(effect.points), written(effect.at)
+    match effect:
+        case values.PointsEarned():
+            return PointsEarned(currency=effect.currency, points=points, source=effect.source, at=at)
+        case values.PointsExpired():
+            return PointsExpired(currency=effect.currency, points=points, at=at)
+        case values.PointsSpent():
+            times = effect.times
+            return PointsSpent(currency=effect.currency, points=points, source=effect.source, times=times, at=at)
+        case values.SpendRejected():
+            missing = Points(effect.missing)
+            return SpendRejected(currency=effect.currency, points=points, missing=missing, source=effect.source, at=at)

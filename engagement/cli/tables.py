@@ -61,6 +61,17 @@ SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
         "to_tier": pl.String,
         "qualifying": pl.Int64,
     },
+    Table.DECISIONS: {
+        "id": pl.String,
+        "member_id": pl.String,
+        "kind": pl.String,
+        "rule": pl.String,
+        "currency": pl.String,
+        "points": pl.Int64,
+        "at": _INSTANT,
+        "event_id": pl.String,
+        "decided_at": _INSTANT,
+    },
 }
 
 

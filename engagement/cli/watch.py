@@ -35,10 +35,13 @@ fragment Told on Effect {
   __typename
   ... on PointsEarned { currency points source }
   ... on PointsExpired { currency points }
+  ... on PointsSpent { currency points source times }
+  ... on SpendRejected { currency points missing source }
   ... on BadgeAwarded { badge level name }
   ... on StreakChanged { streak current longest broken }
   ... on ChallengeProgressed { challenge period objectives { current target } }
   ... on ChallengeCompleted { challenge period }
+  ... on TierChanged { ladder from to qualifying }
   ... on LeaderboardScored { leaderboard period score rank }
 }"""
 

@@ -14,11 +14,12 @@ from engagement.records.unit import Row, Unit
 
 PIECE_ROWS = 5_000
 
+# What a member has and what she owes are two accounts, and points that move between them leave her balance as it is.
 _MOVEMENTS = """
 SELECT held.id::text, member.external_id, held.currency, held.kind,
-       CASE WHEN held.credit = 'wallet' THEN held.points ELSE -held.points END, held.at, held.event_id, held.source
+       CASE WHEN held.credit IN ('wallet', 'debt') THEN held.points ELSE -held.points END, held.at, held.event_id, held.source
 FROM transfer AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
-WHERE held.program_id = $1 AND 'wallet' IN (held.debit, held.credit)
+WHERE held.program_id = $1 AND (held.debit IN ('wallet', 'debt')) <> (held.credit IN ('wallet', 'debt'))
 """
 _UNBOOKED_EXPIRIES = """
 SELECT held.member_id || ' ' || held.id, member.external_id, held.currency, 'expire', -held.remaining, held.expires_at,
@@ -35,6 +36,17 @@ _AWARDS = """
 SELECT held.badge, held.level, member.external_id, held.awarded_at, held.event_id
 FROM badge_award AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
 WHERE held.program_id = $1
+"""
+_TIER_CHANGES = """
+SELECT held.ladder, member.external_id, held.changed_at, held.tier_from, held.tier_to, held.qualifying
+FROM tier_change AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1
+"""
+_DECISIONS = """
+SELECT held.id, member.external_id, held.kind, held.data ->> 'rule', held.data ->> 'currency', (held.data ->> 'points')::bigint,
+       held.at, held.cause, held.booked_at
+FROM fact AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
+WHERE held.program_id = $1 AND held.rank = 1
 """
 _STANDINGS = """
 SELECT $2::text, $3::text, member.external_id,
@@ -90,6 +102,16 @@ def completions(unit: Unit) -> AsyncIterator[list[Row]]:
 def awards(unit: Unit) -> AsyncIterator[list[Row]]:
     """Every level of a badge that was awarded: badge, level, member, instant, event."""
     return _pieces(unit, "export_awards", _AWARDS)
+
+
+def tier_changes(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every move from tier to tier: ladder, member, instant, from, to, what counted then."""
+    return _pieces(unit, "export_tier_changes", _TIER_CHANGES)
+
+
+def decisions(unit: Unit) -> AsyncIterator[list[Row]]:
+    """Every decision on a balance: id, member, kind, rule, currency, points, instant of its cause, that event, when taken."""
+    return _pieces(unit, "export_decisions", _DECISIONS)
 
 
 async def standings(unit: Unit) -> AsyncIterator[list[Row]]:

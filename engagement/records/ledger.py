@@ -4,32 +4,16 @@ A transfer moves points from its debit account to its credit account and is neve
 is booked. A wallet sums up, and knows when points of it next end.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from achievements.points import repriced
-from achievements.values import PointsEarned, PointsExpired
+from achievements.lots import Lot
+from achievements.values import PointsEarned
 from engagement.records.rows import columns_of
-from engagement.records.unit import Row, Unit
-
-
-class Booking(msgspec.Struct, frozen=True):
-    """Points to book as a new lot of a member, and the instant from which they cannot be spent (None: they keep)."""
-
-    member_id: UUID
-    earned: PointsEarned
-    expires_at: datetime | None
-
-
-class Expired(msgspec.Struct, frozen=True):
-    """What ended in the wallets of a member, by instant, and when points of her next end."""
-
-    effects: list[PointsExpired]
-    next_expiry_at: datetime | None
+from engagement.records.unit import Unit
 
 
 class Wallet(msgspec.Struct, frozen=True):
@@ -55,174 +39,74 @@ class Expiry(msgspec.Struct, frozen=True):
     at: datetime
 
 
-_SOONEST = (
-    "(SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
-    " AND lot.currency = wallet.currency AND lot.remaining > 0)"
-)
+class AtHand(msgspec.Struct):
+    """Lots of a member that were read to be changed, and the transfer by which each of those named was earned."""
+
+    lots: list[Lot]
+    earnings: dict[str, UUID]
 
 
-async def book(unit: Unit, bookings: Sequence[Booking], booked_at: datetime) -> None:
-    """Book points earned: a lot and a transfer each, and the wallets."""
-    if not bookings:
-        return
-    rows = [
-        (
-            each.member_id,
-            earned.currency,
-            earned.lot,
-            earned.points,
-            earned.at,
-            earned.event_id,
-            earned.source,
-            each.expires_at,
+class Spend(msgspec.Struct, frozen=True):
+    """Points that a decision took out of a lot, by one transfer."""
+
+    transfer_id: UUID
+    fact_id: str
+    currency: str
+    lot_id: str
+    points: int
+    at: datetime
+    event_id: str
+    source: str
+
+
+_LOT = ", ".join(f"lot.{name}" for name in Lot.__struct_fields__)
+
+
+async def lots(
+    unit: Unit, until: Sequence[tuple[UUID, datetime | None]], named: Sequence[tuple[UUID, str]] = ()
+) -> dict[UUID, AtHand]:
+    """Lots of locked members: those with points left that end up to an instant (None: all of them), and those `named`."""
+    found: dict[UUID, AtHand] = {who: AtHand([], {}) for who, _ in (*until, *named)}
+    if until:
+        rows = await unit.fetch(
+            # OFFSET 0 keeps each look-up one of its own, by the index: without statistics the planner would hash whole tables.
+            f"SELECT lot.member_id, {_LOT} FROM unnest($2::uuid[], $3::timestamptz[]) AS sweep (member_id, until),"
+            " LATERAL (SELECT * FROM lot WHERE lot.program_id = $1 AND lot.member_id = sweep.member_id AND lot.remaining > 0"
+            " AND (sweep.until IS NULL OR lot.expires_at <= sweep.until) OFFSET 0) AS lot",
+            unit.program,
+            *columns_of(until, 2),
         )
-        for each in bookings
-        for earned in (each.earned,)
-    ]
-    await unit.execute(
-        "WITH new AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[],"
-        " $8::text[], $9::timestamptz[]) AS new (member_id, currency, lot, points, at, event_id, source, expires_at)),"
-        " lots AS (INSERT INTO lot (program_id, member_id, id, currency, points, remaining, earned_at, expires_at, event_id, source)"
-        " SELECT $1, member_id, lot, currency, points, points, at, expires_at, event_id, source FROM new"
-        # An outcome that was taken back and is earned anew: its lot is empty, and takes the new dates.
-        " ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
-        " remaining = lot.remaining + excluded.points, earned_at = excluded.earned_at, expires_at = excluded.expires_at,"
-        " event_id = excluded.event_id)"
-        " INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at, event_id,"
-        " source) SELECT $1, uuidv7(), member_id, currency, 'earn', points, 'issuance', 'wallet', lot, at, $10, event_id, source"
-        " FROM new",
-        unit.program,
-        *columns_of(rows, 8),
-        booked_at,
-    )
-    sums: dict[tuple[UUID, str], int] = defaultdict(int)
-    soonest: dict[tuple[UUID, str], datetime] = {}
-    for each in bookings:
-        wallet = (each.member_id, each.earned.currency)
-        sums[wallet] += each.earned.points
-        if each.expires_at is not None:
-            soonest[wallet] = min(each.expires_at, soonest.get(wallet, each.expires_at))
-    await unit.execute(
-        "INSERT INTO wallet AS held (program_id, member_id, currency, earned, balance, next_expiry_at)"
-        " SELECT $1, new.member_id, new.currency, new.points, new.points, new.expiry"
-        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[]) AS new (member_id, currency, points, expiry)"
-        " ON CONFLICT (program_id, member_id, currency) DO UPDATE SET earned = held.earned + excluded.earned,"
-        " balance = held.balance + excluded.balance, next_expiry_at = least(held.next_expiry_at, excluded.next_expiry_at)",
-        unit.program,
-        *columns_of([(*wallet, points, soonest.get(wallet)) for wallet, points in sums.items()], 4),
-    )
-
-
-async def reprice(
-    unit: Unit, lots: Sequence[tuple[UUID, str, int]], booked_at: datetime
-) -> dict[UUID, datetime | None]:
-    """Make lots (member, lot) be worth other points than they were booked with; when points of each member next end.
-
-    More points are booked where the lot was earned; fewer are taken back at `booked_at`, with the expiry of what expired.
-    """
-    rows = await unit.fetch(
-        "SELECT held.*, (SELECT id FROM transfer WHERE program_id = $1 AND member_id = held.member_id AND at = held.earned_at"
-        " AND lot_id = held.id AND kind = 'earn' ORDER BY booked_at LIMIT 1) AS earning, wanted.points AS wanted"
-        " FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS wanted (member_id, lot, points)"
-        " JOIN lot AS held ON held.program_id = $1 AND held.member_id = wanted.member_id AND held.id = wanted.lot",
-        unit.program,
-        *columns_of(lots, 3),
-    )
-    changes, transfers, sums = _repricings(rows, booked_at)
-    await unit.execute(
-        "UPDATE lot SET points = new.points, remaining = new.remaining"
-        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[]) AS new (member_id, id, points, remaining)"
-        " WHERE lot.program_id = $1 AND lot.member_id = new.member_id AND lot.id = new.id",
-        unit.program,
-        *columns_of(changes, 4),
-    )
-    await unit.execute(
-        "INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, lot_id, event_id,"
-        " source, corrects) SELECT $1, uuidv7(), new.member_id, currency, kind, points, debit, credit, at, $2, lot, event_id,"
-        " source, corrects FROM unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],"
-        " $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::uuid[])"
-        " AS new (member_id, currency, kind, points, debit, credit, at, lot, event_id, source, corrects)",
-        unit.program,
-        booked_at,
-        *columns_of(transfers, 11),
-    )
-    await unit.execute(
-        "UPDATE wallet SET earned = earned + new.more, reversed = reversed + new.fewer, expired = expired - new.unexpired,"
-        f" balance = balance + new.more + new.unexpired - new.fewer, next_expiry_at = {_SOONEST}"
-        " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])"
-        " AS new (member_id, currency, more, fewer, unexpired)"
-        " WHERE wallet.program_id = $1 AND wallet.member_id = new.member_id AND wallet.currency = new.currency",
-        unit.program,
-        *columns_of([(*wallet, *points) for wallet, points in sums.items()], 5),
-    )
-    return await _next_expiry(unit, {who for who, _, _ in lots})
-
-
-def _repricings(
-    rows: Sequence[Row], booked_at: datetime
-) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]], dict[tuple[UUID, str], list[int]]]:
-    """The lots, the transfers and the sums of each wallet (more, fewer, no longer expired) that repricing comes to."""
-    changes: list[tuple[object, ...]] = []
-    transfers: list[tuple[object, ...]] = []
-    sums: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in rows:
-        to = repriced(row["points"], row["remaining"], row["wanted"])
-        changes.append((row["member_id"], row["id"], row["wanted"], to.remaining))
-        moves = (
-            ("earn", to.earned, "issuance", "wallet", row["earned_at"]),
-            ("expire", to.unexpired, "expired", "wallet", row["expires_at"]),
-            ("reverse", to.reversed, "wallet", "issuance", booked_at),
+        for row in rows:
+            who, *values = row
+            found[who].lots.append(Lot(*values))
+    if named:
+        rows = await unit.fetch(
+            "SELECT lot.member_id, (SELECT id FROM transfer WHERE program_id = $1 AND member_id = lot.member_id"
+            " AND at = lot.earned_at AND lot_id = lot.id AND kind = 'earn' ORDER BY booked_at LIMIT 1) AS earning,"
+            f" {_LOT} FROM unnest($2::uuid[], $3::text[]) AS wanted (member_id, lot) JOIN lot ON lot.program_id = $1"
+            " AND lot.member_id = wanted.member_id AND lot.id = wanted.lot",
+            unit.program,
+            *columns_of(named, 2),
         )
-        transfers += [
-            (row["member_id"], row["currency"], *move, row["id"], row["event_id"], row["source"], row["earning"])
-            for move in moves
-            if move[1]
-        ]
-        wallet = sums[row["member_id"], row["currency"]]
-        wallet[:] = wallet[0] + to.earned, wallet[1] + to.reversed, wallet[2] + to.unexpired
-    return changes, transfers, sums
+        for row in rows:
+            who, earning, *values = row
+            lot = Lot(*values)
+            found[who].lots.append(lot)
+            if earning is not None:
+                found[who].earnings[lot.id] = earning
+    return found
 
 
-async def expire(unit: Unit, until: Sequence[tuple[UUID, datetime]], booked_at: datetime) -> dict[UUID, Expired]:
-    """Book what ended, of each member up to an instant; each expiry is dated at the instant it fell due."""
+async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[Spend]:
+    """What some decisions took out of a member's lots."""
     rows = await unit.fetch(
-        "WITH due AS (UPDATE lot SET remaining = 0 FROM unnest($2::uuid[], $3::timestamptz[]) AS sweep (member_id, until)"
-        " WHERE lot.program_id = $1 AND lot.member_id = sweep.member_id AND lot.remaining > 0 AND lot.held = 0"
-        " AND lot.expires_at <= sweep.until"
-        " RETURNING lot.member_id, lot.id, lot.currency, old.remaining AS points, lot.expires_at, lot.event_id, lot.source),"
-        " moved AS (INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at,"
-        " event_id, source) SELECT $1, uuidv7(), member_id, currency, 'expire', points, 'wallet', 'expired', id, expires_at, $4,"
-        " event_id, source FROM due)"
-        " SELECT member_id, currency, sum(points)::bigint AS points, expires_at FROM due GROUP BY member_id, currency, expires_at"
-        " ORDER BY expires_at, currency",
+        "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer WHERE program_id = $1"
+        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) ORDER BY id",
         unit.program,
-        *columns_of(until, 2),
-        booked_at,
+        member_id,
+        list(fact_ids),
     )
-    ended: dict[UUID, list[PointsExpired]] = {who: [] for who, _ in until}
-    sums: dict[tuple[UUID, str], int] = defaultdict(int)
-    for row in rows:
-        ended[row["member_id"]].append(PointsExpired(row["currency"], row["points"], row["expires_at"]))
-        sums[row["member_id"], row["currency"]] += row["points"]
-    await unit.execute(
-        "UPDATE wallet SET expired = expired + ended.points, balance = balance - ended.points, "
-        f" next_expiry_at = {_SOONEST}"
-        " FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS ended (member_id, currency, points)"
-        " WHERE wallet.program_id = $1 AND wallet.member_id = ended.member_id AND wallet.currency = ended.currency",
-        unit.program,
-        *columns_of([(*wallet, points) for wallet, points in sums.items()], 3),
-    )
-    ahead = await _next_expiry(unit, ended)
-    return {who: Expired(effects, ahead.get(who)) for who, effects in ended.items()}
-
-
-async def _next_expiry(unit: Unit, member_ids: Iterable[UUID]) -> dict[UUID, datetime | None]:
-    rows = await unit.fetch(
-        "SELECT member_id, min(next_expiry_at) FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY 1",
-        unit.program,
-        list(member_ids),
-    )
-    return dict(tuple(row) for row in rows)
+    return [Spend(*row) for row in rows]
 
 
 async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Wallet]]:
@@ -276,20 +160,60 @@ async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[Poin
 
 async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
     """Where wallets (member, currency) are not what their transfers and lots come to, and how."""
+    rows = await unit.fetch(_UNBALANCED, unit.program, list(member_ids))
+    return [(row["member_id"], row["currency"], row["how"]) for row in rows]
+
+
+async def unequal_lots(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str, str]]:
+    """Lots (member, id) of which more or less is left than their transfers leave, with both."""
+    rows = await unit.fetch(_UNEQUAL_LOTS, unit.program, list(member_ids))
+    return [(row["member_id"], row["id"], str(row["remaining"]), str(row["booked"])) for row in rows]
+
+
+async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """What decisions took in all, less what was given back, by member and the decision's fact."""
     rows = await unit.fetch(
-        "SELECT w.member_id, w.currency, format('wallet (earned %s, reversed %s, expired %s, balance %s), transfers"
-        " (%s, %s, %s, %s), left in lots %s', w.earned, w.reversed, w.expired, w.balance,"
-        " booked.earned, booked.reversed, booked.expired, booked.balance, lots.remaining) AS how FROM wallet AS w,"
-        " LATERAL (SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS earned,"
-        " coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0) AS reversed,"
-        " coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0) AS expired,"
-        " coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END), 0) AS balance FROM transfer AS t"
-        " WHERE t.program_id = $1 AND t.member_id = w.member_id AND t.currency = w.currency) AS booked,"
-        " LATERAL (SELECT coalesce(sum(remaining), 0) AS remaining FROM lot AS l WHERE l.program_id = $1"
-        " AND l.member_id = w.member_id AND l.currency = w.currency) AS lots"
-        " WHERE w.program_id = $1 AND w.member_id = ANY($2::uuid[]) AND (w.earned, w.reversed, w.expired, w.balance,"
-        " w.balance + w.debt) <> (booked.earned, booked.reversed, booked.expired, booked.balance, lots.remaining)",
+        "SELECT member_id, fact_id, sum(CASE kind WHEN 'spend' THEN points ELSE -points END)::bigint AS points"
+        " FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND kind IN ('spend', 'refund')"
+        " AND fact_id IS NOT NULL GROUP BY member_id, fact_id",
         unit.program,
         list(member_ids),
     )
-    return [(row["member_id"], row["currency"], row["how"]) for row in rows]
+    found: dict[UUID, dict[str, int]] = {who: {} for who in member_ids}
+    for row in rows:
+        found[row["member_id"]][row["fact_id"]] = row["points"]
+    return found
+
+
+_UNBALANCED = """
+SELECT w.member_id, w.currency,
+       format('wallet (earned %s, reversed %s, spent %s, expired %s, debt %s, balance %s), transfers (%s, %s, %s, %s, %s, %s),'
+              ' left in lots %s', w.earned, w.reversed, w.spent, w.expired, w.debt, w.balance, booked.earned, booked.reversed,
+              booked.spent, booked.expired, booked.debt, booked.balance, lots.remaining) AS how
+FROM wallet AS w,
+     LATERAL (SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS earned,
+                     coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0) AS reversed,
+                     coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
+                              FILTER (WHERE kind IN ('spend', 'refund')), 0) AS spent,
+                     coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END)
+                              FILTER (WHERE kind = 'expire'), 0) AS expired,
+                     coalesce(sum(CASE 'debt' WHEN debit THEN points WHEN credit THEN -points END), 0) AS debt,
+                     coalesce(sum(points * ((credit IN ('wallet', 'debt'))::int - (debit IN ('wallet', 'debt'))::int)), 0)
+                         AS balance
+              FROM transfer AS t
+              WHERE t.program_id = $1 AND t.member_id = w.member_id AND t.currency = w.currency) AS booked,
+     LATERAL (SELECT coalesce(sum(remaining), 0) AS remaining FROM lot AS l
+              WHERE l.program_id = $1 AND l.member_id = w.member_id AND l.currency = w.currency) AS lots
+WHERE w.program_id = $1 AND w.member_id = ANY($2::uuid[])
+  AND (w.earned, w.reversed, w.spent, w.expired, w.debt, w.balance, w.balance + w.debt)
+      <> (booked.earned, booked.reversed, booked.spent, booked.expired, booked.debt, booked.balance, lots.remaining)
+"""
+_UNEQUAL_LOTS = """
+SELECT l.member_id, l.id, l.remaining, coalesce(booked.remaining, 0) AS booked
+FROM lot AS l LEFT JOIN (
+    SELECT member_id, lot_id, sum(CASE 'wallet' WHEN credit THEN points ELSE -points END)::bigint AS remaining
+    FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND 'wallet' IN (debit, credit)
+    GROUP BY member_id, lot_id
+) AS booked ON booked.member_id = l.member_id AND booked.lot_id = l.id
+WHERE l.program_id = $1 AND l.member_id = ANY($2::uuid[]) AND l.remaining <> coalesce(booked.remaining, 0)
+"""

@@ -3,7 +3,7 @@
 Whoever changes anything of a member first locks her row of `member_state` (`lock_states`), in order of member id.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -25,7 +25,8 @@ class Held(msgspec.Struct, frozen=True):
     """A member whose row is locked: her state and the counters that go with it.
 
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
-    `pending` is what is stored and waits for the worker to fold it in.
+    `pending` is what is stored and waits for the worker to fold it in. `wallets` are the balance and the debt of each currency
+    in which she owes something; of every currency, where that was asked for.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Held(msgspec.Struct, frozen=True):
     seq: int
     state: MemberState
     next_expiry_at: datetime | None = None
+    wallets: Mapping[str, tuple[int, int]] = {}
     pending: tuple[Pending, ...] = ()
 
     def due_by(self, until: datetime) -> bool:
@@ -51,6 +53,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 _decode_state = msgspec.json.Decoder(MemberState).decode
+_decode_wallets = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
 _encode = msgspec.json.Encoder().encode
 
 _SNAPSHOTS = Rows("member_snapshot", {"member_id": "uuid", "inputs": "int", "at": "timestamptz", "state": "jsonb"})
@@ -96,26 +99,48 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[s
     return {**known, **made, **(await ids_of(unit, elsewhere) if elsewhere else {})}
 
 
-async def lock_states(unit: Unit, ids: Iterable[UUID], *, skip_locked: bool = False) -> dict[UUID, Held]:
-    """The states of these members, held until the unit ends; `skip_locked` leaves out those that another unit holds."""
+async def lock_states(
+    unit: Unit, ids: Iterable[UUID], *, skip_locked: bool = False, balances: bool = False
+) -> dict[UUID, Held]:
+    """The states of these members, held until the unit ends.
+
+    `skip_locked` leaves out those that another unit holds; `balances` asks for the balance of every wallet.
+    """
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending,"
-        " (SELECT min(next_expiry_at) FROM wallet WHERE wallet.program_id = $1 AND wallet.member_id = held.member_id) AS expiry"
-        " FROM member_state AS held WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
-        f" FOR NO KEY UPDATE OF held {'SKIP LOCKED' if skip_locked else ''}",
+        "SELECT member_id, version, seq, state, pending FROM member_state"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
+        f" FOR NO KEY UPDATE {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
         sorted(ids),
     )
+    # A statement sees what was committed when it began. Whoever waited for a lock reads the wallets by another one.
+    wallets = await _wallets(unit, [row["member_id"] for row in rows], balances=balances)
     return {
         row["member_id"]: Held(
             row["member_id"],
             row["version"],
             row["seq"],
             _decode_state(row["state"]),
-            row["expiry"],
-            _pending(row["pending"]),
+            *wallets.get(row["member_id"], (None, {})),
+            pending=_pending(row["pending"]),
         )
         for row in rows
+    }
+
+
+async def _wallets(
+    unit: Unit, ids: Sequence[UUID], *, balances: bool
+) -> dict[UUID, tuple[datetime | None, dict[str, tuple[int, int]]]]:
+    rows = await unit.fetch(
+        "SELECT member_id, min(next_expiry_at) AS expiry,"
+        " (json_object_agg(currency, json_build_array(balance, debt)) FILTER (WHERE debt > 0 OR $3))::text AS held"
+        " FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id",
+        unit.program,
+        ids,
+        balances,
+    )
+    return {
+        row["member_id"]: (row["expiry"], {} if row["held"] is None else _decode_wallets(row["held"])) for row in rows
     }
 
 
@@ -214,6 +239,13 @@ async def bases_before(unit: Unit, firsts: Sequence[tuple[UUID, datetime]]) -> d
     return {row["member_id"]: _decode_state(row["state"]) for row in rows}
 
 
+async def set_timezone(unit: Unit, member_id: UUID, timezone: str) -> None:
+    """Note a member's own zone, which is the one of her last fact of it."""
+    await unit.execute(
+        "UPDATE member SET timezone = $3 WHERE program_id = $1 AND id = $2", unit.program, member_id, timezone
+    )
+
+
 async def find(unit: Unit, external_id: str) -> Member | None:
     """The member with the app's own id."""
     row = await unit.fetchrow(
@@ -267,7 +299,7 @@ async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     )
     return {
         row["member_id"]: Held(
-            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), None, _pending(row["pending"])
+            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), pending=_pending(row["pending"])
         )
         for row in rows
     }

@@ -1,4 +1,4 @@
-"""Completions, badges and scores: what the fold says, kept in tables for queries and written by difference."""
+"""Completions, badges, changes of tier and scores: what the fold says, kept in tables for queries and written by difference."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, Scored
+from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, Scored, TierChanged
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -21,6 +21,20 @@ _BADGES = Rows(
     {"member_id": "uuid", "badge": "text", "level": "text", "awarded_at": "timestamptz", "event_id": "text"},
     "ON CONFLICT (program_id, member_id, badge, level)"
     " DO UPDATE SET awarded_at = excluded.awarded_at, event_id = excluded.event_id",
+)
+_TIERS = Rows(
+    "tier_change",
+    {
+        "member_id": "uuid",
+        "ladder": "text",
+        "changed_at": "timestamptz",
+        "event_id": "text",
+        "tier_from": "text",
+        "tier_to": "text",
+        "qualifying": "bigint",
+    },
+    "ON CONFLICT (program_id, member_id, ladder, changed_at, event_id)"
+    " DO UPDATE SET tier_from = excluded.tier_from, tier_to = excluded.tier_to, qualifying = excluded.qualifying",
 )
 _SCORES = Rows(
     "board_score",
@@ -53,6 +67,7 @@ async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> 
     """Write outcomes of members, each with the version of her state; a later value of one replaces an earlier one."""
     completions: dict[tuple[object, ...], tuple[object, ...]] = {}
     badges: dict[tuple[object, ...], tuple[object, ...]] = {}
+    tiers: dict[tuple[object, ...], tuple[object, ...]] = {}
     scores: dict[tuple[object, ...], tuple[object, ...]] = {}
     for who, version, each in outcomes:
         match each:
@@ -66,6 +81,9 @@ async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> 
                 )
             case BadgeAwarded():
                 badges[who, each.badge, each.level] = (who, each.badge, each.level, each.at, each.event_id)
+            case TierChanged():
+                place = (who, each.ladder, each.at, each.event_id or "")
+                tiers[place] = (*place, each.tier_from, each.tier_to, each.qualifying)
             case Scored():
                 scores[who, each.board, each.period] = (
                     who,
@@ -77,6 +95,7 @@ async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> 
                 )
     await _COMPLETIONS.insert(unit, list(completions.values()))
     await _BADGES.insert(unit, list(badges.values()))
+    await _TIERS.insert(unit, list(tiers.values()))
     await _SCORES.insert(unit, list(scores.values()))
 
 
@@ -97,14 +116,27 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
                 unit.program,
                 *columns_of(rows, 3),
             )
+    moves = [
+        (who, each.ladder, each.at, each.event_id or "") for who, each in outcomes if isinstance(each, TierChanged)
+    ]
+    if moves:
+        await unit.execute(
+            "DELETE FROM tier_change AS held"
+            " USING unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) AS gone (who, ladder, at, event_id)"
+            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.ladder = gone.ladder"
+            " AND held.changed_at = gone.at AND held.event_id = gone.event_id",
+            unit.program,
+            *columns_of(moves, 4),
+        )
 
 
 async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[AnyOutcome]]:
-    """The completions, badges and scores of members as they are stored."""
+    """The completions, badges, changes of tier and scores of members as they are stored."""
     found: dict[UUID, list[AnyOutcome]] = {who: [] for who in member_ids}
     for table, columns, kind in (
         ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
         ("badge_award", "badge, level, awarded_at, event_id", BadgeAwarded),
+        ("tier_change", "ladder, tier_from, tier_to, changed_at, qualifying, nullif(event_id, '')", TierChanged),
         ("board_score", "board, period, score, reached_at", Scored),
     ):
         rows = await unit.fetch(

@@ -8,14 +8,19 @@ from engagement.records.unit import Unit
 class Rows:
     """A shape of rows that is written often: a table's columns with their SQL types, the program's id apart."""
 
-    def __init__(self, table: str, columns: Mapping[str, str], conflict: str = "") -> None:
+    def __init__(
+        self, table: str, columns: Mapping[str, str], conflict: str = "", *, made: Mapping[str, str] | None = None
+    ) -> None:
+        """`made` are columns that each row gets from an expression of SQL."""
         names = ", ".join(columns)
         casts = ", ".join(f"${position}::{_wire(kind)}[]" for position, kind in enumerate(columns.values(), 2))
         values = ", ".join(
             f"new.{name}::{kind}" if _wire(kind) != kind else f"new.{name}" for name, kind in columns.items()
         )
         self._width = len(columns)
-        self._sql = f"INSERT INTO {table} (program_id, {names}) SELECT $1, {values} FROM unnest({casts}) AS new ({names}) {conflict}"
+        made = made or {}
+        into, given = ", ".join(("program_id", *made, names)), ", ".join(("$1", *made.values(), values))
+        self._sql = f"INSERT INTO {table} ({into}) SELECT {given} FROM unnest({casts}) AS new ({names}) {conflict}"
 
     async def insert(self, unit: Unit, rows: Sequence[tuple[object, ...]]) -> None:
         """Write the rows; nothing to write costs nothing."""

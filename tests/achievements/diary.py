@@ -14,20 +14,22 @@ from decimal import Decimal
 from achievements import fold
 from achievements.rulebook import Rulebook
 from achievements.values import (
-    AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
     ChallengeProgressed,
+    Emitted,
     Event,
     MemberState,
     PointsEarned,
     Scored,
+    SpendAsked,
     StreakChanged,
+    TierChanged,
 )
 
 
-def told(outcome: AnyOutcome) -> str:
-    """An outcome in the words of a diary."""
+def told(outcome: Emitted) -> str:
+    """An outcome, or a decision asked for, in the words of a diary."""
     match outcome:
         case PointsEarned():
             return f"points +{outcome.points} {outcome.source}"
@@ -41,6 +43,10 @@ def told(outcome: AnyOutcome) -> str:
             return f"badge {outcome.badge} {outcome.level}"
         case Scored():
             return f"score {outcome.board} {outcome.score}"
+        case TierChanged():
+            return f"tier {outcome.ladder} {outcome.tier_from}>{outcome.tier_to} {outcome.qualifying}"
+        case SpendAsked():
+            return f"spend {outcome.points} {outcome.rule}"
 
 
 def check(rulebook: Rulebook, diary: str) -> MemberState:
@@ -52,10 +58,11 @@ def check(rulebook: Rulebook, diary: str) -> MemberState:
     for number, line in enumerate(lines):
         when, what, _ = line.split("|")
         at = datetime.fromisoformat(when.strip()).replace(tzinfo=zone).astimezone(UTC)
-        state, emitted = fold.advance(rulebook, state, at)
+        state, passed = fold.advance(rulebook, state, at)
+        emitted: list[Emitted] = [*passed]
         if what.strip():
             state, more = fold.apply(rulebook, state, event(f"e{number:04d}", at, what.split()))
-            emitted = [*emitted, *more]
+            emitted += more
         happened = sorted(each for each in map(told, emitted) if each.split()[0] in kinds)
         assert happened == sorted(_expected(line)), f"line {number + 1}: {line.strip()}"
     return state

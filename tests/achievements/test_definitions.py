@@ -67,7 +67,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "challenges[0].window.calendar",
         "expected one of day, week, month, quarter, year, lifetime; got `fortnight`",
     ),
-    (challenge(window=5), "challenges[0].window", "expected a mapping with the key calendar or text; got `5`"),
+    (challenge(window=5), "challenges[0].window", "expected a mapping with the keys calendar, days, hours, from, until or text; got `5`"),
     (challenge(repeat="each_window"), "challenges[0].repeat", "a lifetime is completed `once`"),
     (challenge(rewards=[{"points": 5, "currency": "gems"}]), "challenges[0].rewards[0].currency", "no currency `gems`"),
     (challenge(rewards=[{"points": -5}]), "challenges[0].rewards[0].points", "got `-5`"),
@@ -204,13 +204,13 @@ def test_a_definition_survives_being_stored() -> None:
 def test_a_condition_that_fails_counts_as_not_met() -> None:
     environment = Environment({"amount": "decimal", "n": "int"})
     missing = environment.compile("event.amount > 1.0")
-    assert not missing.holds(environment.activation({}))
-    assert not environment.compile("1 / event.n > 0").holds(environment.activation({"n": 0}))
+    assert not missing.holds(environment.activation({}, {}))
+    assert not environment.compile("1 / event.n > 0").holds(environment.activation({"n": 0}, {}))
     loops = "[1,2,3,4,5,6,7,8,9,10]"
     endless = " && ".join(
         f"{loops}.all(a{i}, {loops}.all(b{i}, {loops}.all(c{i}, {loops}.all(d{i}, true))))" for i in range(8)
     )
-    assert not environment.compile(endless).holds(environment.activation({}))
+    assert not environment.compile(endless).holds(environment.activation({}, {}))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Member:
         if events and fold.is_next(self.state, events[0]):
             for event in events:
                 self.state, emitted = fold.apply(BOOK, self.state, event)
-                self.outcomes.update((each.identity, each) for each in emitted)
+                self.outcomes.update((each.identity, each) for each in fold.outcomes_of(emitted))
                 if self.state.inputs % fold.SNAPSHOT_EVERY == 0:
                     self.snapshots[self.state.inputs] = self.state
                     for dropped in fold.thinned_snapshots(self.state.inputs):

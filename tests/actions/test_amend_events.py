@@ -11,6 +11,7 @@ from engagement.actions.programs import Sandbox
 from engagement.errors import AlreadyReversed, IdempotencyKeyReused, InvalidInput, NotFound
 from engagement.records.unit import Database
 from tests.achievements.programs import EVERYTHING, document
+from tests.actions.books import books_balance
 from tests.actions.conftest import BEGIN, House, purchase
 from tests.actions.test_record_events import deliver, random_events
 
@@ -52,23 +53,6 @@ async def test_reversed_events_never_were(records: Database, seed: int) -> None:
     assert found[2] == found[0]
     for house in (undone, ahead):
         await books_balance(house)
-
-
-async def books_balance(house: House) -> None:
-    """Wallets are their transfers and their lots, whatever happened."""
-    wrong = await house.rows(
-        "SELECT w.* FROM wallet AS w, LATERAL (SELECT"
-        " coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS earned,"
-        " coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0) AS reversed,"
-        " coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0) AS expired,"
-        " coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END), 0) AS balance"
-        " FROM transfer AS t WHERE t.program_id = $1 AND t.member_id = w.member_id AND t.currency = w.currency) AS booked,"
-        " LATERAL (SELECT coalesce(sum(remaining), 0) AS remaining FROM lot AS l WHERE l.program_id = $1"
-        " AND l.member_id = w.member_id AND l.currency = w.currency) AS lots"
-        " WHERE w.program_id = $1 AND (w.earned, w.reversed, w.expired, w.balance, w.balance)"
-        " <> (booked.earned, booked.reversed, booked.expired, booked.balance, lots.remaining)"
-    )
-    assert wrong == []
 
 
 async def test_an_amended_event_was_so_from_the_start(records: Database) -> None:

@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 
 from engagement.actions.verify import Discrepancy, rebuild, verify
+from tests.actions.books import books_balance
 from tests.actions.conftest import House
-from tests.actions.test_amend_events import amend, books_balance
+from tests.actions.test_amend_events import amend
 from tests.actions.test_record_events import deliver, random_events
 from tests.conftest import Urls
 
@@ -68,11 +69,11 @@ async def test_a_lot_of_another_worth_is_found_and_mended_by_transfers(full: Hou
     await tamper(
         database, full, "UPDATE lot SET points = points + 5, remaining = remaining + 5 WHERE id LIKE 'earn/base/p1%'"
     )
-    assert {each.what.split()[0] for each in await discrepancies(full)} == {"points", "wallet"}
+    assert {each.what.split()[0] for each in await discrepancies(full)} == {"points", "lot", "wallet"}
     async for _ in rebuild(full.database, full.cache, full.program):
         pass
-    # The lots are right again; that a wallet was never told of the five points stays for a person to see.
-    assert {each.what.split()[0] for each in await discrepancies(full)} == {"wallet"}
+    # The lots are worth what they should be; that no transfer ever told of the five points stays for a person to see.
+    assert {each.what.split()[0] for each in await discrepancies(full)} == {"lot", "wallet"}
 
 
 async def test_a_wallet_that_is_not_its_transfers_is_named(full: House, database: Urls) -> None:

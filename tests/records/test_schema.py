@@ -19,6 +19,10 @@ SAMPLES = {
     "event": "(program_id, member_id, id, type, occurred_at, sent_at, received_at, properties)"
     " VALUES ($1, {member}, 'e', 'purchase', now(), now(), now(), '{{}}')",
     "amendment": "(program_id, member_id, event_id, n, kind, received_at) VALUES ($1, {member}, 'e', 1, 'reverse', now())",
+    "fact": "(program_id, member_id, id, kind, at, rank, cause, n, data, booked_at)"
+    " VALUES ($1, {member}, 'e/1', 'spent', now(), 1, 'e', 1, '{{}}', now())",
+    "tier_change": "(program_id, member_id, ladder, changed_at, event_id, tier_from, tier_to, qualifying)"
+    " VALUES ($1, {member}, 'l', now(), 'e', 'bronze', 'silver', 1)",
     "member_state": "(program_id, member_id, version, revision, seq, inputs, state) VALUES ($1, {member}, 1, 1, 1, 1, '{{}}')",
     "member_snapshot": "(program_id, member_id, inputs, at, state) VALUES ($1, {member}, 1, now(), '{{}}')",
     "completion": "(program_id, member_id, challenge, period, completed_at) VALUES ($1, {member}, 'c', '1', now())",
@@ -47,6 +51,8 @@ RIGHTS = {
     "member": READ | {"UPDATE(timezone)"},
     "event": READ | {"UPDATE(seq)"},
     "amendment": READ,
+    "fact": READ,
+    "tier_change": ALL_BUT_DELETE | {"DELETE"},
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},
     "completion": ALL_BUT_DELETE | {"DELETE"},
@@ -71,7 +77,9 @@ CHECKS = {
     "definition_version_ends_after_start",
     "wallet_not_negative",
     "wallet_below_zero_by_debt_alone",
-    "lot_held_within_remaining_within_points",
+    "lot_counts_not_negative",
+    "fact_rank_known",
+    "fact_n_not_negative",
     "transfer_points_positive",
     "transfer_between_two_accounts",
     "transfer_accounts_known",
@@ -260,9 +268,10 @@ async def test_nobody_changes_a_transfer(app: Any, owner: Any) -> None:
         ("UPDATE wallet SET balance = -1", "wallet_below_zero_by_debt_alone"),
         ("UPDATE wallet SET balance = -2, debt = 1", "wallet_below_zero_by_debt_alone"),
         ("UPDATE wallet SET held = -1", "wallet_not_negative"),
-        ("UPDATE lot SET remaining = 2", "lot_held_within_remaining_within_points"),
-        ("UPDATE lot SET remaining = -1", "lot_held_within_remaining_within_points"),
-        ("UPDATE lot SET remaining = 0, held = 1", "lot_held_within_remaining_within_points"),
+        ("UPDATE lot SET remaining = -1", "lot_counts_not_negative"),
+        ("UPDATE lot SET expired = -1", "lot_counts_not_negative"),
+        ("UPDATE lot SET remaining = 0, held = 1", "lot_counts_not_negative"),
+        ("UPDATE wallet SET balance = 1, debt = -1", "wallet_not_negative"),
         (
             "UPDATE definition_version SET active_until = active_from - interval '1s'",
             "definition_version_ends_after_start",
@@ -319,6 +328,6 @@ async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -
     await migrate(empty_database.owner)
     connection = await asyncpg.connect(empty_database.owner)
     applied = await connection.fetch("SELECT name FROM tortoise_migrations")
-    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments"]
+    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments", "0003_facts"]
     assert await scoped_tables(connection) == set(SAMPLES)
     await connection.close()

@@ -1,0 +1,194 @@
+"""Earn rules: the points of an event.
+
+Points come fixed, per unit of a property, by bands of it, or per item of a list. What a rule gives is boosted, rounded once
+as the rule says, and cut to its limits.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from achievements.boosts import BoostReady, boosted
+from achievements.building import Building, Conditions
+from achievements.moment import Moment, Rule, Stage
+from achievements.parts import POINTS_MAX, Definition, Key, Misfit, Points, PropertyName, Shape, Trigger
+from achievements.values import LimitPart, Tally
+from achievements.windows import Span, Window, added, pruned, span_of
+
+RATE_MAX = 1_000_000
+BANDS_MAX = 20
+
+Rounding: TypeAlias = Literal["floor", "ceiling", "half_up", "half_even"]
+
+_ROUNDED: Mapping[str, Callable[[Decimal], int]] = {
+    "floor": math.floor,
+    "ceiling": math.ceil,
+    "half_up": lambda exact: int(exact.to_integral_value(ROUND_HALF_UP)),
+    "half_even": round,
+}
+_ONE = Decimal(1)
+
+
+class Band(Shape, frozen=True, kw_only=True):
+    """`rate` points for each unit of what lies above `from`, up to where the next band begins."""
+
+    start: Decimal = msgspec.field(name="from")
+    rate: Decimal
+
+    def __post_init__(self) -> None:
+        if not self.start.is_finite() or not 0 <= self.start <= POINTS_MAX:
+            raise Misfit("from", f"a band begins between 0 and {POINTS_MAX}")
+        if not self.rate.is_finite() or not 0 <= self.rate <= RATE_MAX:
+            raise Misfit("rate", f"a band's rate lies between 0 and {RATE_MAX}")
+
+
+class Earning(Shape, frozen=True, kw_only=True):
+    """How much an event earns.
+
+    `fixed` points; `rate` points `per` unit of a property, or by `bands` of it; or `points` for `each` item of a list.
+    """
+
+    currency: Key | None = None
+    fixed: Points | None = None
+    per: PropertyName | None = None
+    rate: Decimal = _ONE
+    bands: Annotated[tuple[Band, ...], msgspec.Meta(min_length=1, max_length=BANDS_MAX)] | None = None
+    each: PropertyName | None = None
+    points: Points | None = None
+    rounding: Rounding = "floor"
+
+    def __post_init__(self) -> None:
+        if sum(way is not None for way in (self.fixed, self.per, self.each)) != 1:
+            raise ValueError(
+                "write either `fixed: POINTS`, or `per: PROPERTY` with `rate` or `bands`, or `each: LIST` with `points: POINTS`"
+            )
+        if (self.each is None) != (self.points is None):
+            raise Misfit("points", "`each: LIST` and `points: POINTS` go together")
+        if not self.rate.is_finite() or not 0 < self.rate <= RATE_MAX:
+            raise Misfit("rate", f"a rate lies above 0 and is at most {RATE_MAX}")
+        if self.bands is None:
+            return
+        if self.per is None or self.rate != _ONE:
+            raise Misfit("bands", "bands go with `per: PROPERTY`, and each has its own `rate`")
+        starts = [band.start for band in self.bands]
+        if starts != sorted(set(starts)):
+            raise Misfit("bands", "bands come in order, each beginning above the one before")
+
+    def exact(self, properties: Mapping[str, Any]) -> Decimal:
+        """The points of an event before boosts and rounding; 0 where it lacks the property."""
+        if self.fixed is not None:
+            return Decimal(self.fixed)
+        value = properties.get(self.per or self.each or "")
+        if value is None:
+            return Decimal(0)
+        if self.points is not None:
+            return Decimal(self.points * len(value))
+        amount = value if isinstance(value, Decimal) else Decimal(value)
+        if self.bands is None:
+            return amount if self.rate is _ONE else amount * self.rate
+        ends = (*(band.start for band in self.bands[1:]), amount)
+        return sum(
+            (
+                max(min(end, amount) - band.start, Decimal(0)) * band.rate
+                for band, end in zip(self.bands, ends, strict=True)
+            ),
+            Decimal(0),
+        )
+
+
+class MemberLimit(Shape, frozen=True, kw_only=True):
+    """At most so many points for a member within a window, in her own days."""
+
+    points: Points
+    window: Window = "lifetime"
+
+    def __post_init__(self) -> None:
+        if span_of(self.window).opens is not None:
+            raise Misfit("window", "a limit's window is `lifetime`, `{calendar: …}`, `{days: N}` or `{hours: N}`")
+
+
+class Limits(Shape, frozen=True, kw_only=True):
+    """What a rule gives at most: for an event, and for a member within a window."""
+
+    per_event: Points | None = None
+    per_member: MemberLimit | None = None
+
+
+class EarnRuleReady(Rule, frozen=True, kw_only=True):
+    """An earn rule with its conditions compiled, its currency known and the boosts that may reach it."""
+
+    section = "earn_rules"
+    stage = Stage.EARN
+
+    currency: str
+    earning: Earning
+    conditions: Conditions
+    per_event: int
+    per_member: int | None
+    span: Span
+    boosts: tuple[BoostReady, ...] = ()
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """The types it looks at."""
+        return frozenset(self.conditions)
+
+    def apply(self, part: LimitPart | None, moment: Moment) -> LimitPart | None:
+        """Earn, once for each event."""
+        if not moment.first_pass or not moment.meets(self.conditions):
+            return part
+        exact = self.earning.exact(moment.event.properties)
+        if self.boosts:
+            exact = boosted(exact, self.boosts, moment)
+        points = min(max(_ROUNDED[self.earning.rounding](exact), 0), self.per_event)
+        if points and self.per_member is not None:
+            points, part = self._limited(points, self.per_member, part, moment)
+        if points:
+            moment.earn(self.currency, points, self.key)
+        return part
+
+    def _limited(self, points: int, most: int, part: LimitPart | None, moment: Moment) -> tuple[int, LimitPart | None]:
+        """As many of the points as the member's limit leaves, and her part with them in it."""
+        window = self.span.period(moment) or 0
+        tally = part.tally if part is not None and part.window == window else Tally()
+        mark = self.span.mark(moment) if self.span.rolls else 0
+        if self.span.rolls:
+            tally = pruned(tally, mark - self.span.length)
+        granted = min(points, max(most - int(tally.amount), 0))
+        if not granted:
+            return 0, part
+        if self.span.rolls:
+            return granted, LimitPart(window, added(tally, mark, granted, self.span.length))
+        return granted, LimitPart(window, Tally(tally.amount + granted))
+
+
+class EarnRule(Definition, frozen=True, kw_only=True):
+    """Points for events of some types that meet a condition."""
+
+    kind = "earn_rule"
+
+    on: Trigger
+    when: str | None = None
+    earn: Earning
+    limits: Limits | None = None
+
+    def ready(self, building: Building) -> EarnRuleReady:
+        """Compile it; mistakes are told to `building`."""
+        if self.earn.per is not None:
+            building.number(self.on, self.earn.per, "earn.per")
+        if self.earn.each is not None:
+            building.list_of(self.on, self.earn.each, "earn.each")
+        limits = self.limits or Limits()
+        per_member = limits.per_member
+        return EarnRuleReady(
+            key=self.key,
+            currency=building.currency(self.earn.currency, "earn.currency"),
+            earning=self.earn,
+            conditions=building.conditions(self.on, self.when),
+            per_event=limits.per_event or POINTS_MAX,
+            per_member=None if per_member is None else per_member.points,
+            span=Span() if per_member is None else span_of(per_member.window),
+        )

@@ -1,0 +1,288 @@
+"""One locked member on her way through a unit: one input at a time, and what each brings.
+
+An input is applied after time has passed up to it. Its points are booked on her lots, and the decisions that it asks for
+are taken at once, on what is booked then; each becomes a fact, which is her next input.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple, TypeAlias
+
+from achievements import fold
+from achievements.rulebook import Rulebook
+from achievements.values import (
+    AnyOutcome,
+    Effect,
+    Emitted,
+    Fact,
+    Input,
+    MemberState,
+    Order,
+    Outcome,
+    PointsEarned,
+    PointsSpent,
+    Rank,
+    SpendAsked,
+    SpendRejected,
+    Withdrawn,
+)
+from engagement.actions.programs import Loaded
+from engagement.actions.purse import Purse
+from engagement.records.activity import Item
+from engagement.records.facts import REWARD_TAKEN, SPEND_REJECTED, SPENT
+from engagement.records.ledger import Spend
+from engagement.records.members import Held
+
+Told: TypeAlias = tuple[int | None, Sequence[Effect]]
+"""The number of the activity item that tells some effects, where there are any."""
+
+
+class Cause(NamedTuple):
+    """An event that made a history be folded again (None: a repair), its instant, and when what it changed takes effect."""
+
+    event_id: str | None
+    occurred_at: datetime
+    at: datetime
+
+
+class Draft:
+    """A locked member on her way from one state to the next."""
+
+    def __init__(self, loaded: Loaded, held: Held) -> None:
+        self.id = held.id
+        self.version = held.version + 1
+        self.state = held.state
+        self.pending = held.pending
+        self.next_expiry_at = held.next_expiry_at
+        self.purse = Purse(held.id, held.wallets, loaded.now)
+        self.items: list[Item] = []
+        self.outcomes: list[AnyOutcome] = []
+        self.gone: list[AnyOutcome] = []
+        self.facts: list[Fact] = []
+        self.snapshots: list[MemberState] = []
+        self.base_inputs: int | None = None
+        self._first_inputs = held.state.inputs
+        self._seq = held.seq
+        self._loaded = loaded
+        self._decisions: dict[str, int] = defaultdict(int)
+
+    @property
+    def held(self) -> Held:
+        """The row to write."""
+        return Held(self.id, self.version, self._seq, self.state, self.next_expiry_at, pending=self.pending)
+
+    @property
+    def present(self) -> datetime:
+        """Where she stands: the program's present, or where events ahead of it have brought her."""
+        return max(self._loaded.now, self.state.at)
+
+    @property
+    def dropped_snapshots(self) -> set[int]:
+        """Which snapshots, by their number of inputs, the history has outgrown."""
+        if self.base_inputs is not None:
+            return set(fold.kept_snapshots(self._first_inputs)) - set(fold.kept_snapshots(self.state.inputs))
+        return {each for state in self.snapshots for each in fold.thinned_snapshots(state.inputs)}
+
+    def advance(self, until: datetime) -> None:
+        """Let time pass; what it brings, and what ended meanwhile, is told in order, each instant by itself."""
+        ended = self.purse.expire(until)
+        self.state, emitted = fold.advance(self._rulebook, self.state, until)
+        self._take(emitted, emitted, until)
+        self._pass([*((each.at, each) for each in ended), *((getattr(each, "at", until), each) for each in emitted)])
+
+    def apply(self, entry: Input) -> Told:
+        """Apply an input that comes next; its item's number, where it brought anything, and what it brought.
+
+        Raises `LotsMissing` where points have to be taken and not all lots are at hand: the draft is of no use then.
+        """
+        soonest, due = self.purse.soonest, self.state.due
+        if (soonest is not None and soonest <= entry.at) or (due is not None and due <= entry.at):
+            self.advance(entry.at)
+        emitted = self._step(entry)
+        effects: list[Effect] = [*fold.outcomes_of(emitted)]
+        self._take(effects, effects, entry.at)
+        if self._rulebook.decides:
+            asked = [each for each in emitted if isinstance(each, SpendAsked)]
+            effects += self._decide(entry.order, asked, effects, entry.at)
+        told = None if isinstance(entry, Fact) else entry.id
+        return (self._item(entry.at, told, effects) if effects else None), effects
+
+    def refold(
+        self,
+        refolded: fold.Refold,
+        base: MemberState,
+        causes: Sequence[Cause],
+        facts: Sequence[Fact] = (),
+        refunds: Sequence[Spend] = (),
+    ) -> dict[str | None, Told]:
+        """Take over a history folded again; for each event that caused it, its item's number and what is due to it.
+
+        What names one of these events is told as its own, all else (a streak mended, a score changed) as the last one's. What
+        only moved in time is stored, not told: it was told already. Points of another amount are withdrawn and told anew.
+        `facts` are those of the history, which are not decided again; `refunds` the spends of events that were reversed.
+        """
+        difference = refolded.difference
+        changed = [now for _, now in difference.changed]
+        withdrawn = [*difference.gone, *(was for was, _ in difference.changed if isinstance(was, PointsEarned))]
+        self.state = refolded.state
+        self.snapshots = list(refolded.snapshots)
+        self.base_inputs = base.inputs
+        self.gone.extend(difference.gone)
+        self.purse.refund(refunds, self.present)
+        self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new, self.present)
+        self.purse.reprice(worth_of(difference), self.present)
+        told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new]
+        ended = self.purse.expire(self.present if self._rulebook.decides else self.state.at)
+        if self._rulebook.decides:
+            told += self._decide_late(causes, refolded.asked, _gained(difference), facts)
+        effects: dict[str | None, list[Effect]] = {cause.event_id: [] for cause in causes}
+        last = effects[causes[-1].event_id]
+        for each in told:
+            outcome = each.outcome if isinstance(each, Withdrawn) else each
+            effects.get(getattr(outcome, "event_id", ""), last).append(each)
+        items: dict[str | None, Told] = {
+            event_id: (self._item(at, event_id, effects[event_id]) if effects[event_id] else None, effects[event_id])
+            for event_id, _, at in causes
+        }
+        self._pass([(each.at, each) for each in ended])
+        return items
+
+    def stand(self, trace: fold.Trace) -> None:
+        """Stand where a history ends that has the decisions in it which a refold led to."""
+        self.state = trace.state
+        self.snapshots = list(trace.snapshots)
+
+    def _step(self, entry: Input) -> list[Emitted]:
+        self.state, emitted = fold.apply(self._rulebook, self.state, entry)
+        if self.state.inputs % fold.SNAPSHOT_EVERY == 0:
+            self.snapshots.append(self.state)
+        return emitted
+
+    def _decide(
+        self, cause: Order, asked: Iterable[SpendAsked], brought: Iterable[Effect], at: datetime
+    ) -> list[Effect]:
+        """Take the decisions that an input which came next asks for, and apply their facts after it."""
+        before = len(self.facts)
+        effects = [self._answer(each, cause, at) for each in asked]
+        effects += self._reward(brought, cause, at)
+        for fact in self.facts[before:]:
+            more = fold.outcomes_of(self._step(fact))
+            self._take(more, more, at)
+            effects += more
+        return effects
+
+    def _decide_late(
+        self,
+        causes: Sequence[Cause],
+        asked: Iterable[SpendAsked],
+        gained: Iterable[Effect],
+        facts: Sequence[Fact],
+    ) -> list[Effect]:
+        """Take the decisions that learning of the past asks for, now. Their facts are for the history, which is folded anew."""
+        for fact in facts:
+            self._decisions[fact.order.id] = max(self._decisions[fact.order.id], fact.order.n)
+        effects = [
+            self._answer(each, Order(each.at, Rank.EVENT, each.event_id), self.present)
+            for each in asked
+            if not _decided(each, facts)
+        ]
+        last = causes[-1]
+        if last.event_id is not None:
+            effects += self._reward(gained, Order(last.occurred_at, Rank.EVENT, last.event_id), self.present)
+        return effects
+
+    def _answer(self, asked: SpendAsked, cause: Order, at: datetime) -> Effect:
+        """Spend what a rule asks for, where the balance allows it."""
+        points, missing = asked.points, asked.points - self.purse.balance(asked.currency)
+        data = {"rule": asked.rule, "currency": asked.currency, "points": points}
+        fact = self._fact(SPENT if missing <= 0 else SPEND_REJECTED, cause, data)
+        if missing > 0:
+            return SpendRejected(asked.currency, points, asked.rule, at, asked.event_id, missing)
+        named = {"source": asked.rule, "event_id": asked.event_id, "fact_id": fact.id}
+        self.purse.spend(asked.currency, points, at, **named)
+        return PointsSpent(asked.currency, points, asked.rule, at, asked.event_id)
+
+    def _reward(self, brought: Iterable[Effect], cause: Order, at: datetime) -> list[Effect]:
+        """Take the automatic rewards that a balance has reached in which something was earned."""
+        rules = self._rulebook.at(at)
+        if rules is None or not rules.auto_rewards:
+            return []
+        earned = {each.currency for each in brought if isinstance(each, PointsEarned)}
+        effects: list[Effect] = []
+        for reward in rules.auto_rewards:
+            currency = str(reward.currency)
+            times = self.purse.balance(currency) // reward.at if currency in earned else 0
+            if times > 0:
+                points = times * reward.at
+                data = {"rule": reward.key, "currency": currency, "points": points, "times": times}
+                fact = self._fact(REWARD_TAKEN, cause, data)
+                self.purse.spend(currency, points, at, source=reward.key, event_id=cause.id, fact_id=fact.id)
+                effects.append(PointsSpent(currency, points, reward.key, at, cause.id, times))
+        return effects
+
+    def _fact(self, kind: str, cause: Order, data: Mapping[str, object]) -> Fact:
+        self._decisions[cause.id] += 1
+        n = self._decisions[cause.id]
+        fact = Fact(f"{cause.id}/{n}", kind, cause.at, Order(cause.at, cause.rank, cause.id, n), data)
+        self.facts.append(fact)
+        return fact
+
+    def _take(self, valid: Iterable[Effect], new: Iterable[Effect], at: datetime) -> None:
+        """Outcomes that hold, and those of them that are new at an instant: their points are booked."""
+        self.outcomes.extend(each for each in valid if isinstance(each, Outcome))
+        for each in new:
+            if isinstance(each, PointsEarned):
+                rules = self._rulebook.at(each.at) or self._rulebook.latest
+                self.purse.earn(each, rules.currencies[each.currency].expires_at(each.at, rules.zone), at)
+
+    def _pass(self, passed: list[tuple[datetime, Effect]]) -> None:
+        """Tell what time brought, in order, each instant by itself."""
+        passed.sort(key=lambda each: each[0])
+        for at, together in groupby(passed, key=lambda each: each[0]):
+            self._item(at, None, [effect for _, effect in together])
+
+    def _item(self, at: datetime, event_id: str | None, effects: Sequence[Effect]) -> int:
+        self._seq += 1
+        self.items.append(Item(self._seq, at, self._loaded.now, event_id, tuple(effects)))
+        return self._seq
+
+    @property
+    def _rulebook(self) -> Rulebook:
+        return self._loaded.rulebook
+
+
+def worth_of(difference: fold.Difference) -> dict[str, int]:
+    """What lots that were booked before are worth now."""
+    worth = {each.lot: 0 for each in difference.gone if isinstance(each, PointsEarned)}
+    worth.update((each.lot, each.points) for _, each in difference.changed if isinstance(each, PointsEarned))
+    return worth
+
+
+def _gained(difference: fold.Difference) -> list[AnyOutcome]:
+    """Points earned that were not there before."""
+    raised = [
+        now
+        for was, now in difference.changed
+        if isinstance(was, PointsEarned) and isinstance(now, PointsEarned) and now.points > was.points
+    ]
+    return [*raised, *difference.new]
+
+
+def _decided(asked: SpendAsked, facts: Iterable[Fact]) -> bool:
+    """A fact is never retaken, also where what asked for it was gone for a while."""
+    return any(
+        fact.order.id == asked.event_id and fact.order.rank == Rank.EVENT and fact.data.get("rule") == asked.rule
+        for fact in facts
+        if fact.kind in (SPENT, SPEND_REJECTED)
+    )
+
+
+def _spent(refunds: Iterable[Spend]) -> list[PointsSpent]:
+    """What was told of spends, decision by decision."""
+    told: dict[str, PointsSpent] = {}
+    for each in refunds:
+        points = each.points + (told[each.fact_id].points if each.fact_id in told else 0)
+        told[each.fact_id] = PointsSpent(each.currency, points, each.source, each.at, each.event_id)
+    return list(told.values())
