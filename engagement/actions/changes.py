@@ -27,7 +27,7 @@ from achievements.values import (
     Withdrawn,
 )
 from engagement.actions.programs import Loaded
-from engagement.records import activity, ledger, members, outcomes
+from engagement.records import activity, ledger, members, outbox, outcomes
 from engagement.records.activity import Item
 from engagement.records.ledger import Booking
 from engagement.records.members import Held
@@ -239,7 +239,7 @@ class Changes:
             if isinstance(outcome, Scored)
         ]
         message = Message(list(scores.values()), gone, {each.id: each.held.seq for each in told})
-        await unit.publish(msgspec.json.encode(message))
+        outbox.publish(unit, msgspec.json.encode(message))
 
 
 def _at(effect: Effect) -> datetime:

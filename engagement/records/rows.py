@@ -17,10 +17,10 @@ class Rows:
         self._width = len(columns)
         self._sql = f"INSERT INTO {table} (program_id, {names}) SELECT $1, {values} FROM unnest({casts}) AS new ({names}) {conflict}"
 
-    async def insert(self, unit: Unit, rows: Sequence[tuple[object, ...]]) -> None:
+    def insert(self, unit: Unit, rows: Sequence[tuple[object, ...]]) -> None:
         """Write the rows; nothing to write costs nothing."""
         if rows:
-            await unit.execute(self._sql, unit.program, *columns_of(rows, self._width))
+            unit.write(self._sql, unit.program, *columns_of(rows, self._width))
 
 
 def columns_of(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -6,15 +6,21 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from engagement.errors import InProgress, InvalidInput, OutcomeUnknown, Overloaded, Unavailable
+from engagement.records import outbox
 from engagement.records.models import ProgramRow
 from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database, Unit
+from tests.records.conftest import published
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 trace = contextvars.ContextVar("trace", default="none")
 
@@ -49,7 +55,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 async def test_what_work_raises_undoes_the_unit(records: Database, program: Program) -> None:
     async def refuse(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         raise InvalidInput("no")
 
     with pytest.raises(InvalidInput):
@@ -104,15 +110,15 @@ async def test_a_read_only_unit_sees_one_snapshot_and_writes_nothing(records: Da
         return before, await left(unit)
 
     async def write() -> None:
-        await records.run(lambda unit: unit.publish(b"{}"), program.id)
+        await records.run(lambda unit: published(unit, b"{}"), program.id)
 
     assert await records.run(read_twice, program.id, read_only=True) == (0, 0)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await records.run(lambda unit: unit.publish(b"{}"), program.id, read_only=True)
+        await records.run(lambda unit: published(unit, b"{}"), program.id, read_only=True)
 
 
 async def test_a_deadlock_is_repeated_until_both_are_done(records: Database, program: Program) -> None:
-    await records.run(lambda unit: unit.publish(b"1", b"2"), program.id)
+    await records.run(lambda unit: published(unit, b"1", b"2"), program.id)
     both_hold_one = asyncio.Barrier(2)
     attempts: list[str] = []
 
@@ -170,7 +176,7 @@ async def test_a_caller_who_leaves_does_not_stop_the_work(records: Database, pro
     async def work(unit: Unit) -> None:
         begun.set()
         await leave.wait()
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
 
     caller = asyncio.create_task(records.run(work, program.id))
     await begun.wait()
@@ -211,7 +217,7 @@ async def test_two_thousand_cancelled_calls_leave_the_pool_whole(records: Databa
 
     async def work(unit: Unit) -> None:
         nonlocal finished
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         finished += 1
 
     async def cancelled() -> None:
@@ -231,7 +237,7 @@ async def test_two_thousand_cancelled_calls_leave_the_pool_whole(records: Databa
 
 async def test_a_statement_beyond_the_deadline_is_ended(records: Database, program: Program) -> None:
     async def sleep(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await unit.execute("SELECT pg_sleep(30)")
 
     for _ in range(6):  # more often than there are connections
@@ -248,7 +254,7 @@ async def test_a_statement_beyond_the_deadline_is_ended(records: Database, progr
 
 async def test_work_that_does_not_end_is_ended_at_the_deadline(records: Database, program: Program) -> None:
     async def stuck(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await asyncio.Event().wait()
 
     with pytest.raises(Unavailable, match="undone"):
@@ -274,7 +280,7 @@ async def test_a_rollback_without_an_answer_does_not_hold_its_caller(records: Da
     pids: list[int] = []
 
     async def freeze(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         pids.append(await unit.fetchval("SELECT pg_backend_pid()"))
         os.kill(pids[0], signal.SIGSTOP)
         raise InvalidInput("no")
@@ -294,7 +300,7 @@ async def test_a_commit_without_an_answer_is_an_unknown_outcome(records: Databas
     pids: list[int] = []
 
     async def freeze(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         pids.append(await unit.fetchval("SELECT pg_backend_pid()"))
         os.kill(pids[0], signal.SIGSTOP)
 
@@ -309,7 +315,7 @@ async def test_a_commit_without_an_answer_is_an_unknown_outcome(records: Databas
 
 async def test_a_lost_connection_is_unavailable_and_replaced(records: Database, program: Program) -> None:
     async def end_own_backend(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await unit.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     async def go_on_regardless(unit: Unit) -> None:
@@ -342,7 +348,7 @@ async def test_a_commit_wakes_the_relay_in_an_empty_context(records: Database, p
 
     records.wake = wake
     trace.set("the caller's")
-    await records.run(lambda unit: unit.publish(b'{"n": 1}', b'{"n": 2}'), program.id)
+    await records.run(lambda unit: published(unit, b'{"n": 1}', b'{"n": 2}'), program.id)
     await records.run(left, program.id)
     ((context, of, rows),) = heard
     stored = await records.run(lambda unit: unit.fetch("SELECT id, payload FROM outbox ORDER BY id"), program.id)
@@ -353,7 +359,7 @@ async def test_a_commit_wakes_the_relay_in_an_empty_context(records: Database, p
 async def test_an_operators_unit_goes_on_as_one_program_and_no_other(records: Database, program: Program) -> None:
     async def narrow(unit: Unit) -> int:
         await unit.narrow(program.id)
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         return await left(unit)
 
     assert await records.run(narrow, ALL) == 1
@@ -369,3 +375,45 @@ async def test_nothing_of_a_unit_stays_in_its_connection(records: Database, prog
         assert await connection.fetchval("SHOW timezone") == "UTC"
         limits = [await connection.fetchval(f"SHOW {name}") for name in ("statement_timeout", "lock_timeout")]
     assert limits == ["5s", "2s"]
+
+
+class Overheard:
+    """A connection that keeps what is asked of it."""
+
+    def __init__(self, connection: Any, sent: list[str]) -> None:
+        self._connection = connection
+        self._sent = sent
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(sql: str, *values: object) -> Any:
+            self._sent.append(sql)
+            return getattr(self._connection, name)(sql, *values)
+
+        return ask
+
+
+async def test_what_is_written_goes_in_one_statement_before_anything_else(records: Database, program: Program) -> None:
+    sent: list[str] = []
+
+    async def work(unit: Unit) -> list[str]:
+        unit._connection = Overheard(unit._connection, sent)
+        outbox.publish(unit, b"1")
+        outbox.publish(unit, b"2", b"3")
+        unit.write("DELETE FROM outbox WHERE program_id = $1 AND created_at < $2", unit.program, LONG_AGO)
+        found = [row["payload"] for row in await unit.fetch("SELECT payload FROM outbox ORDER BY id")]
+        outbox.publish(unit, b"4")
+        return found
+
+    assert await records.run(work, program.id) == ["1", "2", "3"]
+    assert [sql.split()[0] for sql in sent] == ["WITH", "SELECT", "INSERT"]
+    assert await records.run(lambda unit: unit.fetchval("SELECT count(*) FROM outbox"), program.id) == 4
+
+
+async def test_what_is_written_wrongly_undoes_the_unit(records: Database, program: Program) -> None:
+    async def work(unit: Unit) -> None:
+        outbox.publish(unit, b"{}")
+        unit.write("INSERT INTO outbox (program_id, id, payload) VALUES ($1, $2, 'no JSON')", unit.program, UUID(int=7))
+
+    with pytest.raises(asyncpg.InvalidTextRepresentationError):
+        await records.run(work, program.id)
+    assert await records.run(lambda unit: unit.fetchval("SELECT count(*) FROM outbox"), program.id) == 0
