@@ -13,7 +13,7 @@ import msgspec
 from achievements.values import Scored
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded
-from engagement.records import activity, bookings, facts, ledger, members, outcomes
+from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes
 from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
@@ -120,4 +120,4 @@ class Changes:
             if isinstance(outcome, Scored)
         ]
         message = Message(list(scores.values()), gone, {each.id: each.held.seq for each in told})
-        await unit.publish(msgspec.json.encode(message))
+        outbox.publish(unit, msgspec.json.encode(message))

@@ -45,7 +45,7 @@ def effects_of(written: str) -> tuple[Effect, ...]:
 
 async def append(unit: Unit, items: Sequence[tuple[UUID, Item]]) -> None:
     """Add items to the feeds of locked members."""
-    await _ITEMS.insert(
+    _ITEMS.insert(
         unit,
         [
             (who, each.seq, each.at, each.booked_at, each.event_id, _encode(each.effects).decode())

@@ -86,7 +86,7 @@ def _amendments(written: str | None) -> tuple[Amendment, ...]:
 
 async def append(unit: Unit, events: Sequence[StoredEvent]) -> None:
     """Store events that are not stored yet."""
-    await _EVENTS.insert(unit, [msgspec.structs.astuple(event) for event in events])
+    _EVENTS.insert(unit, [msgspec.structs.astuple(event) for event in events])
 
 
 async def answer(unit: Unit, member_id: UUID, answers: Sequence[tuple[str, int]]) -> None:

@@ -213,7 +213,7 @@ async def save_snapshots(
             unit.program,
             *columns_of(dropped, 2),
         )
-    await _SNAPSHOTS.insert(unit, [(who, state.inputs, state.at, _encode(state).decode()) for who, state in snapshots])
+    _SNAPSHOTS.insert(unit, [(who, state.inputs, state.at, _encode(state).decode()) for who, state in snapshots])
 
 
 async def drop_snapshots_after(unit: Unit, bases: Sequence[tuple[UUID, int]]) -> None:

@@ -1,9 +1,21 @@
-"""What has still to leave the house. `Unit.publish` puts it there; it is deleted when it has left."""
+"""What has still to leave the house: written with what it tells of, deleted when it has left."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
+from engagement.records.rows import Rows
 from engagement.records.unit import Unit
+
+_MESSAGES = Rows("outbox", {"id": "uuid", "payload": "jsonb"})
+
+
+def publish(unit: Unit, *payloads: bytes) -> None:
+    """Leave JSON messages; after the commit they leave the house, and whoever sends them is woken with them."""
+    rows = [(uuid7(), payload) for payload in payloads]
+    _MESSAGES.insert(unit, [(each, payload.decode()) for each, payload in rows])
+    unit.outbox += rows
 
 
 async def delete(unit: Unit, ids: Sequence[UUID]) -> int:

@@ -93,10 +93,10 @@ async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> 
                     each.reached_at,
                     version,
                 )
-    await _COMPLETIONS.insert(unit, list(completions.values()))
-    await _BADGES.insert(unit, list(badges.values()))
-    await _TIERS.insert(unit, list(tiers.values()))
-    await _SCORES.insert(unit, list(scores.values()))
+    _COMPLETIONS.insert(unit, list(completions.values()))
+    _BADGES.insert(unit, list(badges.values()))
+    _TIERS.insert(unit, list(tiers.values()))
+    _SCORES.insert(unit, list(scores.values()))
 
 
 async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> None:

@@ -22,10 +22,10 @@ class Rows:
         into, given = ", ".join(("program_id", *made, names)), ", ".join(("$1", *made.values(), values))
         self._sql = f"INSERT INTO {table} ({into}) SELECT {given} FROM unnest({casts}) AS new ({names}) {conflict}"
 
-    async def insert(self, unit: Unit, rows: Sequence[tuple[object, ...]]) -> None:
+    def insert(self, unit: Unit, rows: Sequence[tuple[object, ...]]) -> None:
         """Write the rows; nothing to write costs nothing."""
         if rows:
-            await unit.execute(self._sql, unit.program, *columns_of(rows, self._width))
+            unit.write(self._sql, unit.program, *columns_of(rows, self._width))
 
 
 def columns_of(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -22,7 +22,6 @@ from asyncpg import exceptions as failed
 from tortoise.backends.asyncpg.client import TransactionWrapper
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
-from uuid_utils.compat import uuid7
 
 from engagement.errors import (
     IdempotencyKeyReused,
@@ -35,6 +34,7 @@ from engagement.errors import (
 )
 from engagement.records.database import serving
 from engagement.records.pool import Pool
+from engagement.records.statements import Statement, together
 
 ALL: Final = "*"
 Scope: TypeAlias = int | Literal["*"]
@@ -75,37 +75,58 @@ class Unit:
         self.outbox: list[tuple[UUID, bytes]] = []
         self._connection = connection
         self._client = client
+        self._written: list[Statement] = []
 
     @property
     def db(self) -> BaseDBAsyncClient:
-        """The same transaction for Tortoise: `Row.filter(program_id=…).using_db(unit.db)`."""
+        """The same transaction for Tortoise: `Row.filter(program_id=…).using_db(unit.db)`. Not before what is written is sent."""
+        assert not self._written, "flush the unit first"
         wrapper = TransactionWrapper(self._client)
         wrapper._connection = self._connection  # noqa: SLF001 — Tortoise's own contexts hand it over in this way.
         return wrapper
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         """All rows of `sql`, with `values` for $1, $2, …"""
+        await self.flush()
         rows: list[Row] = await self._connection.fetch(sql, *values)
         return rows
 
     async def fetchrow(self, sql: str, *values: object) -> Row | None:
         """The first row of `sql`, or None."""
+        await self.flush()
         return await self._connection.fetchrow(sql, *values)
 
     async def fetchval(self, sql: str, *values: object) -> Any:
         """The first column of the first row of `sql`, or None."""
+        await self.flush()
         return await self._connection.fetchval(sql, *values)
 
     async def execute(self, sql: str, *values: object) -> int:
         """How many rows `sql` changed."""
+        await self.flush()
         tag: str = await self._connection.execute(sql, *values)
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
+
+    def write(self, sql: str, *values: object) -> None:
+        """Insert, update or delete, at the latest when something else is asked of the unit or it ends.
+
+        What is written in a row goes in one statement (`together`), so none of it may rest on another part.
+        """
+        self._written.append((sql, values))
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        if self._written:
+            sql, values = together(self._written)
+            self._written.clear()
+            await self._connection.execute(sql, *values)
 
     async def narrow(self, program: int) -> None:
         """Go on as one program: for an operator's unit that makes a program and then fills it."""
         if self.program != ALL:
             raise RuntimeError("a unit of one program cannot become a unit of another")
+        await self.flush()
         await self._connection.execute(_scope(program))
         self.program = program
 
@@ -114,20 +135,6 @@ class Unit:
         await self._connection.execute(
             f"SET LOCAL idle_in_transaction_session_timeout = '{seconds:g}s'; SET LOCAL statement_timeout = '{seconds:g}s'"
         )
-
-    async def publish(self, *payloads: bytes) -> None:
-        """Leave JSON messages in the outbox, in one statement; after the commit they leave the house."""
-        if not payloads:
-            return
-        rows = [(uuid7(), payload) for payload in payloads]
-        await self._connection.execute(
-            "INSERT INTO outbox (program_id, id, payload)"
-            " SELECT $1, new.id, new.payload::jsonb FROM unnest($2::uuid[], $3::text[]) AS new (id, payload)",
-            self.program,
-            [each for each, _ in rows],
-            [payload.decode() for _, payload in rows],
-        )
-        self.outbox += rows
 
 
 Work: TypeAlias = Callable[[Unit], Awaitable[T]]
@@ -306,6 +313,7 @@ async def _transact(call: _Call[T], unit: Unit) -> tuple[T, Unit]:
     try:
         await connection.execute(call.begin)
         result = await call.work(unit)
+        await unit.flush()
         call.committing = True
         ended: str = await connection.execute("COMMIT")
     except BaseException as error:

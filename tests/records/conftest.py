@@ -2,7 +2,7 @@
 
 import pytest
 
-from engagement.records import programs
+from engagement.records import outbox, programs
 from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database, Unit
 
@@ -17,3 +17,9 @@ async def program(records: Database) -> Program:
         return made
 
     return await records.run(create, ALL)
+
+
+async def published(unit: Unit, *payloads: bytes) -> None:
+    """Leave messages in the outbox, now."""
+    outbox.publish(unit, *payloads)
+    await unit.flush()

@@ -7,6 +7,7 @@ import pytest
 from engagement.errors import IdempotencyKeyReused, InProgress, InvalidInput
 from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database, Unit
+from tests.records.conftest import published
 
 Performed = tuple[int, bool]
 
@@ -20,7 +21,7 @@ async def perform(
 
 async def effect(unit: Unit) -> int:
     """Leave one more row, and say how many there are."""
-    await unit.publish(b"{}")
+    await published(unit, b"{}")
     count: int = await unit.fetchval("SELECT count(*) FROM outbox")
     return count
 

@@ -15,6 +15,7 @@ from engagement.errors import InProgress, InvalidInput, OutcomeUnknown, Overload
 from engagement.records.models import ProgramRow
 from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database, Unit
+from tests.records.conftest import published
 
 trace = contextvars.ContextVar("trace", default="none")
 
@@ -49,7 +50,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 async def test_what_work_raises_undoes_the_unit(records: Database, program: Program) -> None:
     async def refuse(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         raise InvalidInput("no")
 
     with pytest.raises(InvalidInput):
@@ -104,15 +105,15 @@ async def test_a_read_only_unit_sees_one_snapshot_and_writes_nothing(records: Da
         return before, await left(unit)
 
     async def write() -> None:
-        await records.run(lambda unit: unit.publish(b"{}"), program.id)
+        await records.run(lambda unit: published(unit, b"{}"), program.id)
 
     assert await records.run(read_twice, program.id, read_only=True) == (0, 0)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await records.run(lambda unit: unit.publish(b"{}"), program.id, read_only=True)
+        await records.run(lambda unit: published(unit, b"{}"), program.id, read_only=True)
 
 
 async def test_a_deadlock_is_repeated_until_both_are_done(records: Database, program: Program) -> None:
-    await records.run(lambda unit: unit.publish(b"1", b"2"), program.id)
+    await records.run(lambda unit: published(unit, b"1", b"2"), program.id)
     both_hold_one = asyncio.Barrier(2)
     attempts: list[str] = []
 
@@ -170,7 +171,7 @@ async def test_a_caller_who_leaves_does_not_stop_the_work(records: Database, pro
     async def work(unit: Unit) -> None:
         begun.set()
         await leave.wait()
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
 
     caller = asyncio.create_task(records.run(work, program.id))
     await begun.wait()
@@ -211,7 +212,7 @@ async def test_two_thousand_cancelled_calls_leave_the_pool_whole(records: Databa
 
     async def work(unit: Unit) -> None:
         nonlocal finished
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         finished += 1
 
     async def cancelled() -> None:
@@ -231,7 +232,7 @@ async def test_two_thousand_cancelled_calls_leave_the_pool_whole(records: Databa
 
 async def test_a_statement_beyond_the_deadline_is_ended(records: Database, program: Program) -> None:
     async def sleep(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await unit.execute("SELECT pg_sleep(30)")
 
     for _ in range(6):  # more often than there are connections
@@ -248,7 +249,7 @@ async def test_a_statement_beyond_the_deadline_is_ended(records: Database, progr
 
 async def test_work_that_does_not_end_is_ended_at_the_deadline(records: Database, program: Program) -> None:
     async def stuck(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await asyncio.Event().wait()
 
     with pytest.raises(Unavailable, match="undone"):
@@ -274,7 +275,7 @@ async def test_a_rollback_without_an_answer_does_not_hold_its_caller(records: Da
     pids: list[int] = []
 
     async def freeze(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         pids.append(await unit.fetchval("SELECT pg_backend_pid()"))
         os.kill(pids[0], signal.SIGSTOP)
         raise InvalidInput("no")
@@ -294,7 +295,7 @@ async def test_a_commit_without_an_answer_is_an_unknown_outcome(records: Databas
     pids: list[int] = []
 
     async def freeze(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         pids.append(await unit.fetchval("SELECT pg_backend_pid()"))
         os.kill(pids[0], signal.SIGSTOP)
 
@@ -309,7 +310,7 @@ async def test_a_commit_without_an_answer_is_an_unknown_outcome(records: Databas
 
 async def test_a_lost_connection_is_unavailable_and_replaced(records: Database, program: Program) -> None:
     async def end_own_backend(unit: Unit) -> None:
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         await unit.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     async def go_on_regardless(unit: Unit) -> None:
@@ -342,7 +343,7 @@ async def test_a_commit_wakes_the_relay_in_an_empty_context(records: Database, p
 
     records.wake = wake
     trace.set("the caller's")
-    await records.run(lambda unit: unit.publish(b'{"n": 1}', b'{"n": 2}'), program.id)
+    await records.run(lambda unit: published(unit, b'{"n": 1}', b'{"n": 2}'), program.id)
     await records.run(left, program.id)
     ((context, of, rows),) = heard
     stored = await records.run(lambda unit: unit.fetch("SELECT id, payload FROM outbox ORDER BY id"), program.id)
@@ -353,7 +354,7 @@ async def test_a_commit_wakes_the_relay_in_an_empty_context(records: Database, p
 async def test_an_operators_unit_goes_on_as_one_program_and_no_other(records: Database, program: Program) -> None:
     async def narrow(unit: Unit) -> int:
         await unit.narrow(program.id)
-        await unit.publish(b"{}")
+        await published(unit, b"{}")
         return await left(unit)
 
     assert await records.run(narrow, ALL) == 1

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from achievements.values import Scored
-from engagement.records import members, outcomes
+from engagement.records import members, outbox, outcomes
 from engagement.records.outcomes import Score
 from engagement.records.unit import Database, Unit
 from engagement.relay.boards import Place
@@ -30,7 +30,7 @@ async def score(
         ids = await members.enrol(unit, scores, NOON)
         await outcomes.save(unit, [(ids[who], version, Scored(*board, *held)) for who, held in scores.items()])
         sent = tuple(Score(*board, who, ids[who], *held, version) for who, held in scores.items())
-        await unit.publish(msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version))))
+        outbox.publish(unit, msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version))))
         return ids
 
     return await database.run(write, program_id)
@@ -42,7 +42,7 @@ async def withdraw(database: Database, program_id: int, who: str, version: int) 
     async def write(unit: Unit) -> None:
         ids = await members.ids_of(unit, [who])
         await outcomes.remove(unit, [(ids[who], Scored(*BOARD, 0, NOON))])
-        await unit.publish(msgspec.json.encode(Message(gone=((*BOARD, who, version),))))
+        outbox.publish(unit, msgspec.json.encode(Message(gone=((*BOARD, who, version),))))
 
     await database.run(write, program_id)
 
