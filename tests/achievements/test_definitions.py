@@ -67,7 +67,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "challenges[0].window.calendar",
         "expected one of day, week, month, quarter, year, lifetime; got `fortnight`",
     ),
-    (challenge(window=5), "challenges[0].window", "expected a mapping with the keys calendar, days, hours, from, until or text; got `5`"),
+    (
+        challenge(window=5),
+        "challenges[0].window",
+        "expected a mapping with the keys calendar, days, hours, from, until or text; got `5`",
+    ),
     (challenge(repeat="each_window"), "challenges[0].repeat", "a lifetime is completed `once`"),
     (challenge(rewards=[{"points": 5, "currency": "gems"}]), "challenges[0].rewards[0].currency", "no currency `gems`"),
     (challenge(rewards=[{"points": -5}]), "challenges[0].rewards[0].points", "got `-5`"),
