@@ -19,7 +19,7 @@ _triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     ]
 )
 _targets = st.integers(1, 6)
-_rewards = st.lists(st.builds(dict, points=st.integers(1, 40)), max_size=1)
+_rewards: st.SearchStrategy[Any] = st.lists(st.builds(dict, points=st.integers(1, 40)), max_size=1)
 _purchases = {"on": "purchase"}
 
 
@@ -55,7 +55,7 @@ _earn_rules = st.one_of(
         st.integers(1, 30),
     ),
 )
-_boosts = st.builds(
+_boosts: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     factor=st.sampled_from([0, "0.5", "1.5", 2, 3]),
     stacking=st.sampled_from(["compound", "additive", "highest"]),
@@ -133,7 +133,7 @@ _ladders = st.builds(
     st.sampled_from([0, 0, 2, 9]),
     st.integers(5, 60),
 )
-_boards = st.builds(
+_boards: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     measure=st.sampled_from([{"points": "points"}, {"points": "points", "including": "rewards"}]),
     window=st.just("lifetime") | st.builds(dict, calendar=st.sampled_from(["day", "month", "year"])),
