@@ -96,6 +96,8 @@ class Environment:
         return self._env.Activation(seen)
 
     def _explained(self, error: str) -> str:
+        if "recursion limit" in error:
+            return f"this is nested too deeply; {error.partition('limit: ')[2].split()[0]} levels are the most"
         found = _POSITION.search(error)
         if found is None:
             return error.removesuffix("[INVALID_ARGUMENT]").strip()
