@@ -17,7 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: help
 help: ## List what can be made
 	@echo 'usage: make TARGET [ARGS="…"]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(installed) ## Create .venv with everything that the other targets need (PYTHON=python3.12 to choose)
@@ -62,14 +62,9 @@ stress: $(installed) ## Kill, freeze and empty what the service runs on, and loo
 bench: $(installed) ## Measure the service beside pgbench (ARGS="--only NAME --json FILE --quick")
 	@$(bin)/python -m benchmarks $(ARGS)
 
-compared := ledger,movements,c1,c3,badge purchases,streak weekly,streak daily,leaderboards top 20,leaderboards sampled members
-
 .PHONY: reference
-reference: $(installed) ## Hold a replay of 743 shoppers against its answers (REFERENCE=DIR, where they are)
-	@test -d '$(REFERENCE)/answers' || { echo 'Say where the events and answers are: make reference REFERENCE=DIR'; exit 1; }
-	@$(bin)/engagement replay tests/reference/shoppers.yaml '$(REFERENCE)/events_public.ndjson.gz' \
-	  --until 2018-01-01T04:59:59Z --export $(venv)/reference
-	@$(bin)/python '$(REFERENCE)/compare.py' $(venv)/reference '$(REFERENCE)/answers/cj_public' --variant N --only '$(compared)'
+reference: $(installed) ## Hold replays of real histories against exact answers (REFERENCE=DIR; ARGS="--only NAME")
+	@$(bin)/python -m reference $(if $(REFERENCE),--reference '$(REFERENCE)') $(ARGS)
 
 .PHONY: check
 check: lint types schema ## Lint, types, and whether schema.graphql is what the code says

@@ -129,6 +129,7 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
     per_event: int
     per_member: int | None
     span: Span
+    round: Callable[[Decimal], int]
     boosts: tuple[BoostReady, ...] = ()
 
     @property
@@ -140,10 +141,14 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
         """Earn, once for each event."""
         if not moment.first_pass or not moment.meets(self.conditions):
             return part
-        exact = self.earning.exact(moment.event.properties)
         if self.boosts:
-            exact = boosted(exact, self.boosts, moment)
-        points = min(max(_ROUNDED[self.earning.rounding](exact), 0), self.per_event)
+            exact = boosted(self.earning.exact(moment.event.properties), self.boosts, moment)
+            points = self.round(exact)
+        elif self.earning.fixed is not None:
+            points = self.earning.fixed
+        else:
+            points = self.round(self.earning.exact(moment.event.properties))
+        points = 0 if points < 0 else min(points, self.per_event)
         if points and self.per_member is not None:
             points, part = self._limited(points, self.per_member, part, moment)
         if points:
@@ -190,5 +195,6 @@ class EarnRule(Definition, frozen=True, kw_only=True):
             conditions=building.conditions(self.on, self.when),
             per_event=limits.per_event or POINTS_MAX,
             per_member=None if per_member is None else per_member.points,
+            round=_ROUNDED[self.earn.rounding],
             span=Span() if per_member is None else span_of(per_member.window),
         )

@@ -35,7 +35,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if rules is not None and entry.type in rules.by_type:
         local = local_time(rulebook, state)
         parts = _passed(rules, parts, entry, local, emitted)
-        due = _next_due(rulebook, parts, local)
+        due = _next_due(rulebook, parts)
     else:
         due = state.due
     return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone), emitted
@@ -70,29 +70,38 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
     if fact.kind != "zone":
         return state
     zone = local_time(rulebook, state).moved(fact.at, str(fact.data["timezone"]))
-    state = msgspec.structs.replace(state, zone=zone, due=_next_due(rulebook, state.parts, of_member(zone)))
+    rules = dict(rulebook.falling_due)
+    parts = {
+        name: rules[name].dated(part, of_member(zone)) if name in rules else part for name, part in state.parts.items()
+    }
+    state = msgspec.structs.replace(state, zone=zone, parts=parts, due=_next_due(rulebook, parts))
     # A date that the new zone is past already has ended by it.
     return _elapse(rulebook, state, fact.at, emitted)
 
 
 def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[Emitted]) -> MemberState:
+    due = state.due
+    if due is None or due > until:
+        return state
     local = local_time(rulebook, state)
-    while state.due is not None and state.due <= until:
-        parts = dict(state.parts)
+    parts = dict(state.parts)
+    while due is not None and due <= until:
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
-            if rule.due(part, local) == state.due:
+            if part is not None and part.due == due:  # type: ignore[union-attr]
                 parts[name] = rule.lapse(part, local, emitted)
-        state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts, local))
-    return state
+        due = _next_due(rulebook, parts)
+    return MemberState(state.at, state.last, state.inputs, due, parts, state.zone)
 
 
-def _next_due(rulebook: Rulebook, parts: Mapping[str, Part], local: LocalTime) -> datetime | None:
+def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
     next_due: datetime | None = None
-    for name, rule in rulebook.falling_due:
-        due = rule.due(parts.get(name), local)
-        if due is not None and (next_due is None or due < next_due):
-            next_due = due
+    for name, _ in rulebook.falling_due:
+        part = parts.get(name)
+        if part is not None:
+            due = part.due  # type: ignore[union-attr]
+            if due is not None and (next_due is None or due < next_due):
+                next_due = due
     return next_due
 
 
@@ -101,9 +110,10 @@ def _passed(
 ) -> dict[str, Part]:
     """The parts after an event went through the rules, and through again for what its rewards gave."""
     changed = dict(parts)
+    environment = rules.environments[event.type]
     # Conditions see the tiers held before the event.
-    tiers = {rule.key: rule.tier(parts.get(name)) for name, rule in rules.ladders}
-    moment = Moment(event, rules.environments[event.type], local, emitted, tiers)
+    tiers = {rule.key: rule.tier(parts.get(name)) for name, rule in rules.ladders} if environment.reads_member else {}
+    moment = Moment(event, environment, local, rules.program_time, emitted, tiers)
     looking: Sequence[tuple[str, Rule]] = rules.by_type[event.type]
     while True:
         for name, rule in looking:
@@ -113,7 +123,7 @@ def _passed(
         if not moment.given or not rules.counting_rewards:
             return changed
         # No definition's rewards count towards itself, so this ends.
-        moment = Moment(event, rules.environments[event.type], local, emitted, tiers, tuple(moment.given))
+        moment = Moment(event, environment, local, rules.program_time, emitted, tiers, tuple(moment.given))
         looking = rules.counting_rewards
 
 

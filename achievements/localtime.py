@@ -21,11 +21,10 @@ WHOLE_DAY = timedelta(hours=24)
 class LocalTime:
     """The days of one zone, or of a member since she changed to it."""
 
-    __slots__ = ("_day", "_since", "is_program_time", "short", "zone")
+    __slots__ = ("_day", "_since", "short", "zone")
 
     def __init__(self, zone: ZoneInfo, own: OwnZone | None = None) -> None:
         self.zone = zone
-        self.is_program_time = own is None
         self.short: frozenset[int] = frozenset(own.short if own else ())
         self._since = own.since if own else None
         self._day = own.day if own else 0

@@ -1,15 +1,12 @@
 """One input on its way through the rules, and what a rule is."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 from cel_expr_python import cel
 
-from achievements import periods
 from achievements.conditions import Condition, Environment
 from achievements.localtime import LocalTime
 from achievements.values import AnyOutcome, Emitted, Event, Part, PointsEarned
@@ -40,13 +37,13 @@ class Moment:
 
     Rewards reach rules of later stages within the same pass. For rules of the same and earlier stages the event passes
     again, as the fact of those rewards: then `carried` holds them and nothing is earned anew. `tiers` are those that the
-    member held before the event, by ladder.
+    member held before the event, by ladder. `local_day` is the ordinal of the event's day in the member's zone, `program_day`
+    in the program's.
     """
 
     __slots__ = (
         "_activation",
         "_environment",
-        "_local_day",
         "_met",
         "carried",
         "earned",
@@ -55,6 +52,8 @@ class Moment:
         "first_pass",
         "given",
         "local",
+        "local_day",
+        "program_day",
         "tiers",
     )
 
@@ -63,6 +62,7 @@ class Moment:
         event: Event,
         environment: Environment,
         local: LocalTime,
+        program_time: LocalTime,
         emitted: list[Emitted],
         tiers: Mapping[str, str],
         carried: tuple[Given, ...] = (),
@@ -78,7 +78,8 @@ class Moment:
         self._environment = environment
         self._activation: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
-        self._local_day = 0
+        self.local_day = local.day(event.at)
+        self.program_day = self.local_day if local is program_time else program_time.day(event.at)
 
     def meets(self, conditions: Mapping[str, Condition | None]) -> bool:
         """Whether the event is of one of the types and meets that type's condition."""
@@ -90,21 +91,14 @@ class Moment:
             return True
         met = self._met.get(condition)
         if met is None:
-            if self._activation is None:
-                self._activation = self._environment.activation(self.event.properties, self.tiers)
-            met = self._met[condition] = condition.holds(self._activation)
+            if condition.comparison is not None:
+                met = condition.comparison.holds(self.event.properties)
+            else:
+                if self._activation is None:
+                    self._activation = self._environment.activation(self.event.properties, self.tiers)
+                met = condition.holds(self._activation)
+            self._met[condition] = met
         return met
-
-    @property
-    def local_day(self) -> int:
-        """The ordinal of the event's local day, in the member's zone."""
-        if not self._local_day:
-            self._local_day = self.local.day(self.event.at)
-        return self._local_day
-
-    def day(self, zone: ZoneInfo) -> int:
-        """The ordinal of the event's day in the program's zone."""
-        return self.local_day if self.local.is_program_time else periods.local_day(self.event.at, zone)
 
     def earn(self, currency: str, points: int, rule: str) -> None:
         """Points by an earn rule: a lot of this event."""
@@ -133,6 +127,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     section: ClassVar[str]
     stage: ClassVar[Stage]
+    falls_due: ClassVar[bool] = False
+    """Whether its parts have a `due`: the next instant at which an outcome of it changes without an input."""
 
     key: str
     gives: frozenset[str] = frozenset()
@@ -154,13 +150,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """Its part after the event; what changed is added to `moment.emitted`."""
         raise AssertionError("every kind applies")
 
-    def due(self, part: Any, local: LocalTime) -> datetime | None:
-        """The next instant at which an outcome of it changes without an input; `local` is the member's time."""
-        return None
-
     def lapse(self, part: Any, local: LocalTime, emitted: list[Emitted]) -> Part:
-        """Its part after what falls due at `due(part, local)`."""
+        """Its part after what falls due at `part.due`; `local` is the member's time."""
         raise AssertionError(f"nothing of {self.name} falls due")
+
+    def dated(self, part: Any, local: LocalTime) -> Part:
+        """Its part after the member's time has changed to `local`: `due` may be another instant."""
+        kept: Part = part
+        return kept
 
     def levels(self, part: Any) -> Iterable[AnyOutcome]:
         """The outcomes that a part still carries: those that change in value rather than happen."""

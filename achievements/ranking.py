@@ -70,7 +70,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         points = moment.points(self.currency, self.stage, rewards=bool(self.counts))
         if not points:
             return part
-        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.day(self.zone))
+        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)
         score = points + (part.score if part is not None and part.window == window else 0)
         moment.emitted.append(Scored(self.key, periods.name(self.calendar, window), score, moment.event.at))
         return BoardPart(window, score, moment.event.at)

@@ -45,6 +45,7 @@ class Rules:
             for event_type in environments
         }
         self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
+        self.program_time = LocalTime(zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
 
     @cached_property
@@ -71,7 +72,7 @@ class Rulebook:
     def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
         self.revision = revision
         self.latest = editions[-1][1]
-        self.program_time = LocalTime(self.latest.zone)
+        self.program_time = self.latest.program_time
         self._starts = [start for start, _ in editions]
         self._editions = [rules for _, rules in editions]
         # In force or not: a streak whose definition was left out for a while has still been broken when it is taken up again.
@@ -79,7 +80,7 @@ class Rulebook:
         known = {name: rule for rules in self._editions for name, rule in rules.by_name.items()}
         self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
         """Whether any of its rules asks for decisions on a balance."""
-        self.falling_due = tuple((name, rule) for name, rule in known.items() if type(rule).due is not Rule.due)
+        self.falling_due = tuple((name, rule) for name, rule in known.items() if rule.falls_due)
 
     def at(self, instant: datetime) -> Rules | None:
         """The rules in force at an instant; None before the first."""

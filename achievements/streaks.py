@@ -23,6 +23,8 @@ from achievements.values import AnyOutcome, Emitted, StreakChanged, StreakPart
 PERIODS_MAX = 1_000
 HELD_MAX = 100
 
+_DAY = Calendar.DAY
+
 
 class Freezes(Shape, frozen=True, kw_only=True):
     """How many missed periods a streak survives.
@@ -51,6 +53,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
     section = "streaks"
     stage = Stage.STREAKS
+    falls_due = True
 
     calendar: Calendar
     conditions: Conditions
@@ -64,7 +67,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: StreakPart | None, moment: Moment) -> StreakPart | None:
         """Count the event's period, once."""
-        period = periods.index(self.calendar, moment.local_day)
+        period = moment.local_day if self.calendar is _DAY else periods.index(self.calendar, moment.local_day)
         if (part is not None and part.last >= period) or not moment.meets(self.conditions):
             return part
         at = moment.event.at
@@ -79,18 +82,21 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         if freezes is not None and freezes.earn_every is not None and current % freezes.earn_every == 0:
             held = min(held + 1, freezes.hold_at_most or 0)
         moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used))
-        return StreakPart(period, current, longest, at, part.frozen, part.freezes_used, held)
+        due = self._end_of_missed(period, moment.local)
+        return StreakPart(period, current, longest, at, part.frozen, part.freezes_used, held, due)
 
-    def due(self, part: StreakPart | None, local: LocalTime) -> datetime | None:
-        """The end of the first period that was missed, or will be, while the streak runs."""
-        if part is None or not part.current:
-            return None
-        return local.start(self.calendar, self._missed(part, local) + 1)
+    def dated(self, part: StreakPart, local: LocalTime) -> StreakPart:
+        """Its part under another zone."""
+        if not part.current:
+            return part
+        due = self._end_of_missed(part.last if part.frozen is None else max(part.last, part.frozen), local)
+        return msgspec.structs.replace(part, due=due)
 
     def lapse(self, part: StreakPart, local: LocalTime, emitted: list[Emitted]) -> StreakPart:
         """A whole period was missed: a freeze stands in for it, or the streak is over."""
-        missed = self._missed(part, local)
-        over = local.start(self.calendar, missed + 1)
+        missed = self._missed(part.last if part.frozen is None else max(part.last, part.frozen), local)
+        over = part.due
+        assert over is not None, "only what is due lapses"
         freezes = self.freezes
         if freezes is not None and freezes.cooldown is not None:
             frozen = part.frozen is None or missed - part.frozen >= freezes.cooldown
@@ -101,7 +107,10 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         current = part.current if frozen else 0
         used = part.freezes_used + frozen
         emitted.append(StreakChanged(self.key, current, part.longest, over, used))
-        return StreakPart(part.last, current, part.longest, over, missed if frozen else part.frozen, used, held)
+        if not frozen:
+            return StreakPart(part.last, 0, part.longest, over, part.frozen, used, held)
+        due = self._end_of_missed(missed, local)
+        return StreakPart(part.last, current, part.longest, over, missed, used, held, due)
 
     def levels(self, part: StreakPart | None) -> Iterable[AnyOutcome]:
         """Its present length."""
@@ -109,13 +118,16 @@ class StreakReady(Rule, frozen=True, kw_only=True):
             return ()
         return (StreakChanged(self.key, part.current, part.longest, part.at, part.freezes_used),)
 
-    def _missed(self, part: StreakPart, local: LocalTime) -> int:
-        """The first period after those that were active or frozen, and that can be missed."""
-        missed = part.last + 1 if part.frozen is None else max(part.last, part.frozen) + 1
-        if self.calendar is Calendar.DAY:
+    def _missed(self, kept: int, local: LocalTime) -> int:
+        """The first period after one that was active or frozen, and that can be missed."""
+        missed = kept + 1
+        if local.short and self.calendar is _DAY:
             while missed in local.short:
                 missed += 1
         return missed
+
+    def _end_of_missed(self, kept: int, local: LocalTime) -> datetime:
+        return local.start(self.calendar, self._missed(kept, local) + 1)
 
 
 class Streak(Definition, frozen=True, kw_only=True):

@@ -45,6 +45,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     section = "tier_ladders"
     stage = Stage.TIERS
+    falls_due = True
 
     currency: str
     keys: tuple[str, ...]
@@ -66,7 +67,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         if not points:
             return part
         before = TierPart(self.keys[0]) if part is None else part
-        mark = self._mark(moment.day(self.zone))
+        mark = self._mark(moment.program_day)
         total, marks, amounts = self._window(before, mark)
         total += points
         if marks and marks[-1] == mark:
@@ -77,28 +78,22 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         if reached > held:
             tier, at = self.keys[reached], moment.event.at
             moment.emitted.append(TierChanged(self.key, self.keys[held], tier, at, total, moment.event.id))
-            return TierPart(tier, at, total, marks, amounts)
+            return self._dated(TierPart(tier, at, total, marks, amounts), reached)
         below = None if total >= self.starts[held] else self._short_from(before, held)
-        return TierPart(before.tier, before.since, total, marks, amounts, below)
-
-    def due(self, part: TierPart | None, local: LocalTime) -> datetime | None:
-        """The first instant of the day on which she falls, if no more points come."""
-        day = None if part is None else self._falls_on(part)
-        return None if day is None else periods.start(Calendar.DAY, day, self.zone)
+        return self._dated(TierPart(before.tier, before.since, total, marks, amounts, below), held)
 
     def lapse(self, part: TierPart, local: LocalTime, emitted: list[Emitted]) -> TierPart:
         """She falls to the tier that her points are good for."""
-        day = self._falls_on(part)
-        assert day is not None, "what never falls is never due"
-        at = periods.start(Calendar.DAY, day, self.zone)
-        total, marks, amounts = self._window(part, self._mark(day))
+        at = part.due
+        assert at is not None, "only what is due lapses"
+        total, marks, amounts = self._window(part, self._mark(periods.local_day(at, self.zone)))
         qualifying = total
         if self.downgrade == "at_period_end" and not self.span.rolls:
             # The period that is over decides, unless what began since is worth more.
             qualifying = max(total, *amounts, 0) if amounts else 0
-        tier = self.keys[bisect_right(self.starts, qualifying) - 1]
-        emitted.append(TierChanged(self.key, part.tier, tier, at, qualifying))
-        return TierPart(tier, at, total, marks, amounts)
+        held = bisect_right(self.starts, qualifying) - 1
+        emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
+        return self._dated(TierPart(self.keys[held], at, total, marks, amounts), held)
 
     def standing(self, part: TierPart | None, at: datetime) -> tuple[str, int]:
         """The tier held, and the points that count for it, at an instant to which the part was advanced."""
@@ -146,11 +141,15 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         over = enough[-1] + 1 + (self.downgrade == "at_period_end")
         return periods.first_day(self.span.calendar, over).toordinal()
 
-    def _falls_on(self, part: TierPart) -> int | None:
-        """The day on which she falls."""
-        held = self._position(part.tier)
+    def _dated(self, part: TierPart, held: int) -> TierPart:
+        """A part with the instant at which she falls from the tier held: the first of a day, if no more points come."""
         if held == 0 or self.downgrade == "never" or (not self.span.rolls and self.span.calendar is Calendar.LIFETIME):
-            return None
+            return part
+        due = periods.start(Calendar.DAY, self._falls_on(part, held), self.zone)
+        return TierPart(part.tier, part.since, part.total, part.marks, part.amounts, part.below, due)
+
+    def _falls_on(self, part: TierPart, held: int) -> int:
+        """The day on which she falls."""
         day = self._short_from(part, held)
         if self.span.rolls and self.downgrade == "at_period_end":
             day = _first_of_period(self.review, day)

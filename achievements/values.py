@@ -1,7 +1,8 @@
 """The values that go into the fold and come out of it.
 
 All instants are aware datetimes in UTC, cut to microseconds. Points are integers. Outcomes and parts of a state are
-written as JSON arrays (`array_like`), because a member's row is rewritten with every event.
+written as JSON arrays (`array_like`), because a member's row is rewritten with every event. None of these values can be part
+of a circle, so Python's collector need not look at them (`gc=False`).
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Rank(IntEnum):
     FACT = 2
 
 
-class Order(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Order(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """The place of an input in its member's history: by instant, then rank, then id by code point, then `n`."""
 
     at: datetime
@@ -42,7 +43,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, order=True):
     n: int = 0
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing a member did. `properties` holds only those that its event type declares, decimals as `Decimal`."""
 
     id: str
@@ -56,7 +57,7 @@ class Event(msgspec.Struct, frozen=True):
         return Order(self.at, Rank.EVENT, self.id)
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What was decided once, or told by a command, and is an input from then on.
 
     `order` is its place: that of a command's own is `(at, FACT, id)`; one that an input caused has that input's instant,
@@ -75,7 +76,7 @@ Input: TypeAlias = Event | Fact
 """What a fold takes, one after the other; time passing has no value of its own."""
 
 
-class Outcome(msgspec.Struct, frozen=True, array_like=True):
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something the fold says about a member: a value under an identity."""
 
     @property
@@ -89,7 +90,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
         return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in _DATES)
 
 
-class PointsEarned(Outcome, frozen=True, array_like=True, tag="points"):
+class PointsEarned(Outcome, frozen=True, array_like=True, tag="points", gc=False):
     """Points that a rule or a reward gave: one lot of the ledger.
 
     `source` is the key of the definition, `lot` the identity of the lot, `at` the instant of the input that earned them
@@ -109,7 +110,7 @@ class PointsEarned(Outcome, frozen=True, array_like=True, tag="points"):
         return ("points", self.lot)
 
 
-class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak"):
+class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=False):
     """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed.
 
     `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was.
@@ -127,7 +128,7 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak"):
         return ("streak", self.streak)
 
 
-class ChallengeProgressed(Outcome, frozen=True, array_like=True, tag="progress"):
+class ChallengeProgressed(Outcome, frozen=True, array_like=True, tag="progress", gc=False):
     """How far a challenge is, objective by objective. `period` is the window's key, empty for a lifetime."""
 
     challenge: str
@@ -141,7 +142,7 @@ class ChallengeProgressed(Outcome, frozen=True, array_like=True, tag="progress")
         return ("progress", self.challenge, self.period)
 
 
-class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion"):
+class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion", gc=False):
     """A challenge met in a window, by the event that met the last of its targets."""
 
     challenge: str
@@ -155,7 +156,7 @@ class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion"
         return ("completion", self.challenge, self.period)
 
 
-class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge"):
+class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge", gc=False):
     """A level of a badge reached. `level` is the level's key."""
 
     badge: str
@@ -169,7 +170,7 @@ class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge"):
         return ("badge", self.badge, self.level)
 
 
-class TierChanged(Outcome, frozen=True, array_like=True, tag="tier"):
+class TierChanged(Outcome, frozen=True, array_like=True, tag="tier", gc=False):
     """A member's move from one tier of a ladder to another, with what its measure came to then.
 
     `event_id` is the event that lifted her; None where time brought it, at the instant at which points left the window or a
@@ -189,7 +190,7 @@ class TierChanged(Outcome, frozen=True, array_like=True, tag="tier"):
         return ("tier", self.ladder, self.at.isoformat(), self.event_id or "")
 
 
-class Scored(Outcome, frozen=True, array_like=True, tag="score"):
+class Scored(Outcome, frozen=True, array_like=True, tag="score", gc=False):
     """A member's score in one period of a board, and the instant of the input that brought her there."""
 
     board: str
@@ -203,7 +204,7 @@ class Scored(Outcome, frozen=True, array_like=True, tag="score"):
         return ("score", self.board, self.period)
 
 
-class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired"):
+class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired", gc=False):
     """Points of a lot that were not spent before its end. Not the fold's: the ledger's."""
 
     currency: str
@@ -216,7 +217,7 @@ AnyOutcome: TypeAlias = (
 )
 
 
-class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent"):
+class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent", gc=False):
     """Points that a decision took: by the spend rule or the automatic reward `source`, the latter so many `times` at once.
 
     Not the fold's: the ledger's. `event_id` is the event that asked for it, or whose points brought the balance there.
@@ -230,7 +231,7 @@ class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent"):
     times: int = 1
 
 
-class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"):
+class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected", gc=False):
     """Points that a spend rule asked for and the balance did not allow; `missing` of them were not there."""
 
     currency: str
@@ -241,7 +242,7 @@ class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"
     missing: int
 
 
-class SpendAsked(msgspec.Struct, frozen=True):
+class SpendAsked(msgspec.Struct, frozen=True, gc=False):
     """A decision that a spend rule asks for: to take `points`, if the balance allows it then.
 
     No outcome: it is decided once, outside the fold, and what was decided comes back as a fact.
@@ -258,7 +259,7 @@ Emitted: TypeAlias = AnyOutcome | SpendAsked
 """What an input brings: outcomes, and decisions asked for."""
 
 
-class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn"):
+class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", gc=False):
     """An outcome that was published and, now that more is known, never was; or a spend whose points went back."""
 
     outcome: AnyOutcome | PointsSpent
@@ -268,7 +269,7 @@ Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | W
 """What an activity item tells: outcomes, and what the ledger did."""
 
 
-class Tally(msgspec.Struct, frozen=True, array_like=True):
+class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a measure has counted so far.
 
     `amount` is what it comes to. Different values are kept in `seen`. Where a window rolls, or local days are told apart,
@@ -282,17 +283,18 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     amounts: tuple[Amount, ...] = ()
 
 
-class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit"):
+class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=False):
     """What a rule has given within its limit: in the open window (its index), or in one that rolls."""
 
     window: int
     tally: Tally
 
 
-class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak"):
+class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=False):
     """`last` is the index of the last active period, `at` the instant at which it last changed.
 
-    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet.
+    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet. `due` is when the
+    first period that is missed, or will be, ends.
     """
 
     last: int
@@ -302,9 +304,10 @@ class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak"):
     frozen: int | None = None
     freezes_used: int = 0
     freezes_held: int = 0
+    due: datetime | None = None
 
 
-class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge"):
+class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):
     """The open window (its index), the tally of each objective in it, and what was completed before."""
 
     window: int
@@ -314,18 +317,18 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     completions: int = 0
 
 
-class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge"):
+class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):
     """The tally, and the levels awarded with their instants, lowest first."""
 
     tally: Tally
     awarded: tuple[tuple[str, datetime], ...] = ()
 
 
-class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier"):
+class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=False):
     """The tier held, since when (None: from the start), and what counts for it.
 
     `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
-    the day on which they fell short of the tier, where it is held all the same.
+    the day on which they fell short of the tier, where it is held all the same. `due` is when she falls if no more come.
     """
 
     tier: str
@@ -334,9 +337,10 @@ class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier"):
     marks: tuple[int, ...] = ()
     amounts: tuple[int, ...] = ()
     below: int | None = None
+    due: datetime | None = None
 
 
-class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board"):
+class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board", gc=False):
     """The score in the latest period (its index) in which the member scored."""
 
     window: int
@@ -347,7 +351,7 @@ class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board"):
 Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | BoardPart
 
 
-class OwnZone(msgspec.Struct, frozen=True, array_like=True):
+class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's own time zone, since when, the local day of that instant, and the days that were short of 24 hours.
 
     Her local date never goes back: until the new zone has come to `day`, it is still `day`.
@@ -359,7 +363,7 @@ class OwnZone(msgspec.Struct, frozen=True, array_like=True):
     short: tuple[int, ...] = ()
 
 
-class MemberState(msgspec.Struct, frozen=True):
+class MemberState(msgspec.Struct, frozen=True, gc=False):
     """A member's fold up to `at`: every input not after `last` is in it, and all that time brought until `at`.
 
     `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under

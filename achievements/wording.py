@@ -14,6 +14,9 @@ from msgspec import inspect
 
 from achievements.parts import INSTANT_PATTERN, KEY_PATTERN, PROPERTY_PATTERN, Misfit, Mistake, Shape
 
+BALANCES = frozenset({"balance", "wallet", "lots", "stock", "budget"})
+"""What somebody may want to read who defines something, and cannot: it depends on more than a member's inputs."""
+INSTEAD_OF_BALANCES = "what depends on one is a spend rule or an automatic reward"
 SHOWN_CHARACTERS = 40
 """So much of a wrong text is repeated."""
 
@@ -57,6 +60,8 @@ def mistake(error: msgspec.ValidationError, value: object, kind: type[Shape], pa
 
 def unknown_key(word: str, known: tuple[str, ...]) -> str:
     """What to say of a key that is none, beside those that there are."""
+    if word in BALANCES:
+        return f"nothing here reads a balance (`{word}`): {INSTEAD_OF_BALANCES}"
     close = difflib.get_close_matches(word, known, 1)
     return f"unknown key `{word}`" + (f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}")
 

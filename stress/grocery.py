@@ -14,7 +14,7 @@ from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly
 from engagement.cli.demo import GROCER, SCOPES
 from engagement.cli.documents import read_program
-from engagement.cli.replay import EPOCH
+from engagement.cli.replaying import EPOCH
 from engagement.cli.session import database, program_named
 from stress.processes import run
 from stress.servers import Both

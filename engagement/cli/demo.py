@@ -25,7 +25,7 @@ from engagement.cli.documents import read_program
 from engagement.cli.feeding import Event, Fed, advance, progress_bar, send
 from engagement.cli.hosting import hosted
 from engagement.cli.options import DEFAULT_DATA, DataOption
-from engagement.cli.replay import EPOCH
+from engagement.cli.replaying import EPOCH
 from engagement.cli.session import Servers, database, program_named, servers
 from engagement.cli.stopping import Stop
 from engagement.records import credentials

@@ -1,18 +1,16 @@
 """`engagement replay`: a history through the API into a fresh sandbox, and what came of it as tables."""
 
 import asyncio
-import itertools
-import secrets
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from achievements.values import BEGINNING
 from engagement.actions.programs import Sandbox
 from engagement.cli import histories, reversals
 from engagement.cli.api_key import make_key
@@ -20,17 +18,13 @@ from engagement.cli.apply import apply_directly, apply_remotely, instant
 from engagement.cli.client import Client
 from engagement.cli.documents import program_key, read_program
 from engagement.cli.exporting import export_program
-from engagement.cli.feeding import LANES, REQUEST_EVENTS, Fed, advance, progress_bar, send
+from engagement.cli.feeding import progress_bar
 from engagement.cli.hosting import hosted
 from engagement.cli.options import DataOption, KeyOption, OtherUrlOption
+from engagement.cli.replaying import EPOCH, Replay, renamed
 from engagement.cli.reversals import Reversal
 from engagement.cli.session import database, program_named, servers
 from engagement.cli.stopping import Stop
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where the clock of a replay begins, so that the definitions are in force for all that follows."""
-BATCH_EVENTS: Final = LANES * REQUEST_EVENTS
-KEY_CHARACTERS_MAX: Final = 64
 
 _console = Console(stderr=True, highlight=False)
 
@@ -65,10 +59,8 @@ def replay(
 
     Example: engagement replay examples/grocer.yaml events.ndjson.gz --until 2018-01-01T04:59:59Z --export tables/
     """
-    document = read_program(program)
-    ending = secrets.token_hex(4)
-    name = f"{program_key(document)[: KEY_CHARACTERS_MAX - len(ending) - 1]}-{ending}"
-    document["program"] = {**document["program"], "key": name}
+    document = renamed(read_program(program))
+    name = program_key(document)
     end = None if until is None else instant(until, "--until")
     if url is not None and key is None:
         raise Stop("--url needs --key with an operator's key (engagement api-key create --operator).")
@@ -104,27 +96,15 @@ async def _feed(
     end: datetime | None,
     taken_back: Sequence[Reversal],
 ) -> None:
-    fed, clock = Fed(), EPOCH
     async with Client(url, key, program) as client:
         if document is not None:
             await apply_remotely(client, document, Sandbox(EPOCH))
+        replay = Replay(client)
         with progress_bar() as bar:
             task = bar.add_task(program, total=lines)
-            history = histories.read(events)
-            while batch := list(itertools.islice(history, BATCH_EVENTS)):
-                kept = [told for told in batch if end is None or told.occurred_at <= end]
-                await send(client, [told.event for told in kept], fed, lambda count: bar.advance(task, count))
-                bar.advance(task, len(batch) - len(kept))
-                latest = max((told.known_at for told in kept), default=BEGINNING)
-                latest = latest if end is None else min(latest, end)
-                if latest > clock:
-                    await advance(client, clock := latest)
-            if end is not None and end > clock:
-                await advance(client, clock := end)
-        statuses = await reversals.send(client, taken_back)
-        if taken_back:
-            # The clock does not answer before everything is applied, also what is worked out in the background.
-            await advance(client, clock)
+            await replay.feed(histories.read(events), end, lambda count: bar.advance(task, count))
+        statuses = await replay.take_back(taken_back) if taken_back else Counter[str]()
+    fed = replay.fed
     _console.print(
         f"{program}: {fed.taken:,} events taken, {fed.replayed:,} of them repeated; {fed.refused:,} refused."
     )

@@ -1,0 +1,124 @@
+"""Random histories of a member, and a member as the service keeps one, without the service."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+from hypothesis import strategies as st
+
+from achievements import fold
+from achievements.rulebook import Rulebook
+from achievements.values import AnyOutcome, Event, Fact, Identity, Input, MemberState, Order, PointsEarned, Rank
+
+FIRST = datetime(2017, 2, 25, tzinfo=UTC)
+END = FIRST + timedelta(days=80)
+ZONES = ["Asia/Tokyo", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Kiritimati", "America/Santiago", "UTC"]
+
+instants = st.integers(0, 70 * 24 * 4).map(lambda quarters: FIRST + timedelta(minutes=15 * quarters))
+amounts = st.sampled_from(["0.00", "0.99", "1.00", "49.50", "99.99", "100.00", "250.10"])
+departments = st.lists(st.sampled_from(["DAIRY", "FUEL", "MEAT", "TEA", "WINE"]), max_size=3, unique=True)
+
+
+@st.composite
+def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
+    """Events of one member in order, with ties of their instants."""
+    size = draw(st.integers(1, max_size))
+    made = []
+    for number in range(size):
+        properties: dict[str, object] = {}
+        kind = draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"]))
+        if kind == "purchase":
+            properties = {"amount": Decimal(draw(amounts)), "departments": draw(departments)}
+        else:
+            properties = {"mood": draw(st.integers(-3, 3))}
+        made.append(Event(f"e{draw(st.integers(0, 9))}-{number}", kind, draw(instants), properties))
+    return sorted(made, key=lambda event: event.order)
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
+    """Events, among them changes of the member's zone and decisions that were taken."""
+    made: list[Input] = [*draw(events(max_size))]
+    for number in range(draw(st.integers(0, 2))):
+        at = draw(instants)
+        made.append(
+            Fact(
+                f"z{number}", "zone", at, Order(at, Rank.FACT, f"z{number}"), {"timezone": draw(st.sampled_from(ZONES))}
+            )
+        )
+    caused = draw(st.sampled_from(made))
+    if isinstance(caused, Event):
+        order = Order(caused.at, Rank.EVENT, caused.id, 1)
+        made.append(Fact(f"spent/{caused.id}", "spent", caused.at, order, {"points": 5}))
+    return sorted(made, key=lambda each: each.order)
+
+
+class Member:
+    """A member as the service keeps one: a state, snapshots, outcomes, and what was applied."""
+
+    def __init__(self, book: Rulebook) -> None:
+        self.book = book
+        self.state = MemberState.NOTHING
+        self.outcomes: dict[Identity, AnyOutcome] = {}
+        self.applied: list[Input] = []
+        self.snapshots: dict[int, MemberState] = {}
+
+    def deliver(self, batch: Sequence[Input]) -> None:
+        """Take a batch: step by step where it comes next, else by a refold from the last snapshot before it."""
+        fresh = {each.id: each for each in batch if each.id not in {known.id for known in self.applied}}
+        inputs = in_order(fresh.values())
+        if inputs and fold.is_next(self.state, inputs[0]):
+            for each in inputs:
+                self.state, emitted = fold.apply(self.book, self.state, each)
+                self._tell(fold.outcomes_of(emitted))
+                if self.state.inputs % fold.SNAPSHOT_EVERY == 0:
+                    self.snapshots[self.state.inputs] = self.state
+                    for dropped in fold.thinned_snapshots(self.state.inputs):
+                        self.snapshots.pop(dropped, None)
+        elif inputs:
+            self._refold(inputs[0].at, in_order([*self.applied, *inputs]))
+        self.applied = in_order([*self.applied, *inputs])
+
+    def take_back(self, ids: Iterable[str]) -> None:
+        """Fold again without some inputs."""
+        gone = set(ids)
+        kept = [each for each in self.applied if each.id not in gone]
+        self._refold(min(each.at for each in self.applied if each.id in gone), kept)
+        self.applied = kept
+
+    def advance(self, until: datetime) -> None:
+        """Let time pass."""
+        self.state, passed = fold.advance(self.book, self.state, until)
+        self._tell(passed)
+
+    def _tell(self, outcomes: Iterable[AnyOutcome]) -> None:
+        self.outcomes.update((each.identity, each) for each in outcomes)
+
+    def _refold(self, first: datetime, now: Sequence[Input]) -> None:
+        usable = [each for each in self.snapshots.values() if each.at < first]
+        base = max(usable, key=lambda each: each.inputs, default=MemberState.NOTHING)
+        was, now = (
+            [each for each in inputs if base.last is None or each.order > base.last] for inputs in (self.applied, now)
+        )
+        refolded = fold.refold(self.book, base, was, now, self.state.at)
+        self.state = refolded.state
+        for gone in refolded.difference.gone:
+            del self.outcomes[gone.identity]
+        self._tell(refolded.difference.new)
+        self._tell(now for _, now in (*refolded.difference.changed, *refolded.difference.moved))
+        self.snapshots = {inputs: each for inputs, each in self.snapshots.items() if inputs <= base.inputs}
+        self.snapshots.update((each.inputs, each) for each in refolded.snapshots)
+
+
+def in_order(inputs: Iterable[Input]) -> list[Input]:
+    """Inputs in the order in which they are folded."""
+    return sorted(inputs, key=lambda each: each.order)
+
+
+def told(outcomes: Mapping[Identity, AnyOutcome]) -> dict[Identity, AnyOutcome]:
+    """Outcomes with what a moved one keeps left out: its lot stays as it was first booked."""
+    return {
+        identity: msgspec.structs.replace(each, at=FIRST, event_id="") if isinstance(each, PointsEarned) else each
+        for identity, each in outcomes.items()
+    }

@@ -1,0 +1,163 @@
+"""Random programs: any mixture of kinds, with any of their parameters."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.achievements.programs import document
+
+ZONES = st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/Sao_Paulo"])
+
+_triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"on": "purchase"},
+        {"on": "visit"},
+        {"on": ["purchase", "visit"]},
+        {"on": "purchase", "when": "event.amount > 0.0"},
+        {"on": "purchase", "when": "event.amount >= 100.0 || 'TEA' in event.departments"},
+        {"on": "visit", "when": "event.mood >= 0"},
+    ]
+)
+_targets = st.integers(1, 6)
+_rewards: st.SearchStrategy[Any] = st.lists(st.builds(dict, points=st.integers(1, 40)), max_size=1)
+_purchases = {"on": "purchase"}
+
+
+def _window(*, dates: bool = True, hours: bool = True) -> st.SearchStrategy[Any]:
+    ways: list[st.SearchStrategy[Any]] = [
+        st.just("lifetime"),
+        st.builds(dict, calendar=st.sampled_from(["day", "week", "month", "quarter"])),
+        st.builds(dict, days=st.integers(1, 12)),
+    ]
+    if hours:
+        ways.append(st.builds(dict, hours=st.integers(1, 200)))
+    if dates:
+        ways.append(st.just({"from": "2017-03-03T17:00:00Z", "until": "2017-04-02T00:00:00Z"}))
+    return st.one_of(*ways)
+
+
+def _earn_rule(trigger: dict[str, Any], limits: Any, fixed: int) -> dict[str, Any]:
+    return {**trigger, "earn": {"fixed": fixed}, **({"limits": limits} if limits else {})}
+
+
+_earn_rules = st.one_of(
+    st.just({**_purchases, "earn": {"per": "amount", "rounding": "half_even", "rate": "0.3"}}),
+    st.just({**_purchases, "earn": {"each": "departments", "points": 4}}),
+    st.just({**_purchases, "earn": {"per": "amount", "bands": [{"from": 10, "rate": 1}, {"from": 60, "rate": "0.5"}]}}),
+    st.builds(
+        _earn_rule,
+        _triggers,
+        st.none()
+        | st.builds(
+            dict,
+            per_member=st.builds(dict, points=st.integers(5, 60), window=_window(dates=False)),
+        ),
+        st.integers(1, 30),
+    ),
+)
+_boosts: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    factor=st.sampled_from([0, "0.5", "1.5", 2, 3]),
+    stacking=st.sampled_from(["compound", "additive", "highest"]),
+)
+_freezes = st.none() | st.sampled_from(
+    [
+        {"cooldown": 1},
+        {"cooldown": 4},
+        {"start": 2, "hold_at_most": 2},
+        {"start": 0, "earn_every": 3, "hold_at_most": 1},
+    ]
+)
+_streaks = st.builds(
+    lambda trigger, period, freezes: {**trigger, "period": period, **({"freezes": freezes} if freezes else {})},
+    _triggers,
+    st.sampled_from(["day", "week", "month"]),
+    _freezes,
+)
+_measured = st.sampled_from(
+    [
+        {"on": "visit"},
+        {"on": "visit", "measure": {"sum": "mood"}},
+        {**_purchases, "measure": {"distinct": "departments"}},
+        {"on": ["purchase", "visit"], "measure": {"distinct": "local_day"}},
+        {"measure": {"points": "points"}},
+    ]
+)
+
+
+def _challenge(objectives: list[dict[str, Any]], window: Any, repeat: str, rewards: Any) -> dict[str, Any]:
+    calendar = isinstance(window, dict) and "calendar" in window
+    if repeat == "each_window" and not calendar:
+        repeat = "once"
+    return {"objectives": objectives, "window": window, "repeat": repeat, "rewards": rewards}
+
+
+_challenges = st.builds(
+    _challenge,
+    st.lists(
+        st.builds(lambda measured, target: {**measured, "target": target}, _measured, _targets), min_size=1, max_size=2
+    ),
+    _window(),
+    st.sampled_from(["once", "each_window", "on_completion"]),
+    _rewards,
+)
+_badges = st.builds(
+    lambda trigger, first, rewards: {
+        **trigger,
+        "levels": [{"target": first, "key": "one", "rewards": rewards}, {"target": first + 3, "key": "two"}],
+    },
+    _triggers,
+    _targets,
+    _rewards,
+)
+
+
+def _ladder(window: Any, downgrade: str, grace: int, first: int) -> dict[str, Any]:
+    rolls = isinstance(window, dict) and "days" in window
+    if downgrade == "at_anniversary" and not rolls:
+        downgrade = "at_once"
+    return {
+        "measure": {"points": "points", "including": "rewards"},
+        "window": window,
+        "tiers": [{"key": "low"}, {"key": "mid", "from": first}, {"key": "high", "from": first * 3}],
+        "downgrade": downgrade,
+        **({"period": "month"} if rolls and downgrade == "at_period_end" else {}),
+        **({"grace_days": grace} if grace and downgrade != "never" else {}),
+    }
+
+
+_ladders = st.builds(
+    _ladder,
+    _window(dates=False, hours=False),
+    st.sampled_from(["at_once", "at_period_end", "at_anniversary", "never"]),
+    st.sampled_from([0, 0, 2, 9]),
+    st.integers(5, 60),
+)
+_boards: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    measure=st.sampled_from([{"points": "points"}, {"points": "points", "including": "rewards"}]),
+    window=st.just("lifetime") | st.builds(dict, calendar=st.sampled_from(["day", "month", "year"])),
+    ties=st.sampled_from(["first_to_reach", "standard", "dense", "ordinal"]),
+)
+_spends = st.builds(lambda trigger, points: {**trigger, "spend": {"points": points}}, _triggers, st.integers(1, 50))
+
+
+def _section(kind: st.SearchStrategy[dict[str, Any]], at_most: int) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(kind, max_size=at_most).map(
+        lambda each: [{"key": f"k{number}", **definition} for number, definition in enumerate(each)]
+    )
+
+
+documents: st.SearchStrategy[dict[str, Any]] = st.builds(
+    document,
+    ZONES,
+    earn_rules=_section(_earn_rules, 3),
+    boosts=_section(_boosts, 2),
+    spend_rules=_section(_spends, 1),
+    streaks=_section(_streaks, 3),
+    challenges=_section(_challenges, 4),
+    badges=_section(_badges, 1),
+    tier_ladders=_section(_ladders, 2),
+    leaderboards=_section(_boards, 2),
+)
+"""Program documents without a mistake in them."""
