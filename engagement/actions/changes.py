@@ -28,10 +28,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Changes:
-    """The drafts of one unit."""
+    """The drafts of one unit; `names` are members' own ids in the app, as far as they are known already."""
 
-    def __init__(self, loaded: Loaded, held: Iterable[Held]) -> None:
+    def __init__(self, loaded: Loaded, held: Iterable[Held], names: Mapping[UUID, str] | None = None) -> None:
         self.loaded = loaded
+        self._names = dict(names or {})
         self._held = {each.id: each for each in held}
         self.drafts = {who: Draft(loaded, each) for who, each in self._held.items()}
 
@@ -61,6 +62,10 @@ class Changes:
     async def save(self, unit: Unit) -> None:
         """Write everything; then nothing is left to do but commit."""
         drafts = [self.drafts[who] for who in sorted(self.drafts)]
+        # Before anything is written: what is written in a row goes to the server as one statement.
+        unknown = [each.id for each in drafts if each.id not in self._names]
+        if unknown:
+            self._names |= {who: member.external_id for who, member in (await members.of_ids(unit, unknown)).items()}
         await self._book(unit, drafts)
         await members.save_states(unit, self.loaded.program.revision, [each.held for each in drafts])
         await facts.append(unit, [(each.id, fact) for each in drafts for fact in each.facts], self.loaded.now)
@@ -75,7 +80,7 @@ class Changes:
             [(each.id, state) for each in drafts for state in each.snapshots],
             [(each.id, inputs) for each in drafts for inputs in each.dropped_snapshots],
         )
-        await self._publish(unit, drafts)
+        self._publish(unit, drafts)
 
     async def _book(self, unit: Unit, drafts: Sequence[Draft]) -> None:
         booked = [each.purse.booked for each in drafts]
@@ -86,24 +91,16 @@ class Changes:
             soonest = min([*known, *ahead], default=None)
             draft.next_expiry_at = looked_up.get(draft.id, soonest)
 
-    async def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
+    def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
         # A score that only moved in time is told to nobody, but stands elsewhere on its board.
         told = [each for each in drafts if each.items or any(isinstance(outcome, Scored) for outcome in each.outcomes)]
         if not told:
             return
-        scoring = [
-            each.id for each in told if any(isinstance(outcome, Scored) for outcome in (*each.outcomes, *each.gone))
-        ]
-        external = (
-            {who: member.external_id for who, member in (await members.of_ids(unit, scoring)).items()}
-            if scoring
-            else {}
-        )
         scores = {
             (each.id, outcome.board, outcome.period): Score(
                 outcome.board,
                 outcome.period,
-                external[each.id],
+                self._names[each.id],
                 each.id,
                 outcome.score,
                 outcome.reached_at,
@@ -114,7 +111,7 @@ class Changes:
             if isinstance(outcome, Scored)
         }
         gone = [
-            (outcome.board, outcome.period, external[each.id], each.version)
+            (outcome.board, outcome.period, self._names[each.id], each.version)
             for each in told
             for outcome in each.gone
             if isinstance(outcome, Scored)

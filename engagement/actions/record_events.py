@@ -191,7 +191,7 @@ class Batch:
             if before is None or before.event is None:
                 fresh[who].append(Fresh(each, () if before is None else before.amendments))
         if fresh:
-            changes = Changes(self._loaded, [held[who] for who in fresh])
+            changes = Changes(self._loaded, [held[who] for who in fresh], {who: name for name, who in ids.items()})
             await self._fold(changes, fresh)
             await events.append(self._unit, self._stored)
             await changes.save(self._unit)

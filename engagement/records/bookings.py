@@ -76,6 +76,25 @@ _TRANSFERS = Rows(
     },
     made={"id": "uuidv7()"},
 )
+_LOTS = Rows(
+    "lot",
+    {
+        "member_id": "uuid",
+        "id": "text",
+        "currency": "text",
+        "points": "bigint",
+        "remaining": "bigint",
+        "expired": "bigint",
+        "earned_at": "timestamptz",
+        "expires_at": "timestamptz",
+        "event_id": "text",
+        "source": "text",
+    },
+    # An outcome that was taken back and is earned anew: its lot was worth nothing, and takes the new dates.
+    "ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
+    " remaining = lot.remaining + excluded.remaining, expired = lot.expired + excluded.expired,"
+    " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id",
+)
 _SOONEST = (
     "(SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
     " AND lot.currency = wallet.currency AND lot.remaining > 0)"
@@ -85,54 +104,58 @@ _SOONEST = (
 async def book(unit: Unit, booked: Iterable[Booked], booked_at: datetime) -> dict[UUID, datetime | None]:
     """Write what was done; when points next end, of those members of whom it is not simply sooner than before."""
     booked = [each for each in booked if each.earned or each.changed or each.transfers]
-    await _earn(unit, [(each.member_id, lot) for each in booked for lot in each.earned], booked_at)
+    _earn(unit, [(each.member_id, lot) for each in booked for lot in each.earned], booked_at)
     await _change(unit, [(each.member_id, lot) for each in booked for lot in each.changed])
     transfers = [transfer for each in booked for transfer in each.transfers]
-    await _TRANSFERS.insert(unit, [(*msgspec.structs.astuple(each), booked_at) for each in transfers])
+    _TRANSFERS.insert(unit, [(*msgspec.structs.astuple(each), booked_at) for each in transfers])
     moved = {(each.member_id, each.currency) for each in transfers}
-    await _credit(unit, [(each.member_id, lot) for each in booked for lot in each.earned], moved)
+    _credit(unit, [(each.member_id, lot) for each in booked for lot in each.earned], moved)
     if not moved:
         return {}
     await _settle(unit, booked, moved)
     return await _next_expiry(unit, {who for who, _ in moved})
 
 
-async def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> None:
+def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> None:
     """New lots, and a transfer for each."""
-    rows = [
-        (
-            who,
-            each.currency,
-            each.id,
-            each.points,
-            each.remaining,
-            each.expired,
-            each.earned_at,
-            each.expires_at,
-            each.event_id,
-            each.source,
-        )
-        for who, each in lots
-    ]
-    if not rows:
-        return
-    await unit.execute(
-        "WITH new AS (SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],"
-        " $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])"
-        " AS new (member_id, currency, lot, points, remaining, expired, at, expires_at, event_id, source)),"
-        " lots AS (INSERT INTO lot"
-        " (program_id, member_id, id, currency, points, remaining, expired, earned_at, expires_at, event_id, source)"
-        " SELECT $1, member_id, lot, currency, points, remaining, expired, at, expires_at, event_id, source FROM new"
-        # An outcome that was taken back and is earned anew: its lot was worth nothing, and takes the new dates.
-        " ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
-        " remaining = lot.remaining + excluded.remaining, expired = lot.expired + excluded.expired,"
-        " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id)"
-        " INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at, event_id,"
-        " source) SELECT $1, uuidv7(), member_id, currency, 'earn', points, 'issuance', 'wallet', lot, at, $12, event_id, source"
-        " FROM new",
-        unit.program,
-        *columns_of(rows, 10),
-        booked_at,
+    _LOTS.insert(
+        unit,
+        [
+            (
+                who,
+                each.id,
+                each.currency,
+                each.points,
+                each.remaining,
+                each.expired,
+                each.earned_at,
+                each.expires_at,
+                each.event_id,
+                each.source,
+            )
+            for who, each in lots
+        ],
+    )
+    _TRANSFERS.insert(
+        unit,
+        [
+            (
+                who,
+                each.currency,
+                "earn",
+                each.points,
+                "issuance",
+                "wallet",
+                each.id,
+                each.earned_at,
+                each.event_id,
+                each.source,
+                None,
+                None,
+                booked_at,
+            )
+            for who, each in lots
+        ],
     )
 
 
@@ -165,7 +188,7 @@ async def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
         )
 
 
-async def _credit(unit: Unit, lots: Sequence[tuple[UUID, Lot]], elsewhere: set[_Wallet]) -> None:
+def _credit(unit: Unit, lots: Sequence[tuple[UUID, Lot]], elsewhere: set[_Wallet]) -> None:
     """Wallets that did nothing but earn."""
     sums: dict[_Wallet, int] = defaultdict(int)
     soonest: dict[_Wallet, datetime] = {}
@@ -177,7 +200,7 @@ async def _credit(unit: Unit, lots: Sequence[tuple[UUID, Lot]], elsewhere: set[_
         if lot.expires_at is not None:
             soonest[wallet] = min(lot.expires_at, soonest.get(wallet, lot.expires_at))
     if sums:
-        await unit.execute(
+        unit.write(
             "INSERT INTO wallet AS held (program_id, member_id, currency, earned, balance, next_expiry_at)"
             " SELECT $1, new.member_id, new.currency, new.points, new.points, new.expiry"
             " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[]) AS new (member_id, currency, points, expiry)"

@@ -34,7 +34,7 @@ _HELD = "held.member_id, held.id, held.kind, held.at, held.rank, held.cause, hel
 
 async def append(unit: Unit, facts: Sequence[tuple[UUID, Fact]], booked_at: datetime) -> None:
     """Store facts that are not stored yet."""
-    await _FACTS.insert(
+    _FACTS.insert(
         unit,
         [
             (

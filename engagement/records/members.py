@@ -159,7 +159,7 @@ async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
         for each in held
     ]
     if rows:
-        await unit.execute(
+        unit.write(
             "UPDATE member_state AS held SET version = new.version, revision = $2, seq = new.seq, inputs = new.inputs,"
             " state = new.state::jsonb, due_at = new.due_at, pending = new.pending::jsonb"
             " FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[], $9::text[])"
