@@ -88,17 +88,13 @@ class Changes:
 
     async def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
         # A score that only moved in time is told to nobody, but stands elsewhere on its board.
-        told = [each for each in drafts if each.items or any(isinstance(outcome, Scored) for outcome in each.outcomes)]
-        if not told:
+        scored = [(each, [outcome for outcome in each.outcomes if type(outcome) is Scored]) for each in drafts]
+        fallen = [(each, [outcome for outcome in each.gone if type(outcome) is Scored]) for each in drafts if each.gone]
+        seqs = {each.id: each.held.seq for each, scores in scored if each.items or scores}
+        if not seqs:
             return
-        scoring = [
-            each.id for each in told if any(isinstance(outcome, Scored) for outcome in (*each.outcomes, *each.gone))
-        ]
-        external = (
-            {who: member.external_id for who, member in (await members.of_ids(unit, scoring)).items()}
-            if scoring
-            else {}
-        )
+        moved = {each.id for each, scores in (*scored, *fallen) if scores}
+        external = {who: member.external_id for who, member in (await members.of_ids(unit, list(moved))).items()}
         scores = {
             (each.id, outcome.board, outcome.period): Score(
                 outcome.board,
@@ -109,15 +105,13 @@ class Changes:
                 outcome.reached_at,
                 each.version,
             )
-            for each in told
-            for outcome in each.outcomes
-            if isinstance(outcome, Scored)
+            for each, held in scored
+            for outcome in held
         }
         gone = [
             (outcome.board, outcome.period, external[each.id], each.version)
-            for each in told
-            for outcome in each.gone
-            if isinstance(outcome, Scored)
+            for each, held in fallen
+            for outcome in held
         ]
-        message = Message(list(scores.values()), gone, {each.id: each.held.seq for each in told})
+        message = Message(list(scores.values()), gone, seqs)
         await unit.publish(msgspec.json.encode(message))
