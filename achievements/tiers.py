@@ -95,7 +95,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
         return self._dated(TierPart(self.keys[held], at, total, marks, amounts), held)
 
-    def standing(self, part: TierPart | None, at: datetime) -> tuple[str, int]:
+    def standing(self, part: Any, at: datetime) -> tuple[str, int]:
         """The tier held, and the points that count for it, at an instant to which the part was advanced."""
         if part is None:
             return self.keys[0], 0

@@ -93,8 +93,10 @@ class Changes:
 
     def _publish(self, unit: Unit, drafts: Sequence[Draft]) -> None:
         # A score that only moved in time is told to nobody, but stands elsewhere on its board.
-        told = [each for each in drafts if each.items or any(isinstance(outcome, Scored) for outcome in each.outcomes)]
-        if not told:
+        scored = [(each, [outcome for outcome in each.outcomes if type(outcome) is Scored]) for each in drafts]
+        fallen = [(each, [outcome for outcome in each.gone if type(outcome) is Scored]) for each in drafts if each.gone]
+        seqs = {each.id: each.held.seq for each, scores in scored if each.items or scores}
+        if not seqs:
             return
         scores = {
             (each.id, outcome.board, outcome.period): Score(
@@ -106,15 +108,13 @@ class Changes:
                 outcome.reached_at,
                 each.version,
             )
-            for each in told
-            for outcome in each.outcomes
-            if isinstance(outcome, Scored)
+            for each, held in scored
+            for outcome in held
         }
         gone = [
             (outcome.board, outcome.period, self._names[each.id], each.version)
-            for each in told
-            for outcome in each.gone
-            if isinstance(outcome, Scored)
+            for each, held in fallen
+            for outcome in held
         ]
-        message = Message(list(scores.values()), gone, {each.id: each.held.seq for each in told})
+        message = Message(list(scores.values()), gone, seqs)
         outbox.publish(unit, msgspec.json.encode(message))

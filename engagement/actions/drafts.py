@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from achievements import fold
 from achievements.rulebook import Rulebook
@@ -16,11 +16,11 @@ from achievements.values import (
     AnyOutcome,
     Effect,
     Emitted,
+    Event,
     Fact,
     Input,
     MemberState,
     Order,
-    Outcome,
     PointsEarned,
     PointsSpent,
     Rank,
@@ -101,12 +101,13 @@ class Draft:
         if (soonest is not None and soonest <= entry.at) or (due is not None and due <= entry.at):
             self.advance(entry.at)
         emitted = self._step(entry)
-        effects: list[Effect] = [*fold.outcomes_of(emitted)]
-        self._take(effects, effects, entry.at)
+        outcomes = fold.outcomes_of(emitted) if self._rulebook.decides else cast("list[AnyOutcome]", emitted)
+        self._take(outcomes, outcomes, entry.at)
+        effects: list[Effect] = [*outcomes]
         if self._rulebook.decides:
             asked = [each for each in emitted if isinstance(each, SpendAsked)]
             effects += self._decide(entry.order, asked, effects, entry.at)
-        told = None if isinstance(entry, Fact) else entry.id
+        told = entry.id if type(entry) is Event else None
         return (self._item(entry.at, told, effects) if effects else None), effects
 
     def refold(
@@ -229,11 +230,12 @@ class Draft:
         self.facts.append(fact)
         return fact
 
-    def _take(self, valid: Iterable[Effect], new: Iterable[Effect], at: datetime) -> None:
+    def _take(self, valid: Iterable[AnyOutcome], new: Iterable[AnyOutcome], at: datetime) -> None:
         """Outcomes that hold, and those of them that are new at an instant: their points are booked."""
-        self.outcomes.extend(each for each in valid if isinstance(each, Outcome))
+        self.outcomes.extend(valid)
         for each in new:
-            if isinstance(each, PointsEarned):
+            # A struct's class answers `isinstance` by way of Python, which at every outcome of every event is felt.
+            if type(each) is PointsEarned:
                 rules = self._rulebook.at(each.at) or self._rulebook.latest
                 self.purse.earn(each, rules.currencies[each.currency].expires_at(each.at, rules.zone), at)
 

@@ -29,8 +29,8 @@ class Purse:
         self.soonest: datetime | None = None
         self._member_id = member_id
         self._now = now
-        self._balances = defaultdict(int, {currency: balance for currency, (balance, _) in wallets.items()})
-        self._debts = {currency: debt for currency, (_, debt) in wallets.items() if debt}
+        self._balances = {currency: balance for currency, (balance, _) in wallets.items()} if wallets else {}
+        self._debts = {currency: debt for currency, (_, debt) in wallets.items() if debt} if wallets else {}
         self._lots: dict[str, Lot] = {}
         self._earnings: dict[str, UUID] = {}
         self._earned: set[str] = set()
@@ -53,7 +53,7 @@ class Purse:
 
     def balance(self, currency: str) -> int:
         """What can be spent, less what is owed."""
-        return self._balances[currency]
+        return self._balances.get(currency, 0)
 
     def earn(self, earned: PointsEarned, expires_at: datetime | None, at: datetime) -> None:
         """A new lot; what is owed is paid from it, where it has not ended at an instant."""
@@ -71,6 +71,7 @@ class Purse:
                 earned.source,
             )
             self._earned.add(lot.id)
+            self._balances[lot.currency] = self._balances.get(lot.currency, 0) + earned.points
         else:
             # Taken back before, and earned anew: it takes the new dates.
             points, left = known.points + earned.points, known.remaining + earned.points
@@ -78,9 +79,9 @@ class Purse:
             lot = replace(known, points=points, remaining=left, **dates)
             self._changed.add(lot.id)
             self._move(lot, "earn", earned.points, "issuance", "wallet", earned.at)
-        self._balances[lot.currency] += earned.points if known is None else 0
         self._hold(lot)
-        self._pay(lot, at)
+        if lot.currency in self._debts:
+            self._pay(lot, at)
 
     def expire(self, until: datetime) -> list[PointsExpired]:
         """End the lots at hand whose time came up to an instant, each dated there; what ended, in order."""
@@ -98,7 +99,7 @@ class Purse:
 
     def spend(self, currency: str, points: int, at: datetime, *, source: str, event_id: str, fact_id: str) -> None:
         """Take points that the balance allows, in spending order, by a transfer for each lot."""
-        assert points <= self._balances[currency], "the balance is asked first"
+        assert points <= self.balance(currency), "the balance is asked first"
         if not self.complete:
             raise LotsMissing
         plan = plan_spending(self._of(currency), points, at)
@@ -228,7 +229,7 @@ class Purse:
             self._member_id, lot.currency, kind, points, debit, credit, touched, at, cause, named, fact_id, corrects
         )
         self._transfers.append(transfer)
-        self._balances[lot.currency] += transfer.change
+        self._balances[lot.currency] = self._balances.get(lot.currency, 0) + transfer.change
 
 
 def _by_event(lot: Lot) -> tuple[datetime, str, str]:

@@ -1,7 +1,8 @@
 """Completions, badges, changes of tier and scores: what the fold says, kept in tables for queries and written by difference."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -65,38 +66,39 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
 
 async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> None:
     """Write outcomes of members, each with the version of her state; a later value of one replaces an earlier one."""
-    completions: dict[tuple[object, ...], tuple[object, ...]] = {}
-    badges: dict[tuple[object, ...], tuple[object, ...]] = {}
-    tiers: dict[tuple[object, ...], tuple[object, ...]] = {}
-    scores: dict[tuple[object, ...], tuple[object, ...]] = {}
+    latest: dict[type, dict[tuple[object, ...], tuple[object, ...]]] = {kind: {} for kind in _TABLES}
     for who, version, each in outcomes:
-        match each:
-            case ChallengeCompleted():
-                completions[who, each.challenge, each.period] = (
-                    who,
-                    each.challenge,
-                    each.period,
-                    each.at,
-                    each.event_id,
-                )
-            case BadgeAwarded():
-                badges[who, each.badge, each.level] = (who, each.badge, each.level, each.at, each.event_id)
-            case TierChanged():
-                place = (who, each.ladder, each.at, each.event_id or "")
-                tiers[place] = (*place, each.tier_from, each.tier_to, each.qualifying)
-            case Scored():
-                scores[who, each.board, each.period] = (
-                    who,
-                    each.board,
-                    each.period,
-                    each.score,
-                    each.reached_at,
-                    version,
-                )
-    _COMPLETIONS.insert(unit, list(completions.values()))
-    _BADGES.insert(unit, list(badges.values()))
-    _TIERS.insert(unit, list(tiers.values()))
-    _SCORES.insert(unit, list(scores.values()))
+        kind = type(each)
+        if kind in _TABLES:
+            _, key, row_of = _TABLES[kind]
+            row = row_of(who, version, each)
+            latest[kind][row[:key]] = row
+    for kind, (table, _, _) in _TABLES.items():
+        table.insert(unit, list(latest[kind].values()))
+
+
+_TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object, ...]]]] = {
+    ChallengeCompleted: (
+        _COMPLETIONS,
+        3,
+        lambda who, _, each: (who, each.challenge, each.period, each.at, each.event_id),
+    ),
+    BadgeAwarded: (_BADGES, 3, lambda who, _, each: (who, each.badge, each.level, each.at, each.event_id)),
+    TierChanged: (
+        _TIERS,
+        4,
+        lambda who, _, each: (
+            *(who, each.ladder, each.at, each.event_id or ""),
+            *(each.tier_from, each.tier_to, each.qualifying),
+        ),
+    ),
+    Scored: (
+        _SCORES,
+        3,
+        lambda who, version, each: (who, each.board, each.period, each.score, each.reached_at, version),
+    ),
+}
+"""Where outcomes are kept: the table, how many columns at its beginning are its key, and an outcome's row."""
 
 
 async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> None:

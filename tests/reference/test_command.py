@@ -6,6 +6,7 @@ import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from reference import answers
@@ -53,7 +54,7 @@ def test_any_difference_is_told_and_ends_with_failure(
     write(folder, {**LONGEST, "longest_daily": 4})
     assert main(["--reference", str(folder), "--only", "commits-auckland-oldest-first"]) == 1
     told = capsys.readouterr().out
-    assert "DIFF streak daily: longest 4 wanted, [3] got" in told
+    assert "DIFF streak daily: 1 rows wanted, 1 got\n       wanted: (4,)\n       got: (3,)" in told
     assert "0 of 1 rows without a difference" in told
 
 
@@ -80,11 +81,15 @@ def test_run_that_does_not_exist_is_misuse(capsys: pytest.CaptureFixture[str]) -
     assert "no run's name begins with grocers; there are: extract_5k-n, " in capsys.readouterr().err
 
 
-def test_tables_that_are_missing_are_differences(tmp_path: Path) -> None:
-    (run,) = (each for each in runs() if each.name == "extract_5k-n")
-    verdict = answers.held(run, GIVEN, tmp_path, after_refunds=False)
-    assert (verdict.passed, verdict.failed) == (0, 17)
-    assert verdict.differences[0].startswith("MISSING ledger: ")
+@pytest.mark.parametrize(
+    ("name", "after_refunds", "failed"),
+    [("extract_5k-n", False, 17), ("extract_5k-a", False, 18), ("extract_5k-a", True, 16)],
+)
+def test_tables_that_are_missing_are_differences(name: str, after_refunds: bool, failed: int, tmp_path: Path) -> None:
+    (run,) = (each for each in runs() if each.name == name)
+    verdict = answers.held(run, GIVEN, tmp_path, after_refunds=after_refunds)
+    assert (verdict.passed, verdict.failed) == (0, failed)
+    assert all(line.startswith("MISSING ") for line in verdict.differences)
 
 
 def test_comparison_that_breaks_is_a_difference(tmp_path: Path) -> None:
@@ -93,3 +98,16 @@ def test_comparison_that_breaks_is_a_difference(tmp_path: Path) -> None:
     verdict = answers.held(run, tmp_path, tmp_path, after_refunds=True)
     assert (verdict.passed, verdict.failed) == (0, 1)
     assert "refund_set.parquet" in " ".join(verdict.differences)
+
+
+def test_decisions_that_were_not_taken_are_differences(tmp_path: Path) -> None:
+    no_words = dict.fromkeys(("id", "member_id", "kind"), pl.String)
+    pl.DataFrame(schema=no_words).write_parquet(tmp_path / "decisions.parquet")
+    pl.DataFrame({"member_id": ["H1562"], "debt": [185]}).write_parquet(tmp_path / "balances.parquet")
+    (run,) = (each for each in runs() if each.name == "extract_5k-b")
+    assert (
+        "DIFF decisions: 12 rows wanted, 0 got" in answers.held(run, GIVEN, tmp_path, after_refunds=False).differences
+    )
+    (run,) = (each for each in runs() if each.name == "extract_5k-a")
+    told = answers.held(run, GIVEN, tmp_path, after_refunds=True).differences
+    assert "     got: ('H1562', 185)" in told

@@ -28,4 +28,5 @@ def compared(run: Run) -> dict[str, int]:
     """How many comparisons there are for each row of a run."""
     if run.timezone is not None:
         return {run.name: 2}
-    return {run.name: 17} | ({f"{run.name} refunds": 15} if run.refunds else {})
+    more = int(run.variant != "N")
+    return {run.name: 17 + more} | ({f"{run.name} refunds": 15 + more} if run.refunds else {})
