@@ -27,6 +27,7 @@ from engagement.api.programs import ProgramsMutation, ProgramsQuery
 from engagement.api.refusals import HANDLERS
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
+from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
 
 
@@ -36,7 +37,7 @@ class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
 
 
 @strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
-class Mutation(EventsMutation, AmendmentsMutation, ProgramsMutation):
+class Mutation(EventsMutation, AmendmentsMutation, TimezonesMutation, ProgramsMutation):
     """Every mutation."""
 
 
