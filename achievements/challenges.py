@@ -62,7 +62,7 @@ class ObjectiveReady(msgspec.Struct, frozen=True):
 
 
 class ChallengeReady(Rule, frozen=True, kw_only=True):
-    """A challenge ready to apply; `zone` is the program's, for members without their own."""
+    """A challenge ready to apply; `zone` is the program's, for members without their own; `empty` is where tallies begin."""
 
     section = "challenges"
     stage = Stage.CHALLENGES
@@ -71,6 +71,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     repeat: Repeat
     objectives: tuple[ObjectiveReady, ...]
     targets: tuple[int, ...]
+    empty: tuple[Tally, ...]
     rewards: tuple[Reward, ...]
     zone: ZoneInfo
 
@@ -92,10 +93,10 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         if window is None:
             return part
         if part is None:
-            tallies = self._empty
+            tallies = self.empty
             before = ChallengePart(window, tallies)
         elif part.window != window:
-            tallies = self._empty
+            tallies = self.empty
             before = ChallengePart(window, tallies, part.completed_window, part.completed_at, part.completions)
         else:
             if self.repeat == "each_window" and part.completed_window == window:
@@ -131,7 +132,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             lot = f"challenge/{self.key}/{period}/{position}"
             moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
         # What was counted has done its work: what remains is what a screen shows of it.
-        kept = self._empty if self.repeat == "on_completion" else tuple(Tally(each.amount) for each in tallies)
+        kept = self.empty if self.repeat == "on_completion" else tuple(Tally(each.amount) for each in tallies)
         return ChallengePart(before.window, kept, before.window, event.at, before.completions + 1)
 
     def period(self, part: ChallengePart) -> str:
@@ -162,17 +163,10 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
     def levels(self, part: ChallengePart | None) -> Iterable[AnyOutcome]:
         """The progress in its latest window, or round."""
-        if part is None or part.tallies == self._empty:
+        if part is None or part.tallies == self.empty:
             return ()
         amounts = tuple(tally.amount for tally in part.tallies)
         return (ChallengeProgressed(self.key, self.period(part), amounts, self.targets),)
-
-    @property
-    def _empty(self) -> tuple[Tally, ...]:
-        return (_NOTHING,) * len(self.targets)
-
-
-_NOTHING = Tally()
 
 
 class Challenge(Definition, frozen=True, kw_only=True):
@@ -226,6 +220,7 @@ class Challenge(Definition, frozen=True, kw_only=True):
             repeat=self.repeats,
             objectives=objectives,
             targets=tuple(objective.target for objective in self.objectives),
+            empty=tuple(Tally() for _ in self.objectives),
             rewards=rewards,
             zone=building.zone,
             gives=frozenset(str(reward.currency) for reward in rewards),

@@ -117,8 +117,9 @@ def _passed(
     looking: Sequence[tuple[str, Rule]] = rules.by_type[event.type]
     while True:
         for name, rule in looking:
-            part = rule.apply(changed.get(name), moment)
-            if part is not None:
+            held = changed.get(name)
+            part = rule.apply(held, moment)
+            if part is not held and part is not None:
                 changed[name] = part
         if not moment.given or not rules.counting_rewards:
             return changed

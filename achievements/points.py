@@ -1,4 +1,4 @@
-"""Currencies, and what becomes of points once they are earned.
+"""Currencies, and when points of them end.
 
 A lot's dates are fixed when it is booked and count from the instant of the event that earned it, in the program's zone.
 """
@@ -36,24 +36,3 @@ class Currency(Definition, frozen=True, kw_only=True):
         if self.expires.at == "end_of_day":
             return periods.end_of_day_after(earned_at, self.expires.after_days, zone)
         return earned_at + timedelta(days=self.expires.after_days)
-
-
-class Repricing(msgspec.Struct, frozen=True):
-    """What it takes for a lot to have earned other points than it did: all but `remaining` are points that move."""
-
-    remaining: int
-    earned: int = 0
-    reversed: int = 0
-    unexpired: int = 0
-
-
-def repriced(points: int, remaining: int, to: int) -> Repricing:
-    """How a lot of `points`, with `remaining` of them left, becomes one of `to` points.
-
-    Fewer points are taken from what is left first, then from what has expired, whose expiry is reversed with it.
-    """
-    if to >= points:
-        return Repricing(remaining + to - points, earned=to - points)
-    taken = points - to
-    left = max(remaining - taken, 0)
-    return Repricing(left, reversed=taken, unexpired=taken - (remaining - left))

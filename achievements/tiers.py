@@ -41,7 +41,10 @@ class Tier(Shape, frozen=True, kw_only=True):
 
 
 class LadderReady(Rule, frozen=True, kw_only=True):
-    """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first; `review` is the calendar of period ends."""
+    """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first; `review` is the calendar of period ends.
+
+    `length` is that of a window which rolls, in days, else 0; `falls` says whether a tier can be lost at all.
+    """
 
     section = "tier_ladders"
     stage = Stage.TIERS
@@ -51,6 +54,8 @@ class LadderReady(Rule, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     starts: tuple[int, ...]
     span: Span
+    length: int
+    falls: bool
     downgrade: Downgrade
     review: Calendar
     grace_days: int
@@ -78,9 +83,9 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         if reached > held:
             tier, at = self.keys[reached], moment.event.at
             moment.emitted.append(TierChanged(self.key, self.keys[held], tier, at, total, moment.event.id))
-            return self._dated(TierPart(tier, at, total, marks, amounts), reached)
-        below = None if total >= self.starts[held] else self._short_from(before, held)
-        return self._dated(TierPart(before.tier, before.since, total, marks, amounts, below), held)
+            return self._part(reached, at, total, marks, amounts)
+        below = None if total >= self.starts[held] else self._short_from(held, before)
+        return self._part(held, before.since, total, marks, amounts, below)
 
     def lapse(self, part: TierPart, local: LocalTime, emitted: list[Emitted]) -> TierPart:
         """She falls to the tier that her points are good for."""
@@ -93,7 +98,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
             qualifying = max(total, *amounts, 0) if amounts else 0
         held = bisect_right(self.starts, qualifying) - 1
         emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
-        return self._dated(TierPart(self.keys[held], at, total, marks, amounts), held)
+        return self._part(held, at, total, marks, amounts)
 
     def standing(self, part: Any, at: datetime) -> tuple[str, int]:
         """The tier held, and the points that count for it, at an instant to which the part was advanced."""
@@ -111,21 +116,37 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         return self.keys.index(tier) if tier in self.keys else 0
 
     def _mark(self, day: int) -> int:
-        return day if self.span.rolls else periods.index(self.span.calendar, day)
+        return day if self.length else periods.index(self.span.calendar, day)
 
     def _window(self, part: TierPart, mark: int) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
         """What is in the window at a mark: its points, and by which marks. Of a calendar, the period before is kept too."""
         marks, amounts = part.marks, part.amounts
-        if self.span.rolls:
-            cut = bisect_right(marks, mark - self.span.length)
-            return (
-                (part.total - sum(amounts[:cut]), marks[cut:], amounts[cut:]) if cut else (part.total, marks, amounts)
-            )
+        if self.length:
+            if not marks or marks[0] > mark - self.length:
+                return part.total, marks, amounts
+            cut = bisect_right(marks, mark - self.length)
+            return part.total - sum(amounts[:cut]), marks[cut:], amounts[cut:]
         cut = bisect_right(marks, mark - 2)
         current = amounts[-1] if marks and marks[-1] == mark else 0
         return current, marks[cut:], amounts[cut:]
 
-    def _short_from(self, part: TierPart, held: int) -> int:
+    def _part(
+        self,
+        held: int,
+        since: datetime | None,
+        total: int,
+        marks: tuple[int, ...],
+        amounts: tuple[int, ...],
+        below: int | None = None,
+    ) -> TierPart:
+        """A part, with the instant at which she falls from the tier held: the first of a day, if no more points come."""
+        part = TierPart(self.keys[held], since, total, marks, amounts, below)
+        if held == 0 or not self.falls:
+            return part
+        due = periods.start(Calendar.DAY, self._falls_on(held, part), self.zone)
+        return TierPart(part.tier, since, total, marks, amounts, below, due)
+
+    def _short_from(self, held: int, part: TierPart) -> int:
         """The day on which the points fall short of the tier held, as they leave the window one after the other."""
         if part.below is not None:
             return part.below
@@ -141,16 +162,9 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         over = enough[-1] + 1 + (self.downgrade == "at_period_end")
         return periods.first_day(self.span.calendar, over).toordinal()
 
-    def _dated(self, part: TierPart, held: int) -> TierPart:
-        """A part with the instant at which she falls from the tier held: the first of a day, if no more points come."""
-        if held == 0 or self.downgrade == "never" or (not self.span.rolls and self.span.calendar is Calendar.LIFETIME):
-            return part
-        due = periods.start(Calendar.DAY, self._falls_on(part, held), self.zone)
-        return TierPart(part.tier, part.since, part.total, part.marks, part.amounts, part.below, due)
-
-    def _falls_on(self, part: TierPart, held: int) -> int:
+    def _falls_on(self, held: int, part: TierPart) -> int:
         """The day on which she falls."""
-        day = self._short_from(part, held)
+        day = self._short_from(held, part)
         if self.span.rolls and self.downgrade == "at_period_end":
             day = _first_of_period(self.review, day)
         elif self.downgrade == "at_anniversary":
@@ -215,12 +229,15 @@ class TierLadder(Definition, frozen=True, kw_only=True):
 
     def ready(self, building: Building) -> LadderReady:
         """Compile it; mistakes are told to `building`."""
+        span = span_of(self.window)
         return LadderReady(
             key=self.key,
             currency=building.currency(self.measure.points, "measure.points"),
             keys=tuple(key for key, _ in self.thresholds),
             starts=tuple(start for _, start in self.thresholds),
-            span=span_of(self.window),
+            span=span,
+            length=span.length,
+            falls=self.downgrade != "never" and (span.rolls or span.calendar is not Calendar.LIFETIME),
             downgrade=self.downgrade,
             review=Calendar(self.period or "year"),
             grace_days=self.grace_days,

@@ -13,7 +13,7 @@ from benchmarks.figures import PGBENCH, Figure, median, tell, write
 from benchmarks.measures import RATES, Rate, Shop
 from benchmarks.stand import Ran, served, stand
 
-NAMES: Final = (*(rate.name for rate in RATES), "fold", "start", "memory", "bytes", "members")
+NAMES: Final = (*(rate.name for rate in RATES), "fold", "rules", "start", "memory", "bytes", "members")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ def measure(plan: Plan, names: set[str]) -> list[Figure]:
     if "fold" in names:
         print("fold …", flush=True)
         found.append(median("fold", [fold.rate(plan.fold_events) for _ in range(plan.rounds)], "events/s"))
-    if names - {"fold"}:
+    if "rules" in names:
+        print("rules …", flush=True)
+        found += fold.details(plan.fold_events, plan.rounds)
+    if names - {"fold", "rules"}:
         found += _on_servers(plan, names)
     return found
 

@@ -1,37 +1,133 @@
-"""The fold alone: no database, no service, one process."""
+"""The fold alone: no database, no service, one process; by the CPU seconds that it takes."""
 
+import gzip
+import json
+import sys
 import time
+import tracemalloc
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import cycle, islice
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from achievements import fold
 from achievements.definitions import parse
 from achievements.periods import rfc3339
-from achievements.rulebook import Rulebook, ready
+from achievements.rulebook import Rulebook, Rules, ready
 from achievements.values import BEGINNING, Event, MemberState
-from benchmarks.stand import GROCER
+from benchmarks.figures import Figure
+from benchmarks.stand import GROCER, ROOT
 from benchmarks.synthetic import Shoppers
 from engagement.cli.documents import read_program
 
-MEMBERS = 2_000
+MEMBERS: Final = 2_000
+REFERENCE: Final = ROOT / "tests" / "reference"
+COPIES: Final = 10
+"""So many definitions more of a kind, to tell what one costs."""
+LATENESS: Final = (1, 10, 100, 1_000)
+HISTORIES: Final = (1_000, 10_000)
+
+History: TypeAlias = Sequence[tuple[str, Event]]
 
 
 def rate(count: int) -> float:
-    """Events a second through `fold.apply`, each on its member's latest state; the events are read beforehand."""
+    """Events a second of the example program, each on its member's latest state; the events are read beforehand."""
     rules = ready(parse(read_program(GROCER)))
-    rulebook = Rulebook(1, [(BEGINNING, rules)])
+    sent = Shoppers(MEMBERS).events(0, count)
     events = [
-        (
-            event["member"],
-            Event(
-                event["id"],
-                event["type"],
-                rfc3339(event["occurredAt"]),
-                rules.event_types[event["type"]].read(event["properties"])[0],
-            ),
-        )
-        for event in Shoppers(MEMBERS).events(0, count)
+        _event(rules, each["member"], each["id"], each["type"], each["occurredAt"], each["properties"]) for each in sent
     ]
+    return _run(Rulebook(1, [(BEGINNING, rules)]), events)[0]
+
+
+def details(count: int, rounds: int) -> list[Figure]:
+    """The reference program on a year of 80 shoppers, of which `count` events are used: its rate, and what each kind costs;
+    what a member takes, and what a late event costs.
+    """
+    document = read_program(REFERENCE / "program-n.yaml")
+    book, year = _book(document), _year(document)[:count]
+    whole = Figure("rules", max(_run(book, year)[0] for _ in range(rounds)), "events/s")
+    found = [whole]
+    for section in ("earn_rules", "streaks", "challenges", "badges", "tier_ladders", "leaderboards"):
+        more = _book({**document, section: [*document[section], *_copies(document[section])]})
+        rates = [_run(more, year)[0] for _ in range(rounds)]
+        micros = max(1 / max(rates) - 1 / whole.value, 0.0) * 1e6 / COPIES
+        found.append(Figure(f"rules, one more of {section}", micros, "µs per event"))
+    tracemalloc.start()
+    states = _run(book, year)[1]
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    written = sum(len(msgspec.json.encode(state)) for state in states.values())
+    found.append(Figure("rules, a member's state as JSON", written / len(states), "bytes"))
+    found.append(Figure("rules, a member's state in memory", held / len(states), "bytes"))
+    return [*found, *(_refolds(book, year, rounds))]
+
+
+def _refolds(book: Rulebook, year: History, rounds: int) -> list[Figure]:
+    """What a late event costs, by how late it is and by how long the history is."""
+    found = []
+    for length in HISTORIES:
+        history = _long(year, length)
+        snapshots = {
+            each.inputs: each for each in fold.trace(book, MemberState.NOTHING, history, history[-1].at).snapshots
+        }
+        for late in LATENESS:
+            place = length - late
+            usable = [inputs for inputs in snapshots if inputs < place]
+            base = snapshots[max(usable)] if usable and late < length else MemberState.NOTHING
+            now = history[base.inputs :]
+            was = [each for each in now if each is not history[place]]
+            taken = []
+            for _ in range(rounds):
+                begun = time.process_time()
+                fold.refold(book, base, was, now, history[-1].at)
+                taken.append((time.process_time() - begun) * 1e3)
+            found.append(Figure(f"rules, {late} late of {length}", min(taken), "ms"))
+    return found
+
+
+def _long(year: History, length: int) -> list[Event]:
+    """One member's history of so many events: those of everybody, nine hours apart, so that windows are as full in each."""
+    return [
+        msgspec.structs.replace(event, id=f"e{number:06d}", at=year[0][1].at + timedelta(hours=9 * number))
+        for number, (_, event) in enumerate(islice(cycle(year), length))
+    ]
+
+
+def _run(book: Rulebook, events: History) -> tuple[float, dict[str, MemberState]]:
     states: dict[str, MemberState] = {}
-    begun = time.perf_counter()
+    begun = time.process_time()
     for member, event in events:
-        states[member], _ = fold.apply(rulebook, states.get(member, MemberState.NOTHING), event)
-    return count / (time.perf_counter() - begun)
+        states[member], _ = fold.apply(book, states.get(member, MemberState.NOTHING), event)
+    return len(events) / (time.process_time() - begun), states
+
+
+def _book(document: dict[str, Any]) -> Rulebook:
+    return Rulebook(1, [(BEGINNING, ready(parse(document)))])
+
+
+def _copies(definitions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**definitions[number % len(definitions)], "key": f"copy-{number}"} for number in range(COPIES)]
+
+
+def _year(document: dict[str, Any]) -> History:
+    rules = ready(parse(document))
+    with gzip.open(REFERENCE / "given" / "extract_5k.ndjson.gz") as lines:
+        sent = [json.loads(line) for line in lines]
+    found = [
+        _event(rules, each["member_id"], each["event_id"], each["type"], each["occurred_at"], each) for each in sent
+    ]
+    return sorted(found, key=lambda each: each[1].order)
+
+
+def _event(
+    rules: Rules, member: str, identity: str, event_type: str, at: str, properties: dict[str, Any]
+) -> tuple[str, Event]:
+    return member, Event(identity, event_type, rfc3339(at), rules.event_types[event_type].read(properties)[0])
+
+
+if __name__ == "__main__":
+    for figure in details(sys.maxsize, int(sys.argv[1]) if len(sys.argv) > 1 else 5):
+        print(f"{figure.name:45} {figure.value:12,.2f} {figure.unit}")

@@ -51,6 +51,13 @@ class AlreadyReversed(Refusal):
     code = "ALREADY_REVERSED"
 
 
+class TooSoon(Refusal):
+    """What may be done only once in a while was done a short while ago; the message says from when on it may be again."""
+
+    code = "TOO_SOON"
+    retryable = True
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

@@ -16,7 +16,6 @@ from achievements.values import (
     AnyOutcome,
     Effect,
     Emitted,
-    Event,
     Fact,
     Input,
     MemberState,
@@ -104,11 +103,12 @@ class Draft:
         outcomes = fold.outcomes_of(emitted) if self._rulebook.decides else cast("list[AnyOutcome]", emitted)
         self._take(outcomes, outcomes, entry.at)
         effects: list[Effect] = [*outcomes]
+        if isinstance(entry, Fact):
+            return (self._item(entry.at, None, effects) if effects else None), effects
         if self._rulebook.decides:
             asked = [each for each in emitted if isinstance(each, SpendAsked)]
             effects += self._decide(entry.order, asked, effects, entry.at)
-        told = entry.id if type(entry) is Event else None
-        return (self._item(entry.at, told, effects) if effects else None), effects
+        return (self._item(entry.at, entry.id, effects) if effects else None), effects
 
     def refold(
         self,

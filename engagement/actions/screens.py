@@ -18,7 +18,8 @@ from achievements.localtime import LocalTime
 from achievements.parts import Definition
 from achievements.rulebook import Rules
 from achievements.streaks import Streak, StreakReady
-from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart
+from achievements.tiers import LadderReady, TierLadder
+from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart, TierPart
 from engagement.actions.programs import Loaded
 from engagement.errors import NotFound
 from engagement.records import ledger, members
@@ -50,6 +51,7 @@ class StreakShown(msgspec.Struct, frozen=True):
     current: int
     longest: int
     active: bool
+    freezes_used: int
     ends_at: datetime
     zone: str
 
@@ -86,6 +88,23 @@ class BadgeShown(msgspec.Struct, frozen=True):
     amount: Amount
 
 
+class TierShown(msgspec.Struct, frozen=True):
+    """Where a member stands on a ladder: since when (None: from the start), and what counts for it now.
+
+    `ahead` is the next tier (key, name, the points from which it is held), None on the highest. `falls_at` is when she leaves
+    her tier if no more points come; None where she does not.
+    """
+
+    key: str
+    name: str
+    tier: str
+    tier_name: str
+    since: datetime | None
+    qualifying: int
+    ahead: tuple[str, str, int] | None
+    falls_at: datetime | None
+
+
 class Screen(msgspec.Struct, frozen=True):
     """Everything about a member at `as_of`, with the number of the newest item of her feed that is in it."""
 
@@ -97,6 +116,7 @@ class Screen(msgspec.Struct, frozen=True):
     streaks: tuple[StreakShown, ...]
     challenges: tuple[ChallengeShown, ...]
     badges: tuple[BadgeShown, ...]
+    tiers: tuple[TierShown, ...]
 
 
 async def found(unit: Unit, external_id: str) -> Member:
@@ -129,7 +149,7 @@ def _screen(
     local = fold.local_time(loaded.rulebook, state)
     return Screen(
         member=member,
-        zone=member.timezone or loaded.program.timezone,
+        zone=local.zone.key,
         as_of=as_of,
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
@@ -138,6 +158,7 @@ def _screen(
             _challenge(rules, each, state, local, as_of) for each in _defined(rules, "challenges", Challenge)
         ),
         badges=tuple(_badge(rules, each, state) for each in _defined(rules, "badges", Badge)),
+        tiers=tuple(_tier(rules, each, state, as_of) for each in _defined(rules, "tier_ladders", TierLadder)),
     )
 
 
@@ -171,6 +192,7 @@ def _streak(rules: Rules, streak: Streak, state: MemberState, local: LocalTime, 
         current=0 if part is None else part.current,
         longest=0 if part is None else part.longest,
         active=part is not None and part.current > 0 and part.last == period,
+        freezes_used=0 if part is None else part.freezes_used,
         ends_at=local.start(ready.calendar, period + 1),
         zone=local.zone.key,
     )
@@ -204,3 +226,21 @@ def _badge(rules: Rules, badge: Badge, state: MemberState) -> BadgeShown:
     )
     amount = 0 if part is None else part.tally.amount
     return BadgeShown(badge.key, badge.title, badge.description, levels, amount)
+
+
+def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime) -> TierShown:
+    ready = cast("LadderReady", rules.by_name[f"tier_ladders/{ladder.key}"])
+    part = cast("TierPart | None", state.parts.get(ready.name))
+    held, qualifying = ready.standing(part, as_of)
+    names = {each.key: each.name or each.key for each in ladder.tiers}
+    steps = ladder.thresholds[ready.keys.index(held) + 1 :]
+    return TierShown(
+        key=ladder.key,
+        name=ladder.title,
+        tier=held,
+        tier_name=names[held],
+        since=None if part is None else part.since,
+        qualifying=qualifying,
+        ahead=(steps[0][0], names[steps[0][0]], steps[0][1]) if steps else None,
+        falls_at=None if part is None else part.due,
+    )

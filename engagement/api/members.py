@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from engagement.actions import screens
-from engagement.actions.screens import BadgeShown, ChallengeShown, Screen, StreakShown, WalletShown
+from engagement.actions.screens import BadgeShown, ChallengeShown, Screen, StreakShown, TierShown, WalletShown
 from engagement.api.effects import Progress
 from engagement.api.pagination import (
     FIRST_MAX,
@@ -108,6 +108,7 @@ class Streak:
     current: int = strawberry.field(description="Its length now, in periods; 0 where it is broken.")
     longest: int = strawberry.field(description="The longest it ever was.")
     active: bool = strawberry.field(description="Whether something counted in the present period already.")
+    freezes_used: int = strawberry.field(description="How many missed periods it survived by a freeze, ever.")
     period_ends_at: DateTime = strawberry.field(description="When the present period is over.")
     timezone: str = strawberry.field(description="The IANA time zone in which its periods are cut.")
 
@@ -121,6 +122,7 @@ class Streak:
             current=shown.current,
             longest=shown.longest,
             active=shown.active,
+            freezes_used=shown.freezes_used,
             period_ends_at=written(shown.ends_at),
             timezone=shown.zone,
         )
@@ -203,8 +205,43 @@ class Badge:
         )
 
 
+@strawberry.type(description="Where a member stands on a ladder of tiers.")
+class Tier:
+    """A tier that is held, and what is missing to the next."""
+
+    ladder: str = strawberry.field(description="The key of the ladder.")
+    name: str = strawberry.field(description="What people call the ladder; its key where the program gives no name.")
+    tier: str = strawberry.field(description="The key of the tier that she holds.")
+    tier_name: str = strawberry.field(description="The tier's name; its key where it has none.")
+    since: DateTime | None = strawberry.field(description="Since when; null where she has always held it.")
+    qualifying: Points = strawberry.field(description="The points that count for the ladder now.")
+    next_tier: str | None = strawberry.field(description="The key of the tier above; null on the highest.")
+    next_tier_name: str | None = strawberry.field(description="Its name; null on the highest.")
+    next: Progress | None = strawberry.field(description="How far the tier above is; null on the highest.")
+    falls_at: DateTime | None = strawberry.field(
+        description="When she leaves the tier if no more points come; null where she does not."
+    )
+
+    @classmethod
+    def of(cls, shown: TierShown) -> "Tier":
+        """As clients read it."""
+        key, name, start = shown.ahead or (None, None, None)
+        return cls(
+            ladder=shown.key,
+            name=shown.name,
+            tier=shown.tier,
+            tier_name=shown.tier_name,
+            since=written_or_none(shown.since),
+            qualifying=Points(shown.qualifying),
+            next_tier=key,
+            next_tier_name=name,
+            next=None if start is None else Progress.of(shown.qualifying, start),
+            falls_at=written_or_none(shown.falls_at),
+        )
+
+
 @strawberry.type(
-    description="A member with her whole screen: every currency, streak, challenge and badge of the program."
+    description="A member with her whole screen: every currency, streak, challenge, badge and tier of the program."
 )
 class Member(Node):
     """Built whole by one read."""
@@ -218,6 +255,7 @@ class Member(Node):
     streaks: list[Streak] = strawberry.field(description="Every streak of the program, by key.")
     challenges: list[Challenge] = strawberry.field(description="Every challenge of the program, by key.")
     badges: list[Badge] = strawberry.field(description="Every badge of the program, by key.")
+    tiers: list[Tier] = strawberry.field(description="Where she stands on every ladder of the program, by key.")
 
     @classmethod
     def of(cls, screen: Screen) -> "Member":
@@ -233,6 +271,7 @@ class Member(Node):
             streaks=[Streak.of(each) for each in screen.streaks],
             challenges=[Challenge.of(each) for each in screen.challenges],
             badges=[Badge.of(each) for each in screen.badges],
+            tiers=[Tier.of(each) for each in screen.tiers],
         )
 
 

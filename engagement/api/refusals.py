@@ -38,6 +38,11 @@ class AlreadyReversedError(UserError):
     """Nothing can be said of an event after its reversal; a new event says what is to count instead."""
 
 
+@strawberry.type(description="This may be done only once in a while; the message says from when on. Nothing was done.")
+class TooSoonError(UserError):
+    """A limit in time."""
+
+
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
 class NotASandboxError(UserError):
     """Only a sandbox has a test clock."""
@@ -106,6 +111,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.InvalidInput], InvalidInputError, _plainly(InvalidInputError)),
     _Told([errors.NotFound], NotFoundError, _plainly(NotFoundError)),
     _Told([errors.AlreadyReversed], AlreadyReversedError, _plainly(AlreadyReversedError)),
+    _Told([errors.TooSoon], TooSoonError, _plainly(TooSoonError)),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

@@ -28,6 +28,7 @@ from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
+from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
 
 
@@ -37,7 +38,7 @@ class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
 
 
 @strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
-class Mutation(EventsMutation, AmendmentsMutation, ProgramsMutation):
+class Mutation(EventsMutation, AmendmentsMutation, TimezonesMutation, ProgramsMutation):
     """Every mutation."""
 
 

@@ -45,6 +45,23 @@ async def test_an_event_ahead_of_the_clock_expires_what_ended_before_it(house: H
     assert await house.rows("SELECT earned, expired, balance FROM wallet WHERE program_id = $1") == [(20, 10, 10)]
 
 
+async def test_points_earned_and_ended_between_two_events_of_one_batch_end_between_them(house: House) -> None:
+    await house.send(
+        purchase("p1", "ann", "2017-01-01T15:00:00Z"),
+        purchase("p2", "ann", "2017-06-30T15:00:00Z"),
+        purchase("p3", "ann", "2018-06-30T15:00:00Z"),
+    )
+    assert await house.rows("SELECT earned, expired, balance FROM wallet WHERE program_id = $1") == [(30, 20, 10)]
+    lots = "SELECT id, remaining, expired FROM lot WHERE program_id = $1 ORDER BY id"
+    assert await house.rows(lots) == [("earn/base/p1", 0, 10), ("earn/base/p2", 0, 10), ("earn/base/p3", 10, 0)]
+    told = "SELECT at::text FROM activity WHERE program_id = $1 AND effects @> '[[\"expired\"]]' ORDER BY seq"
+    assert await house.rows(told) == [("2017-07-01 04:00:00+00",), ("2017-12-28 05:00:00+00",)]
+    seqs = "SELECT event_id FROM activity WHERE program_id = $1 AND event_id IS NOT NULL ORDER BY seq"
+    assert await house.rows(seqs) == [("p1",), ("p2",), ("p3",)]
+    order = "SELECT at FROM activity WHERE program_id = $1 ORDER BY seq"
+    assert (instants := await house.rows(order)) == sorted(instants)
+
+
 async def test_a_streak_breaks_at_its_instant_and_is_told(house: House) -> None:
     await house.send(purchase("p1", "ann", "2017-03-01T15:00:00Z"))
     advanced = await house.advance("2017-03-10T00:00:00Z")

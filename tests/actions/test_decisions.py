@@ -11,6 +11,7 @@ from engagement.actions import refolding
 from engagement.actions.programs import Programs, Sandbox
 from engagement.actions.record_events import Intake
 from engagement.actions.sent_events import SentEvent
+from engagement.actions.verify import rebuild
 from engagement.records import facts as stored_facts
 from engagement.records.unit import Database
 from tests.achievements.programs import document
@@ -334,3 +335,18 @@ async def test_a_decision_that_no_transfer_carries_out_is_named(shop: House, dat
     sql = "UPDATE fact SET data = jsonb_set(data, '{points}', '90')"
     await tamper(database, shop, sql)
     assert [each.what for each in await discrepancies(shop)] == ["decision c02/1"]
+
+
+async def test_rebuilding_keeps_decisions_as_they_were_taken(giving: House, database: Urls) -> None:
+    await giving.send(bought(1, 40), bought(2, 115), bought(3, 44), bought(4, 1))
+    await amend(giving, bought(1, 40))
+    taken, wallet = await giving.rows(FACTS), await giving.rows(WALLET)
+    await tamper(database, giving, "UPDATE member_state SET inputs = 0, state = '{}'")
+    assert [each.what for each in await discrepancies(giving)] == ["state"]
+    async for _ in rebuild(giving.database, giving.cache, giving.program):
+        pass
+    assert await discrepancies(giving) == []
+    assert (await giving.rows(FACTS), await giving.rows(WALLET)) == (taken, wallet)
+    (receipt,) = (await giving.send(bought(5, 90))).receipts
+    assert [each.points for each in receipt.effects if isinstance(each, PointsSpent)] == [50]
+    await books_balance(giving)

@@ -158,10 +158,13 @@ fragment Told on Effect {
   __typename
   ... on PointsEarned { currency points source at }
   ... on PointsExpired { currency points at }
+  ... on PointsSpent { currency points source times at }
+  ... on SpendRejected { currency points missing source at }
   ... on BadgeAwarded { badge level name at }
   ... on StreakChanged { streak current longest broken at }
   ... on ChallengeProgressed { challenge period objectives { current target fraction remaining } }
   ... on ChallengeCompleted { challenge period at }
+  ... on TierChanged { ladder from to qualifying at }
   ... on LeaderboardScored { leaderboard period score rank }
 }
 """

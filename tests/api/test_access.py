@@ -40,6 +40,11 @@ FIELDS = {
         "events:write",
         False,
     ),
+    "setMemberTimezone": Asked(
+        'mutation { setMemberTimezone(input: {member: "anna", timezone: "UTC", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        False,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -69,6 +74,7 @@ def test_no_field_is_forgotten() -> None:
         "recordEvents",
         "reverseEvent",
         "amendEvent",
+        "setMemberTimezone",
         "applyProgram",
         "advanceTestClock",
     }

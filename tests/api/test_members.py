@@ -10,10 +10,11 @@ SCREEN = """
 fragment Screen on Member {
   id externalId timezone createdAt asOf cursor
   wallets { currency name balance earned spent expired reversed pending held debt nextExpiry { points at } }
-  streaks { key name period current longest active periodEndsAt timezone }
+  streaks { key name period current longest active freezesUsed periodEndsAt timezone }
   challenges { key name description period endsAt objectives { current target fraction remaining }
     fraction completed completedAt completions }
   badges { key name description level levels { key name target awardedAt } next { current target remaining } }
+  tiers { ladder name tier tierName since qualifying nextTier nextTierName next { current target remaining } fallsAt }
 }
 """
 ME = "{ me { ...Screen } }" + SCREEN
@@ -80,6 +81,7 @@ async def test_screen_says_how_long_a_streak_is_safe(house: House) -> None:
             "current": 1,
             "longest": 1,
             "active": True,
+            "freezesUsed": 0,
             "periodEndsAt": "2026-11-22T05:00:00Z",
             "timezone": "America/New_York",
         }
