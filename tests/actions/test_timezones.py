@@ -7,9 +7,10 @@ import pytest
 from achievements.periods import rfc3339
 from achievements.values import StreakChanged
 from engagement.actions import screens, timezones
+from engagement.actions.read_screens import Reader
 from engagement.actions.timezones import SetTimezone, TimezoneSet
 from engagement.errors import IdempotencyKeyReused, InvalidInput, TooSoon
-from engagement.records.unit import Database, Unit
+from engagement.records.unit import Database
 from tests.actions.conftest import House, purchase
 from tests.actions.test_amend_events import another
 from tests.actions.test_verify import discrepancies
@@ -22,10 +23,7 @@ async def move(house: House, timezone: str, member: str = "ann", key: str | None
 
 
 async def screen(house: House, member: str = "ann") -> screens.Screen:
-    async def work(unit: Unit) -> screens.Screen:
-        return await screens.of_external_id(unit, await house.cache.load(unit), member)
-
-    return await house.database.run(work, house.program, read_only=True)
+    return await Reader(house.database, house.cache).screen(house.program, member)
 
 
 def daily(shown: screens.Screen) -> screens.StreakShown:
