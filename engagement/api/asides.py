@@ -7,7 +7,6 @@ from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, Selection
 
 from achievements import values
 from achievements.badges import Badge
-from achievements.ranking import Leaderboard, Ties
 from achievements.rulebook import Rulebook
 from engagement.api.effects import Aside
 from engagement.api.principals import Info
@@ -34,7 +33,9 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
     }
     if scored and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
-    ranks = await resources.boards.ranks(principal.program, list(scored), None if rulebook is None else _ties(rulebook))
+    ranks = await resources.boards.ranks(
+        principal.program, list(scored), None if rulebook is None else rulebook.latest.ties
+    )
     return Aside(names, {place: rank for place, rank in zip(scored, ranks, strict=True) if rank is not None})
 
 
@@ -57,11 +58,6 @@ def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
 
 def _outcomes(effects: Iterable[values.Effect]) -> Iterator[values.Effect]:
     return (each.outcome if isinstance(each, values.Withdrawn) else each for each in effects)
-
-
-def _ties(rulebook: Rulebook) -> dict[str, Ties]:
-    boards = rulebook.latest.program.sections.get("leaderboards", ())
-    return {each.key: each.ties for each in boards if isinstance(each, Leaderboard)}
 
 
 def _names(rulebook: Rulebook) -> dict[tuple[str, str], str]:
