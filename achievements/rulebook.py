@@ -23,6 +23,7 @@ from achievements.localtime import LocalTime
 from achievements.moment import Rule
 from achievements.parts import Mistake, event_types_of
 from achievements.points import Currency
+from achievements.ranking import Leaderboard, Ties
 from achievements.spending import AutoReward
 from achievements.tiers import LadderReady, TierLadder
 
@@ -57,6 +58,12 @@ class Rules:
     def currencies(self) -> Mapping[str, Currency]:
         """The currencies by key."""
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
+
+    @cached_property
+    def ties(self) -> Mapping[str, Ties]:
+        """What each leaderboard makes of equal scores, by its key."""
+        boards = self.program.sections.get("leaderboards", ())
+        return {each.key: each.ties for each in boards if isinstance(each, Leaderboard)}
 
     @cached_property
     def auto_rewards(self) -> tuple[AutoReward, ...]:

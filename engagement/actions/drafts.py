@@ -210,7 +210,7 @@ class Draft:
         rules = self._rulebook.at(at)
         if rules is None or not rules.auto_rewards:
             return []
-        earned = {each.currency for each in brought if isinstance(each, PointsEarned)}
+        earned = {each.currency for each in brought if type(each) is PointsEarned}
         effects: list[Effect] = []
         for reward in rules.auto_rewards:
             currency = str(reward.currency)
@@ -234,7 +234,7 @@ class Draft:
         """Outcomes that hold, and those of them that are new at an instant: their points are booked."""
         self.outcomes.extend(valid)
         for each in new:
-            # A struct's class answers `isinstance` by way of Python, which at every outcome of every event is felt.
+            # Asked of every outcome of every event; `isinstance` takes three times as long for a struct.
             if type(each) is PointsEarned:
                 rules = self._rulebook.at(each.at) or self._rulebook.latest
                 self.purse.earn(each, rules.currencies[each.currency].expires_at(each.at, rules.zone), at)

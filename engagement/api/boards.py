@@ -39,7 +39,7 @@ class NotOnLeaderboard(NotFound):
 class LeaderboardEntry:
     """One row of a board."""
 
-    rank: int = strawberry.field(description="From 1; no two members share one.")
+    rank: int = strawberry.field(description="From 1; equal scores share one where the board says so.")
     member: strawberry.ID = strawberry.field(description="The app's own id of the member.")
     score: Points = strawberry.field(description="Her score in the period.")
     reached_at: DateTime = strawberry.field(description="When she reached it: among equal scores the earlier is first.")
@@ -114,7 +114,11 @@ class BoardsQuery:
         total = await resources.boards.total(program, key, shown.written)
         # No member's id has a zero in it, and PostgreSQL refuses to look for one.
         known = "\0" not in around
-        places = await resources.boards.around(program, key, shown.written, around, size) if known else []
+        places = (
+            await resources.boards.around(program, key, shown.written, around, size, shown.definition.ties)
+            if known
+            else []
+        )
         if not places:
             raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
         return _page(shown, places, total)
@@ -175,12 +179,13 @@ async def _top(resources: Resources, program: int, shown: _Period, size: int, af
     key = shown.definition.key
     total = await resources.boards.total(program, key, shown.written)
     offset = 0 if after is None else _offset(after, key, shown.written)
-    return _page(shown, await resources.boards.top(program, key, shown.written, size, offset), total)
+    places = await resources.boards.top(program, key, shown.written, size, offset, shown.definition.ties)
+    return _page(shown, places, total)
 
 
 def _page(shown: _Period, places: list[Place], total: int) -> Leaderboard:
     key = shown.definition.key
-    cursors = [cursor_of(BoardCursor(key, shown.written, each.rank)) for each in places]
+    cursors = [cursor_of(BoardCursor(key, shown.written, each.number)) for each in places]
     return Leaderboard(
         key=key,
         name=shown.definition.title,
@@ -188,11 +193,11 @@ def _page(shown: _Period, places: list[Place], total: int) -> Leaderboard:
         starts_at=written_or_none(shown.starts_at),
         ends_at=written_or_none(shown.ends_at),
         # The page is read a moment after the count, and somebody may have scored meanwhile.
-        total=max([total, *(each.rank for each in places)]),
+        total=max([total, *(each.number for each in places)]),
         entries=[LeaderboardEntry.of(each) for each in places],
         page_info=PageInfo(
-            has_next_page=bool(places) and places[-1].rank < total,
-            has_previous_page=bool(places) and places[0].rank > 1,
+            has_next_page=bool(places) and places[-1].number < total,
+            has_previous_page=bool(places) and places[0].number > 1,
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
         ),

@@ -4,11 +4,12 @@ Each reads through a cursor of the unit's transaction, so no statement returns o
 all of them see the snapshot of a unit that is `read_only`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 import msgspec
 
+from achievements.ranking import Ties
 from engagement.records import outcomes
 from engagement.records.unit import Row, Unit
 
@@ -48,15 +49,24 @@ SELECT held.id, member.external_id, held.kind, held.data ->> 'rule', held.data -
 FROM fact AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
 WHERE held.program_id = $1 AND held.rank = 1
 """
-_STANDINGS = """
+_BY_SCORE = "OVER (ORDER BY held.score DESC NULLS LAST"
+_RANKS: Mapping[Ties, str] = {
+    "first_to_reach": f"row_number() {_BY_SCORE}, held.reached_at, member.external_id)",
+    "ordinal": f"row_number() {_BY_SCORE}, member.external_id)",
+    "standard": f"rank() {_BY_SCORE})",
+    "dense": f"dense_rank() {_BY_SCORE})",
+}
+_STANDINGS: Mapping[Ties, str] = {
+    ties: f"""
 SELECT $2::text, $3::text, member.external_id,
-       CASE WHEN held.score IS NOT NULL
-            THEN row_number() OVER (ORDER BY held.score DESC NULLS LAST, held.reached_at, member.external_id) END,
+       CASE WHEN held.score IS NOT NULL THEN {rank} END,
        held.score, held.reached_at
 FROM member LEFT JOIN board_score AS held
      ON held.program_id = $1 AND held.board = $2 AND held.period = $3 AND held.member_id = member.id
 WHERE member.program_id = $1
 """
+    for ties, rank in _RANKS.items()
+}
 _TOTALS = """
 SELECT (SELECT count(*) FROM member WHERE program_id = $1),
        (SELECT count(*) FROM event WHERE program_id = $1),
@@ -114,13 +124,16 @@ def decisions(unit: Unit) -> AsyncIterator[list[Row]]:
     return _pieces(unit, "export_decisions", _DECISIONS)
 
 
-async def standings(unit: Unit) -> AsyncIterator[list[Row]]:
+async def standings(unit: Unit, ties: Mapping[str, Ties]) -> AsyncIterator[list[Row]]:
     """Every member's place in each period of a board in which anybody scored: board, period, member, rank, score, instant.
 
-    Who did not score then has a row without rank, score and instant.
+    Who did not score then has a row without rank, score and instant. `ties` are those of the boards, by key; of a board that
+    is no more, first to reach.
     """
     for board, period in await outcomes.boards(unit):
-        async for rows in _pieces(unit, "export_standings", _STANDINGS, board, period):
+        async for rows in _pieces(
+            unit, "export_standings", _STANDINGS[ties.get(board, "first_to_reach")], board, period
+        ):
             yield rows
 
 

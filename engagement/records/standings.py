@@ -1,39 +1,56 @@
 """Places on leaderboards, counted by PostgreSQL: the truth that Redis is a copy of, and what answers while Redis cannot.
 
-The order: score, highest first; then who reached hers first; then the app's own id by code point. No two share a rank.
+The order: score, highest first; then who reached hers first, where the board's ties go by that; then the app's own id by code
+point. Ties that share a rank share it in whatever order they stand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
+from achievements.ranking import Ties
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
 
-Standing: TypeAlias = tuple[int, str, int, datetime]
-"""Rank from 1, the app's own id, score, the instant it was reached."""
+Standing: TypeAlias = tuple[int, str, int, datetime, int]
+"""Rank from 1, the app's own id, score, the instant it was reached, and its place from 1: what its rank is where none is shared."""
 
-_RANK = "row_number() OVER (PARTITION BY held.board, held.period ORDER BY held.score DESC, held.reached_at, member.external_id)"
+_OF_BOARD = "OVER (PARTITION BY held.board, held.period ORDER BY held.score DESC"
+_BY_ID = f"row_number() {_OF_BOARD}, member.external_id)"
+_BY_REACHED = f"row_number() {_OF_BOARD}, held.reached_at, member.external_id)"
+_RANK: Mapping[Ties, str] = {
+    "first_to_reach": _BY_REACHED,
+    "ordinal": _BY_ID,
+    "standard": f"rank() {_OF_BOARD})",
+    "dense": f"dense_rank() {_OF_BOARD})",
+}
 _HELD = "board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
-_RANKED = (
-    f"SELECT {_RANK} AS rank, member.external_id, held.score, held.reached_at FROM {_HELD}"
+_RANKED: Mapping[Ties, str] = {
+    ties: f"SELECT {rank} AS rank, member.external_id, held.score, held.reached_at,"
+    f" {_BY_REACHED if ties == 'first_to_reach' else _BY_ID} AS place FROM {_HELD}"
     " WHERE held.program_id = $1 AND held.board = $2 AND held.period = $3"
-)
+    for ties, rank in _RANK.items()
+}
 
 
-async def top(unit: Unit, board: str, period: str, first: int, offset: int) -> list[Standing]:
+async def top(unit: Unit, ties: Ties, board: str, period: str, first: int, offset: int) -> list[Standing]:
     """`first` places from the one after `offset` on, best first."""
-    rows = await unit.fetch(f"{_RANKED} ORDER BY rank OFFSET $4 LIMIT $5", unit.program, board, period, offset, first)
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    rows = await unit.fetch(
+        f"{_RANKED[ties]} ORDER BY place OFFSET $4 LIMIT $5", unit.program, board, period, offset, first
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
-async def around(unit: Unit, board: str, period: str, external_id: str, before: int, size: int) -> list[Standing]:
+async def around(
+    unit: Unit, ties: Ties, board: str, period: str, external_id: str, before: int, size: int
+) -> list[Standing]:
     """At most `size` places, best first, from `before` places above the member on; none where she is not on the board."""
     rows = await unit.fetch(
-        # The member's rank is looked up once; joined, it might be looked up for every row.
-        f"WITH ranked AS MATERIALIZED ({_RANKED}), own AS MATERIALIZED (SELECT rank FROM ranked WHERE external_id = $4)"
-        " SELECT * FROM ranked WHERE rank BETWEEN (SELECT rank FROM own) - $5::int"
-        " AND (SELECT rank FROM own) - $5::int + $6::int - 1 ORDER BY rank",
+        # The member's place is looked up once; joined, it might be looked up for every row.
+        f"WITH ranked AS MATERIALIZED ({_RANKED[ties]}),"
+        " own AS MATERIALIZED (SELECT place FROM ranked WHERE external_id = $4)"
+        " SELECT * FROM ranked WHERE place BETWEEN (SELECT place FROM own) - $5::int"
+        " AND (SELECT place FROM own) - $5::int + $6::int - 1 ORDER BY place",
         unit.program,
         board,
         period,
@@ -41,16 +58,19 @@ async def around(unit: Unit, board: str, period: str, external_id: str, before: 
         before,
         size,
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
-async def ranks(unit: Unit, wanted: Sequence[tuple[str, str, str]]) -> list[int | None]:
-    """The rank for each (board, period, the app's own id), None where that member is not on that board."""
+async def ranks(unit: Unit, ties: Ties, wanted: Sequence[tuple[str, str, str]]) -> list[int | None]:
+    """The rank for each (board, period, the app's own id), None where that member is not on that board.
+
+    The boards are all of one way with ties.
+    """
     boards, periods, external_ids = zip(*wanted, strict=True) if wanted else ((), (), ())
     rows = await unit.fetch(
         "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])"
         " WITH ORDINALITY AS each (board, period, external_id, n)),"
-        f" ranked AS (SELECT held.board, held.period, member.external_id, {_RANK} AS rank FROM {_HELD}"
+        f" ranked AS (SELECT held.board, held.period, member.external_id, {_RANK[ties]} AS rank FROM {_HELD}"
         " WHERE held.program_id = $1 AND (held.board, held.period) IN (SELECT board, period FROM wanted)),"
         " found AS MATERIALIZED (SELECT * FROM ranked WHERE external_id = ANY($4::text[]))"
         " SELECT found.rank FROM wanted LEFT JOIN found USING (board, period, external_id) ORDER BY wanted.n",

@@ -3,7 +3,7 @@
 A sorted set holds, for each period of a board, its places, and a hash beside it what is known of each member: the version
 of her score and the instant she reached it. Redis orders by a double and then by bytes, so a place has the score negated
 as its number and is named by the instant in microseconds and then the app's own id: highest score first, then who came
-first, then ids by code point, exactly.
+first, then ids by code point, exactly. Boards that treat ties in another way are asked of PostgreSQL.
 
 Whatever is written is absolute and carries its version, so it may be written twice, late or in any order. A mark per
 program says that its boards are complete; it names the run of the server for which that was so, and a server that has
@@ -12,7 +12,7 @@ started anew is filled anew. Where the mark is missing or Redis is away, Postgre
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
@@ -21,6 +21,7 @@ from uuid import uuid4
 import msgspec
 import structlog
 
+from achievements.ranking import Ties
 from engagement.errors import Refusal
 from engagement.records import outcomes, standings
 from engagement.records.outcomes import Score
@@ -121,12 +122,21 @@ return {redis.call('GET', KEYS[1]) or '', redis.call('ZCARD', KEYS[2])}
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A member's place in a period of a board: ranks count from 1 and no two are the same. `reached_at` is UTC."""
+    """A member's place in a period of a board. Ranks count from 1; `number` tells places apart where they share one.
+
+    `reached_at` is UTC.
+    """
 
     rank: int
     external_id: str
     score: int
     reached_at: datetime
+    shared: int | None = None
+
+    @property
+    def number(self) -> int:
+        """How many places it is from the top, itself counted."""
+        return self.shared or self.rank
 
 
 class Boards:
@@ -137,17 +147,23 @@ class Boards:
         self._database = database
         self._fillings: dict[int, asyncio.Task[None]] = {}
 
-    async def top(self, program_id: int, board: str, period: str, first: int, offset: int = 0) -> list[Place]:
+    async def top(
+        self, program_id: int, board: str, period: str, first: int, offset: int = 0, ties: Ties = "first_to_reach"
+    ) -> list[Place]:
         """`first` places from the one after `offset` on, best first."""
         if first < 1:
             return []
         places, _ = _keys(program_id, board, period)
-        found = await self._read(program_id, _TOP, (places,), offset, offset + first - 1)
+        found = None
+        if ties == "first_to_reach":
+            found = await self._read(program_id, _TOP, (places,), offset, offset + first - 1)
         if found is None:
-            return _places(await self._ask(program_id, standings.top, board, period, first, offset))
+            return _places(ties, await self._ask(program_id, standings.top, ties, board, period, first, offset))
         return _parse(offset, found[0])
 
-    async def around(self, program_id: int, board: str, period: str, external_id: str, size: int) -> list[Place]:
+    async def around(
+        self, program_id: int, board: str, period: str, external_id: str, size: int, ties: Ties = "first_to_reach"
+    ) -> list[Place]:
         """`size` places with the member's in the middle (of an even number, the lower one of the two); fewer at the ends.
 
         Empty where she is not on the board.
@@ -155,21 +171,41 @@ class Boards:
         if size < 1:
             return []
         before = size // 2
-        found = await self._read(program_id, _AROUND, _keys(program_id, board, period), external_id, before, size)
+        found = None
+        if ties == "first_to_reach":
+            found = await self._read(program_id, _AROUND, _keys(program_id, board, period), external_id, before, size)
         if found is None:
-            return _places(await self._ask(program_id, standings.around, board, period, external_id, before, size))
+            asked = (ties, board, period, external_id, before, size)
+            return _places(ties, await self._ask(program_id, standings.around, *asked))
         return _parse(found[0], found[1])
 
-    async def ranks(self, program_id: int, wanted: Sequence[tuple[str, str, str]]) -> list[int | None]:
-        """The rank for each (board, period, the app's own id), None where that member is not on that board."""
-        if not wanted:
-            return []
+    async def ranks(
+        self, program_id: int, wanted: Sequence[tuple[str, str, str]], ties: Mapping[str, Ties] | None = None
+    ) -> list[int | None]:
+        """The rank for each (board, period, the app's own id), None where that member is not on that board.
+
+        `ties` are those of the boards, by key; first to reach where it does not name one.
+        """
+        by_ties: dict[Ties, list[tuple[str, str, str]]] = {}
+        for each in wanted:
+            by_ties.setdefault((ties or {}).get(each[0], "first_to_reach"), []).append(each)
+        found: dict[tuple[str, str, str], int | None] = {}
+        for way, some in by_ties.items():
+            if way == "first_to_reach":
+                ranks = await self._ranks(program_id, some)
+            else:
+                ranks = await self._ask(program_id, standings.ranks, way, some)
+            found.update(zip(some, ranks, strict=True))
+        return [found[each] for each in wanted]
+
+    async def _ranks(self, program_id: int, wanted: Sequence[tuple[str, str, str]]) -> list[int | None]:
+        """The ranks on boards where no two share one."""
         boards = _numbered((board, period) for board, period, _ in wanted)
         keys = tuple(key for each in boards for key in _keys(program_id, *each))
         arguments = (word for board, period, who in wanted for word in (boards[board, period], who))
         found = await self._read(program_id, _RANKS, keys, *arguments)
         if found is None:
-            return await self._ask(program_id, standings.ranks, wanted)
+            return await self._ask(program_id, standings.ranks, "first_to_reach", wanted)
         return [None if place < 0 else place + 1 for place in found[0]]
 
     async def total(self, program_id: int, board: str, period: str) -> int:
@@ -307,5 +343,7 @@ def _parse(first: int, flat: Sequence[str]) -> list[Place]:
     ]
 
 
-def _places(rows: Sequence[Standing]) -> list[Place]:
-    return [Place(*row) for row in rows]
+def _places(ties: Ties, rows: Sequence[Standing]) -> list[Place]:
+    if ties in ("standard", "dense"):
+        return [Place(*row) for row in rows]
+    return [Place(*row[:4]) for row in rows]
