@@ -208,12 +208,12 @@ WHERE w.program_id = $1 AND w.member_id = ANY($2::uuid[])
   AND (w.earned, w.reversed, w.spent, w.expired, w.debt, w.balance, w.balance + w.debt)
       <> (booked.earned, booked.reversed, booked.spent, booked.expired, booked.debt, booked.balance, lots.remaining)
 """
+# Added up side by side, not joined: without statistics of a young table, the planner would go through all transfers once a lot.
 _UNEQUAL_LOTS = """
-SELECT l.member_id, l.id, l.remaining, coalesce(booked.remaining, 0) AS booked
-FROM lot AS l LEFT JOIN (
-    SELECT member_id, lot_id, sum(CASE 'wallet' WHEN credit THEN points ELSE -points END)::bigint AS remaining
-    FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND 'wallet' IN (debit, credit)
-    GROUP BY member_id, lot_id
-) AS booked ON booked.member_id = l.member_id AND booked.lot_id = l.id
-WHERE l.program_id = $1 AND l.member_id = ANY($2::uuid[]) AND l.remaining <> coalesce(booked.remaining, 0)
+SELECT member_id, id, sum(remaining)::bigint AS remaining, sum(booked)::bigint AS booked FROM (
+    SELECT member_id, id, remaining, 0 AS booked FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[])
+    UNION ALL
+    SELECT member_id, lot_id, 0, CASE 'wallet' WHEN credit THEN points ELSE -points END FROM transfer
+    WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND 'wallet' IN (debit, credit) AND lot_id IS NOT NULL
+) AS told GROUP BY member_id, id HAVING sum(remaining) <> sum(booked)
 """
