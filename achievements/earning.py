@@ -157,7 +157,8 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
 
     def _limited(self, points: int, most: int, part: LimitPart | None, moment: Moment) -> tuple[int, LimitPart | None]:
         """As many of the points as the member's limit leaves, and her part with them in it."""
-        window = self.span.period(moment) or 0
+        # A limit may be given another window. What was counted in one of another sort does not count in it.
+        window = -self.span.length if self.span.rolls else self.span.period(moment) or 0
         tally = part.tally if part is not None and part.window == window else Tally()
         mark = self.span.mark(moment) if self.span.rolls else 0
         if self.span.rolls:

@@ -284,7 +284,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=False):
-    """What a rule has given within its limit: in the open window (its index), or in one that rolls."""
+    """What a rule has given within its limit: in the open window (its index), or in one that rolls (its length, negated)."""
 
     window: int
     tally: Tally

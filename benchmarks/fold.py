@@ -48,12 +48,16 @@ def details(count: int, rounds: int) -> list[Figure]:
     """
     document = read_program(REFERENCE / "program-n.yaml")
     book, year = _book(document), _year(document)[:count]
-    whole = Figure("rules", max(_run(book, year)[0] for _ in range(rounds)), "events/s")
-    found = [whole]
-    for section in ("earn_rules", "streaks", "challenges", "badges", "tier_ladders", "leaderboards"):
-        more = _book({**document, section: [*document[section], *_copies(document[section])]})
-        rates = [_run(more, year)[0] for _ in range(rounds)]
-        micros = max(1 / max(rates) - 1 / whole.value, 0.0) * 1e6 / COPIES
+    sections = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders", "leaderboards")
+    books = {each: _book({**document, each: [*document[each], *_copies(document[each])]}) for each in sections}
+    best = dict.fromkeys(("", *books), 0.0)
+    # In turn, so that what else the machine does falls on all alike.
+    for _ in range(rounds):
+        for name in best:
+            best[name] = max(best[name], _run(books.get(name, book), year)[0])
+    found = [Figure("rules", best[""], "events/s")]
+    for section in sections:
+        micros = max(1 / best[section] - 1 / best[""], 0.0) * 1e6 / COPIES
         found.append(Figure(f"rules, one more of {section}", micros, "µs per event"))
     tracemalloc.start()
     states = _run(book, year)[1]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import MemberState
+from achievements.values import MemberState, Rank
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Row, Unit
 
@@ -126,10 +126,7 @@ async def earlier(unit: Unit, names: Sequence[tuple[UUID, str]]) -> dict[tuple[U
 
 async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]], at_most: int) -> dict[UUID, list[Recorded]]:
     """Each member's events after a state, in order, those that came too late left out; at most so many of each member."""
-    asked = [
-        (who, None if base.last is None else base.last.at, None if base.last is None else base.last.id)
-        for who, base in bases
-    ]
+    asked = [(who, *_after(base)) for who, base in bases]
     rows = await unit.fetch(
         f"SELECT {_HELD}, said.amendments FROM unnest($2::uuid[], $3::timestamptz[], $4::text[]) AS base (member_id, at, id),"
         " LATERAL (SELECT * FROM event WHERE event.program_id = $1 AND event.member_id = base.member_id AND NOT event.too_late"
@@ -144,6 +141,17 @@ async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]], at_most: 
     for row in rows:
         found[row["member_id"]].append(Recorded(_stored(row), _amendments(row["amendments"])))
     return found
+
+
+_PAST_EVERY_ID = "\U0010ffff"
+"""By code point after every id that an event can have."""
+
+
+def _after(base: MemberState) -> tuple[datetime | None, str | None]:
+    """The place after which a state's next event stands: behind a fact of a command, all of that instant are past."""
+    if base.last is None:
+        return None, None
+    return base.last.at, _PAST_EVERY_ID if base.last.rank == Rank.FACT else base.last.id
 
 
 async def amend(

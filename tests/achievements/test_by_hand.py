@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.rulebook import Rulebook, Rules
 from achievements.values import (
     AnyOutcome,
     ChallengeProgressed,
@@ -18,7 +19,7 @@ from achievements.values import (
     StreakChanged,
     TierChanged,
 )
-from tests.achievements.programs import rulebook
+from tests.achievements.programs import rulebook, rules
 
 FIRST = date(2016, 1, 20)
 DAYS = 800
@@ -281,3 +282,18 @@ def _same(window: Any, earlier: tuple[int, int], now: tuple[int, int]) -> bool:
         return instant(*now) - instant(*earlier) < timedelta(hours=window["hours"])
     monday = [(FIRST + timedelta(days=day)).isocalendar()[:2] for day, _ in (earlier, now)]
     return monday[0] == monday[1]
+
+
+def test_a_limit_with_another_window_starts_anew() -> None:
+    def book(window: Any) -> Rules:
+        limits = {"per_member": {"points": 50, "window": window}}
+        return rules("UTC", earn_rules=[{"key": "cut", "on": "purchase", "earn": {"fixed": 50}, "limits": limits}])
+
+    ways: list[Any] = ["lifetime", {"days": 3}, {"hours": 100}, {"days": 3}, {"calendar": "year"}, {"hours": 5}]
+    line = Rulebook(1, [(instant(number), book(window)) for number, window in enumerate(ways)])
+    state = MemberState.NOTHING
+    for number in range(len(ways)):
+        for again in range(2):
+            event = Event(f"e{number}{again}", "purchase", instant(number, again), {})
+            state, emitted = fold.apply(line, state, event)
+            assert [each.points for each in emitted if isinstance(each, PointsEarned)] == ([] if again else [50])

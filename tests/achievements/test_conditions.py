@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements.conditions import Environment, InvalidCondition
@@ -32,6 +32,7 @@ def test_a_condition_as_long_as_may_be_is_answered() -> None:
     assert environment.compile("!" * 1900 + "true").holds(environment.activation({}, {}))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([">=", "<=", "==", "!=", ">", "<"]),
     st.decimals(-1000, 1000, places=2),

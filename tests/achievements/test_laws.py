@@ -124,6 +124,7 @@ def test_a_definition_is_not_touched_by_events_it_does_not_name(written: dict[st
             assert whole.state.parts.get(name) == alone.state.parts.get(name), name
 
 
+@some
 @given(documents)
 def test_a_program_is_its_document(written: dict[str, Any]) -> None:
     program = parse(written)

@@ -68,6 +68,17 @@ async def test_who_comes_late_finds_the_zone_of_then(house: House, records: Data
     assert found[0] == found[1]
 
 
+async def test_what_happened_at_the_instant_of_a_change_comes_before_it(house: House) -> None:
+    # A snapshot is taken at the change, the 32nd input; what comes late is folded in from there.
+    days = [purchase(f"p{day:02d}", "ann", f"2017-03-{day:02d}T15:00:00Z") for day in range(1, 31)]
+    await house.send(*days, purchase("zzz", "ann", "2017-03-30T15:00:00Z"))
+    assert (await move(house, "Asia/Tokyo")).at == rfc3339("2017-03-30T15:00:00Z")
+    assert await house.rows("SELECT inputs FROM member_snapshot WHERE program_id = $1") == [(32,)]
+    await house.send(purchase("q", "ann", "2017-04-05T15:00:00Z"))
+    await house.send(purchase("late", "ann", "2017-04-01T15:00:00Z"))
+    assert await discrepancies(house) == []
+
+
 async def test_a_member_is_known_by_her_zone_before_her_first_event(house: House) -> None:
     await move(house, "Pacific/Kiritimati", "zoe")
     await house.send(purchase("p1", "zoe", "2017-03-01T11:00:00Z"))
