@@ -26,6 +26,8 @@ from engagement.api.replies import Learned
 DOCUMENTS_MAX: Final = 500
 DOCUMENT_CHARACTERS_MAX: Final = 20_000
 """What is longer is parsed each time: it is no app's everyday question."""
+KEPT_CHARACTERS_MAX: Final = 500_000
+"""Of all documents together; a parsed document takes about a hundred times its characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,16 @@ class KnownDocuments(SchemaExtension):
         if is_known and context.pre_execution_errors is None:
             context.pre_execution_errors = []
         yield
-        if not is_known and document is not None and not context.pre_execution_errors:
-            if len(context.query or "") <= DOCUMENT_CHARACTERS_MAX:
-                self._known[self._key] = Kept.of(document)
-            while len(self._known) > DOCUMENTS_MAX:
-                self._known.popitem(last=False)
+        # Whoever shows no credential neither fills the memory nor drives out what others use.
+        stranger = getattr(getattr(context.context, "principal", None), "kind", "anonymous") == "anonymous"
+        if not is_known and not stranger and document is not None and not context.pre_execution_errors:
+            self._keep(document)
+
+    def _keep(self, document: DocumentNode) -> None:
+        if len(self.execution_context.query or "") <= DOCUMENT_CHARACTERS_MAX:
+            self._known[self._key] = Kept.of(document)
+        while len(self._known) > DOCUMENTS_MAX or sum(len(text) for text, _ in self._known) > KEPT_CHARACTERS_MAX:
+            self._known.popitem(last=False)
 
     @property
     def _known(self) -> Documents:

@@ -77,30 +77,28 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return writers[key]
 
     def _compiled(self, return_type: GraphQLOutputType, details: list[Any]) -> Writer | None:
-        if not all(_is_static(node) for each in details for node in self._reached(each.node)):
+        if not all(not node.directives for node in self._reached([each.node for each in details])):
             return None
         try:
             return _value(self, return_type, details)
         except _NotPlain:
             return None
 
-    def _reached(self, node: SelectionNode, spread: frozenset[str] = frozenset()) -> Iterator[SelectionNode]:
-        yield node
-        selections = getattr(node, "selection_set", None)
-        if isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
-            selections = self.fragment_definitions[node.name.value].selection_set
-            spread |= {node.name.value}
-        for each in selections.selections if selections else ():
-            yield from self._reached(each, spread)
+    def _reached(self, nodes: list[SelectionNode]) -> Iterator[SelectionNode]:
+        """All that is selected, each fragment once: a document may spread one a million times."""
+        ahead, spread = list(nodes), set[str]()
+        while ahead:
+            node = ahead.pop()
+            yield node
+            selections = getattr(node, "selection_set", None)
+            if isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
+                spread.add(node.name.value)
+                selections = self.fragment_definitions[node.name.value].selection_set
+            ahead += selections.selections if selections else ()
 
 
 class _NotPlain(Exception):
     """A field below is more than data."""
-
-
-def _is_static(node: SelectionNode) -> bool:
-    """Whether nothing about a selection depends on the request. Arguments stand on fields of the root alone."""
-    return not node.directives
 
 
 def _value(executor: CompilingExecutor, of_type: GraphQLOutputType, details: list[Any]) -> Writer:

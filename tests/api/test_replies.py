@@ -13,6 +13,7 @@ from engagement.api.context import Context
 from engagement.api.documents import KnownDocuments, Schema
 from engagement.api.failures import CodedErrors
 from engagement.api.limits import Limits
+from engagement.api.principals import Principal
 from engagement.api.replies import CompilingExecutor
 from engagement.api.schema import schema
 
@@ -105,6 +106,7 @@ class Query:
         return [1, 2]
 
 
+KEY = Principal("key", "key:1", 1)
 DOCUMENTS = {
     "aliases, all scalars": "{ branch { called: name leaves { id whole part sure colour words name } __typename } }",
     "unions": "{ branch { twigs { __typename ... on Leaf { id } ... on Branch { name leaves { id } } ... on Named { n: name } } } }",
@@ -133,7 +135,7 @@ def forest() -> Schema:
 async def answered(
     trees: Schema, document: str, variables: dict[str, Any] | None = None
 ) -> tuple[Any, Any, Context[Any]]:
-    context: Context[Any] = Context(None, "http", "r")
+    context: Context[Any] = Context(KEY, "http", "r")
     result = await trees.execute(
         document, variables, context_value=context, allowed_operation_types=(OperationType.QUERY,)
     )
@@ -192,7 +194,7 @@ async def test_two_operations_may_share_a_fragment() -> None:
     document = "query A { ...F } query B { ...F branch { parent { name } } } fragment F on Query { branch { name } }"
     for _ in range(3):
         for operation, fields in (("A", ["name"]), ("B", ["name", "parent"])):
-            result = await trees.execute(document, context_value=Context(None, "http", "r"), operation_name=operation)
+            result = await trees.execute(document, context_value=Context(KEY, "http", "r"), operation_name=operation)
             assert result.data is not None
             assert list(result.data["branch"]) == fields
 
@@ -208,6 +210,33 @@ async def test_few_documents_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         "query Q8 { numbers }",
         "{ branch { name } }",
     ]
+
+
+async def test_strangers_documents_are_not_kept() -> None:
+    trees = forest()
+    for principal in (None, Principal("anonymous")):
+        await trees.execute(
+            "{ numbers }", context_value=Context(principal, "http", "r"), allowed_operation_types=(OperationType.QUERY,)
+        )
+    assert not trees.documents
+
+
+async def test_documents_are_bounded_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "KEPT_CHARACTERS_MAX", 60)
+    trees = forest()
+    for number in range(9):
+        await answered(trees, f"query Q{number} {{ numbers }}")
+    assert [text for text, _ in trees.documents] == [f"query Q{number} {{ numbers }}" for number in (6, 7, 8)]
+
+
+async def test_a_fragment_within_a_fragment_is_looked_at_once() -> None:
+    # Walked as it is written, this would take 2 to the power of 28 steps.
+    spread = "".join(f" fragment f{number} on Branch {{ ...f{number + 1} ...f{number + 1} }}" for number in range(28))
+    document = "{ branch { ...f0 } }" + spread + " fragment f28 on Branch { __typename }"
+    trees = forest()
+    for _ in range(3):
+        data, errors, _ = await answered(trees, document)
+        assert (data, errors) == ({"branch": {"__typename": "Branch"}}, [])
 
 
 async def test_a_known_document_asks_no_extension(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +256,13 @@ async def test_a_known_document_is_refused_where_another_kind_is_asked_for() -> 
     with pytest.raises(InvalidOperationTypeError):
         await trees.execute(
             "{ branch { name } }",
-            context_value=Context(None, "http", "r"),
+            context_value=Context(KEY, "http", "r"),
             allowed_operation_types=(OperationType.MUTATION,),
         )
     with pytest.raises(CannotGetOperationTypeError):
         await trees.execute(
             "{ branch { name } }",
-            context_value=Context(None, "http", "r"),
+            context_value=Context(KEY, "http", "r"),
             operation_name="Other",
             allowed_operation_types=(OperationType.QUERY,),
         )
