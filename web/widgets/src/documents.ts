@@ -37,7 +37,16 @@ export type Effect =
   | { __typename: 'BadgeAwarded'; name: string }
   | { __typename: 'StreakChanged'; streak: string; current: number; broken: boolean }
   | { __typename: 'ChallengeCompleted'; challenge: string }
-  | { __typename: 'OutcomeWithdrawn' | 'PointsExpired' | 'ChallengeProgressed' | 'LeaderboardScored' }
+  | {
+      __typename:
+        | 'OutcomeWithdrawn'
+        | 'PointsExpired'
+        | 'PointsSpent'
+        | 'SpendRejected'
+        | 'TierChanged'
+        | 'ChallengeProgressed'
+        | 'LeaderboardScored'
+    }
 
 export type Update =
   | { __typename: 'ActivityItem'; cursor: string; effects: Effect[] }
