@@ -223,6 +223,25 @@ async def test_newest_first_ends_right(house: House, records: Database) -> None:
     assert backwards == await other.outcomes()
 
 
+async def test_what_a_late_event_takes_away_the_next_of_its_batch_may_bring_anew(records: Database) -> None:
+    found = []
+    for size in (1, 2):
+        house = House(records)
+        written = document(**EVERYTHING)
+        written["program"]["key"] = f"mood-{size}"
+        await house.apply(written, Sandbox(BEGIN))
+        await house.send(visit("v1", "2017-03-02", 3), visit("v2", "2017-03-05", 0))
+        await deliver(house, [visit("late", "2017-03-01", -3), visit("v3", "2017-03-06", 3)], size)
+        completed = "SELECT event_id FROM completion WHERE program_id = $1 AND challenge = 'mood'"
+        assert await house.rows(completed) == [("v3",)]
+        found.append(await house.outcomes())
+    assert found[0] == found[1]
+
+
+def visit(identity: str, day: str, mood: int) -> tuple[object, ...]:
+    return (identity, "ann", "visit", f"{day}T15:00:00Z", {"mood": mood})
+
+
 async def test_a_long_history_waits_for_the_worker(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 5)
     events = sorted(random_events(Random(3), 60), key=lambda event: str(event[3]))
