@@ -310,6 +310,18 @@ async def test_a_long_history_is_decided_when_the_worker_comes_to_it(
     assert await discrepancies(shop) == []
 
 
+async def test_what_waits_is_decided_before_the_clock_moves(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.send(*[bought(day, 30) for day in range(2, 9)])
+    monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 3)
+    assert (await shop.send(coupon(1))).receipts[0].status == "PENDING"
+    # By then all of the points have ended; when the coupon came, they were there.
+    await shop.advance("2017-04-01T00:00:00Z")
+    assert await shop.rows(FACTS) == [("spent", "c01", 1, "hundred", 100)]
+    assert await shop.rows(WALLET) == [(210, 0, 100, 110, 0, 0)]
+    await books_balance(shop)
+    assert await discrepancies(shop) == []
+
+
 async def test_two_processes_spend_what_is_there_once(shop: House, database: Urls) -> None:
     elsewhere = await Database.open(database.app)
     try:
