@@ -241,15 +241,17 @@ class Batch:
     async def _refold(self, changes: Changes, late: Sequence[_Counting]) -> None:
         """Fold again with what is late, and then apply what comes next: one batch or two, it is decided the same."""
         firsts = [(changes.drafts[who], counting[0][1].at) for who, counting in late]
-        histories = await refolding.histories(self._unit, self._loaded, firsts)
+        histories = await refolding.histories(
+            self._unit, self._loaded, firsts, in_all=refolding.BATCH_REFOLD_INPUTS_MAX
+        )
         refolds: dict[UUID, refolding.Found] = {}
         behind: list[_Counting] = []
         ahead: list[_Counting] = []
         begun = time.perf_counter()
         for who, counting in late:
-            draft, history = changes.drafts[who], histories[who]
+            draft, history = changes.drafts[who], histories.get(who)
             news = [pair for pair in counting if not fold.is_next(draft.state, pair[1])]
-            if len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
+            if history is None or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
                 self._postpone(draft, counting)
                 continue
             self._report.refolds += 1

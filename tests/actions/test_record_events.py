@@ -263,6 +263,23 @@ async def test_a_long_history_waits_for_the_worker(house: House, monkeypatch: py
     assert waited == await other.outcomes()
 
 
+@pytest.mark.parametrize(("most", "fitting"), [(4, 0), (14, 2)])
+async def test_a_batch_folds_again_no_more_than_its_share(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int, fitting: int
+) -> None:
+    names = ["ann", "bob", "cid", "dan"]
+    for who in names:
+        await house.send(*[purchase(f"p{day}", who, f"2017-03-0{day}T15:00:00Z") for day in range(2, 7)])
+    # Five inputs of each.
+    monkeypatch.setattr(refolding, "BATCH_REFOLD_INPUTS_MAX", most)
+    late = [purchase("late", who, "2017-03-01T15:00:00Z") for who in names]
+    recorded = await house.send(*late)
+    assert sorted(each.status for each in recorded.receipts) == ["APPLIED"] * fitting + ["PENDING"] * (4 - fitting)
+    await house.advance("2017-03-07T00:00:00Z")
+    assert [each.status for each in (await house.send(*late)).receipts] == ["APPLIED"] * 4
+    assert await house.rows("SELECT DISTINCT earned FROM wallet WHERE program_id = $1") == [(90,)]
+
+
 async def test_requests_at_the_same_time_share_batches_and_lose_nothing(house: House) -> None:
     elsewhere = Intake(house.database, Programs())
     requests = [
