@@ -230,9 +230,13 @@ class Draft:
         self.facts.append(fact)
         return fact
 
-    def _take(self, valid: Iterable[AnyOutcome], new: Iterable[AnyOutcome], at: datetime) -> None:
+    def _take(self, valid: Sequence[AnyOutcome], new: Iterable[AnyOutcome], at: datetime) -> None:
         """Outcomes that hold, and those of them that are new at an instant: their points are booked."""
         self.outcomes.extend(valid)
+        if self.gone:
+            # What a refold took away may be brought anew by what comes next.
+            held = {each.identity for each in valid}
+            self.gone = [each for each in self.gone if each.identity not in held]
         for each in new:
             # Asked of every outcome of every event; `isinstance` takes three times as long for a struct.
             if type(each) is PointsEarned:

@@ -17,7 +17,7 @@ from achievements import fold
 from achievements.values import Effect, Event
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
-from engagement.actions.drafts import Cause
+from engagement.actions.drafts import Cause, Draft
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.purse import LotsMissing
 from engagement.actions.sent_events import (
@@ -209,10 +209,11 @@ class Batch:
                     counting.append((each, event))
                 else:
                     self._store(who, each, "TOO_LATE" if each.accepted.too_late else "APPLIED")
-            if counting:
-                counting.sort(key=lambda pair: pair[1].order)
-                is_next = not draft.pending and fold.is_next(draft.state, counting[0][1])
-                (next_up if is_next else late).append((who, counting))
+            counting.sort(key=lambda pair: pair[1].order)
+            if counting and draft.pending:
+                self._postpone(draft, counting)
+            elif counting:
+                (next_up if fold.is_next(draft.state, counting[0][1]) else late).append((who, counting))
         await changes.bring_due(self._unit, {who: counting[-1][1].at for who, counting in next_up})
         again = self._apply(changes, next_up)
         if again:
@@ -238,29 +239,45 @@ class Batch:
         return left
 
     async def _refold(self, changes: Changes, late: Sequence[_Counting]) -> None:
+        """Fold again with what is late, and then apply what comes next: one batch or two, it is decided the same."""
         firsts = [(changes.drafts[who], counting[0][1].at) for who, counting in late]
-        histories = await refolding.histories(self._unit, self._loaded, firsts)
+        histories = await refolding.histories(
+            self._unit, self._loaded, firsts, in_all=refolding.BATCH_REFOLD_INPUTS_MAX
+        )
         refolds: dict[UUID, refolding.Found] = {}
+        behind: list[_Counting] = []
+        ahead: list[_Counting] = []
         begun = time.perf_counter()
         for who, counting in late:
-            draft, history = changes.drafts[who], histories[who]
-            news = {Pending(event.id) for _, event in counting}
-            if draft.pending or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
-                self._report.postponed += 1
-                draft.pending = (*draft.pending, *(Pending(event.id) for _, event in counting))
-                for each, _ in counting:
-                    self._store(who, each, "PENDING")
+            draft, history = changes.drafts[who], histories.get(who)
+            news = [pair for pair in counting if not fold.is_next(draft.state, pair[1])]
+            if history is None or len(history.recorded) + len(news) > refolding.REFOLD_INPUTS_MAX:
+                self._postpone(draft, counting)
                 continue
             self._report.refolds += 1
-            known = history.with_more(each.recorded(who) for each, _ in counting)
-            causes = [Cause(event.id, event.at, event.at) for _, event in counting]
-            refolds[who] = refolding.Found(known, known.refolded(draft.state.at, news), causes, ())
+            known = history.with_more(each.recorded(who) for each, _ in news)
+            causes = [Cause(event.id, event.at, event.at) for _, event in news]
+            refolded = known.refolded(draft.state.at, {Pending(event.id) for _, event in news})
+            refolds[who] = refolding.Found(known, refolded, causes, ())
+            behind.append((who, news))
+            if len(news) < len(counting):
+                ahead.append((who, counting[len(news) :]))
         self._report.folding_seconds += time.perf_counter() - begun
+        # Before anything is done to them: lots as they are stored would undo it.
+        await changes.bring_due(self._unit, {who: counting[-1][1].at for who, counting in ahead})
         told = await refolding.take_over(self._unit, changes, refolds)
-        for who, counting in late:
-            if who in told:
-                for each, event in counting:
-                    self._store(who, each, "APPLIED", *told[who][event.id])
+        for who, news in behind:
+            for each, event in news:
+                self._store(who, each, "APPLIED", *told[who][event.id])
+        # Whoever decides has all of her lots at hand by now, so nobody is left.
+        self._apply(changes, ahead)
+
+    def _postpone(self, draft: Draft, counting: Sequence[tuple[Fresh, Event]]) -> None:
+        """Leave a member's events to the worker."""
+        self._report.postponed += 1
+        draft.pending = (*draft.pending, *(Pending(event.id) for _, event in counting))
+        for each, _ in counting:
+            self._store(draft.id, each, "PENDING")
 
     def _store(
         self, who: UUID, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()

@@ -26,6 +26,8 @@ from engagement.records.unit import Database, Unit
 
 REFOLD_INPUTS_MAX = 2_000
 """The longest stretch that a request folds again; a longer one waits for the worker."""
+BATCH_REFOLD_INPUTS_MAX = 10_000
+"""So many inputs a batch folds again in all, of all its members; who does not fit waits for the worker."""
 SETTLE_SECONDS = 120.0
 HISTORY_INPUTS_MAX = 1_000_000
 
@@ -87,14 +89,37 @@ def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pe
 
 
 async def histories(
-    unit: Unit, loaded: Loaded, firsts: Sequence[tuple[Draft, datetime]], at_most: int = REFOLD_INPUTS_MAX + 1
+    unit: Unit,
+    loaded: Loaded,
+    firsts: Sequence[tuple[Draft, datetime]],
+    at_most: int = REFOLD_INPUTS_MAX + 1,
+    in_all: int | None = None,
 ) -> dict[UUID, History]:
-    """For each locked member, her history from before an instant on; what is recorded beyond `at_most` is left out."""
+    """For each locked member, her history from before an instant on; what is recorded beyond `at_most` is left out.
+
+    With `in_all`, members whose histories would come to more inputs together are left out, and nothing of them is read.
+    """
     bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
     starts = [(draft.id, bases.get(draft.id, MemberState.NOTHING)) for draft, _ in firsts]
+    if in_all is not None:
+        inputs = {draft.id: draft.state.inputs for draft, _ in firsts}
+        starts = _fitting(starts, inputs, at_most, in_all)
     since = await events.since(unit, starts, at_most)
     known = await facts.since(unit, starts)
     return {who: History(loaded, base, tuple(since[who]), tuple(known[who])) for who, base in starts}
+
+
+def _fitting(
+    starts: Sequence[tuple[UUID, MemberState]], inputs: Mapping[UUID, int], at_most: int, in_all: int
+) -> list[tuple[UUID, MemberState]]:
+    """The members, in order, whose inputs since a state are no more than `at_most` each and `in_all` together."""
+    fitting = []
+    for who, base in starts:
+        length = inputs[who] - base.inputs
+        if length <= min(at_most, in_all):
+            in_all -= length
+            fitting.append((who, base))
+    return fitting
 
 
 class Found(msgspec.Struct, frozen=True):

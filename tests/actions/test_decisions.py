@@ -10,7 +10,7 @@ from achievements.values import PointsEarned, PointsSpent, SpendRejected, Withdr
 from engagement.actions import refolding
 from engagement.actions.programs import Programs, Sandbox
 from engagement.actions.record_events import Intake
-from engagement.actions.sent_events import SentEvent
+from engagement.actions.sent_events import Receipt, SentEvent
 from engagement.actions.verify import rebuild
 from engagement.records import facts as stored_facts
 from engagement.records.unit import Database
@@ -161,6 +161,31 @@ async def test_what_comes_late_does_not_retake_a_decision_and_is_decided_now(sho
     assert await discrepancies(shop) == []
 
 
+@pytest.mark.parametrize("late", [9, 59])
+async def test_what_shares_a_batch_with_a_late_event_is_decided_at_its_own_instant(
+    records: Database, late: int
+) -> None:
+    found = []
+    for sizes in ((4,), (1, 3), (1, 1, 1, 1), (2, 2)):
+        house = House(records)
+        await house.apply(spending("-".join(map(str, sizes))), Sandbox(BEGIN))
+        await house.send(bought(1, 50), bought(5, 1))
+        # The points of the 1st end on the 11th, before the second coupon; those of the 16th come after it.
+        events = [bought(4, late), coupon(6), coupon(12), bought(16, 100)]
+        receipts: list[Receipt] = []
+        for size in sizes:
+            receipts += (await house.send(*events[:size])).receipts
+            del events[:size]
+        lots = await house.rows("SELECT id, points, remaining, expired FROM lot WHERE program_id = $1 ORDER BY id")
+        told = {each.id: each.effects for each in receipts}
+        found.append((told, lots, await house.rows(WALLET), await house.rows(FACTS)))
+        await books_balance(house)
+        assert await discrepancies(house) == []
+    taken = [kind for kind, *_ in found[0][-1]]
+    assert taken == ["spent" if late == 59 else "spend_rejected", "spend_rejected"]
+    assert all(each == found[0] for each in found)
+
+
 async def test_a_late_earning_brings_a_reward_and_the_one_before_stands(giving: House) -> None:
     await giving.send(bought(2, 60), bought(5, 20))
     (receipt,) = (await giving.send(bought(1, 25, "late"))).receipts
@@ -281,6 +306,18 @@ async def test_a_long_history_is_decided_when_the_worker_comes_to_it(
     assert (await amend(shop, coupon(1))).status == "PENDING"
     await shop.advance("2017-03-08T12:00:01Z")
     assert await shop.rows(WALLET) == [(210, 30, 0, 0, 180, 0)]
+    await books_balance(shop)
+    assert await discrepancies(shop) == []
+
+
+async def test_what_waits_is_decided_before_the_clock_moves(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.send(*[bought(day, 30) for day in range(2, 9)])
+    monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 3)
+    assert (await shop.send(coupon(1))).receipts[0].status == "PENDING"
+    # By then all of the points have ended; when the coupon came, they were there.
+    await shop.advance("2017-04-01T00:00:00Z")
+    assert await shop.rows(FACTS) == [("spent", "c01", 1, "hundred", 100)]
+    assert await shop.rows(WALLET) == [(210, 0, 100, 110, 0, 0)]
     await books_balance(shop)
     assert await discrepancies(shop) == []
 

@@ -223,6 +223,25 @@ async def test_newest_first_ends_right(house: House, records: Database) -> None:
     assert backwards == await other.outcomes()
 
 
+async def test_what_a_late_event_takes_away_the_next_of_its_batch_may_bring_anew(records: Database) -> None:
+    found = []
+    for size in (1, 2):
+        house = House(records)
+        written = document(**EVERYTHING)
+        written["program"]["key"] = f"mood-{size}"
+        await house.apply(written, Sandbox(BEGIN))
+        await house.send(visit("v1", "2017-03-02", 3), visit("v2", "2017-03-05", 0))
+        await deliver(house, [visit("late", "2017-03-01", -3), visit("v3", "2017-03-06", 3)], size)
+        completed = "SELECT event_id FROM completion WHERE program_id = $1 AND challenge = 'mood'"
+        assert await house.rows(completed) == [("v3",)]
+        found.append(await house.outcomes())
+    assert found[0] == found[1]
+
+
+def visit(identity: str, day: str, mood: int) -> tuple[object, ...]:
+    return (identity, "ann", "visit", f"{day}T15:00:00Z", {"mood": mood})
+
+
 async def test_a_long_history_waits_for_the_worker(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refolding, "REFOLD_INPUTS_MAX", 5)
     events = sorted(random_events(Random(3), 60), key=lambda event: str(event[3]))
@@ -242,6 +261,23 @@ async def test_a_long_history_waits_for_the_worker(house: House, monkeypatch: py
     await other.send(*events, purchase("after", str(late[0][1]), "2017-05-30T00:00:00Z"))
     await other.advance("2018-06-01T00:00:00Z")
     assert waited == await other.outcomes()
+
+
+@pytest.mark.parametrize(("most", "fitting"), [(4, 0), (14, 2)])
+async def test_a_batch_folds_again_no_more_than_its_share(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int, fitting: int
+) -> None:
+    names = ["ann", "bob", "cid", "dan"]
+    for who in names:
+        await house.send(*[purchase(f"p{day}", who, f"2017-03-0{day}T15:00:00Z") for day in range(2, 7)])
+    # Five inputs of each.
+    monkeypatch.setattr(refolding, "BATCH_REFOLD_INPUTS_MAX", most)
+    late = [purchase("late", who, "2017-03-01T15:00:00Z") for who in names]
+    recorded = await house.send(*late)
+    assert sorted(each.status for each in recorded.receipts) == ["APPLIED"] * fitting + ["PENDING"] * (4 - fitting)
+    await house.advance("2017-03-07T00:00:00Z")
+    assert [each.status for each in (await house.send(*late)).receipts] == ["APPLIED"] * 4
+    assert await house.rows("SELECT DISTINCT earned FROM wallet WHERE program_id = $1") == [(90,)]
 
 
 async def test_requests_at_the_same_time_share_batches_and_lose_nothing(house: House) -> None:
