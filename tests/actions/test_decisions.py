@@ -265,6 +265,25 @@ async def test_points_come_back_to_a_lot_whose_own_earning_was_taken_back(shop: 
     assert await discrepancies(shop) == []
 
 
+@pytest.mark.parametrize("earning_first", [True, False])
+@pytest.mark.parametrize("to", ["0.00", "40.00", None])
+async def test_an_earning_and_its_spend_are_taken_back_in_either_order(
+    shop: House, earning_first: bool, to: str | None
+) -> None:
+    await shop.send(bought(1, 100), coupon(2))
+    await shop.advance("2017-03-20T00:00:00Z")
+    for earning in (earning_first, not earning_first):
+        if earning:
+            await amend(shop, bought(1, 100), None if to is None else {"amount": to})
+        else:
+            await amend(shop, coupon(2))
+        await books_balance(shop)
+    # The lot has ended: what was not taken back expired in it, and nobody owes anything.
+    left = 40 if to == "40.00" else 0
+    assert await shop.rows(WALLET) == [(100, 100 - left, 0, left, 0, 0)]
+    assert await discrepancies(shop) == []
+
+
 async def test_a_long_history_is_decided_when_the_worker_comes_to_it(
     shop: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
