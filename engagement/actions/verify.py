@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned
+from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned, SpendAsked
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
@@ -109,11 +109,11 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
         for who, lot, left, booked in await ledger.unequal_lots(unit, ids)
     ]
     for who, taken in (await ledger.carried_out(unit, ids)).items():
-        decided = inputs[who].decided
+        decided = inputs[who].decided(folded[who].asked)
         found += [
-            Discrepancy(names[who], f"decision {fact}", f"took {taken.get(fact, 0)}", f"{decided.get(fact, 0)}")
+            Discrepancy(names[who], f"decision {fact}", f"took {taken.get(fact, 0)}", _either(decided.get(fact, {0})))
             for fact in sorted({*taken, *decided})
-            if taken.get(fact, 0) != decided.get(fact, 0)
+            if taken.get(fact, 0) not in decided.get(fact, {0})
         ]
     found += [
         Discrepancy(names[who], f"wallet {currency}", how, "the same sums everywhere")
@@ -148,20 +148,26 @@ class _Inputs(msgspec.Struct, frozen=True):
         inputs = refolding.in_order(counted, self.facts)
         return fold.trace(loaded.rulebook, MemberState.NOTHING, inputs, self.held.state.at)
 
-    @property
-    def decided(self) -> dict[str, int]:
-        """What her decisions took, by fact; a spend whose event was reversed gave it back."""
+    def decided(self, asked: Sequence[SpendAsked]) -> dict[str, set[int]]:
+        """What her decisions took, by fact.
+
+        A spend whose event was reversed or amended, and does not ask for it now, gave it back. One that was amended more than
+        once may have done so on the way: a decision is never retaken, so nothing is right there, and so is all of it.
+        """
         waiting = set(self.held.pending)
-        reversed_ = {
-            each.event.id
+        words = {
+            each.event.id: sum(Pending(each.event.id, word.n) not in waiting for word in each.amendments)
             for each in self.recorded
-            if any(word.kind == "reverse" and Pending(each.event.id, word.n) not in waiting for word in each.amendments)
         }
-        return {
-            each.id: 0 if each.kind == SPENT and each.order.id in reversed_ else int(each.data["points"])
-            for each in self.facts
-            if each.kind in (SPENT, REWARD_TAKEN)
-        }
+        wanted = {(each.event_id, each.rule) for each in asked}
+        found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
+        for each in self.facts:
+            if each.kind == SPENT and words.get(each.order.id):
+                if (each.order.id, each.data["rule"]) not in wanted:
+                    found[each.id] = {0}
+                elif words[each.order.id] > 1:
+                    found[each.id].add(0)
+        return found
 
 
 async def _inputs(unit: Unit, held: Sequence[Held]) -> dict[UUID, _Inputs]:
@@ -189,6 +195,10 @@ _IN_STATE_ALONE = {"streak", "progress"}
 def _value(outcome: AnyOutcome | None) -> object:
     # A lot keeps the dates of its first booking, also where the outcome that gave it moved.
     return outcome.undated if isinstance(outcome, PointsEarned) else outcome
+
+
+def _either(points: set[int]) -> str:
+    return " or ".join(map(str, sorted(points)))
 
 
 def _written(value: object) -> str:

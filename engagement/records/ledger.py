@@ -98,10 +98,12 @@ async def lots(
 
 
 async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[Spend]:
-    """What some decisions took out of a member's lots."""
+    """What some decisions took out of a member's lots, and was not given back since."""
     rows = await unit.fetch(
-        "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer WHERE program_id = $1"
-        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) ORDER BY id",
+        "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer AS spend WHERE program_id = $1"
+        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) AND NOT EXISTS (SELECT FROM transfer AS refund"
+        " WHERE refund.program_id = $1 AND refund.member_id = $2 AND refund.at = spend.at AND refund.corrects = spend.id)"
+        " ORDER BY id",
         unit.program,
         member_id,
         list(fact_ids),

@@ -284,6 +284,26 @@ async def test_an_earning_and_its_spend_are_taken_back_in_either_order(
     assert await discrepancies(shop) == []
 
 
+async def test_a_spend_that_its_amended_event_asks_for_no_more_is_given_back_once(records: Database) -> None:
+    house = House(records)
+    rule = {"key": "redeem", "on": "checkout", "when": "event.redeem", "spend": {"points": 100}}
+    written = spending("redeeming")
+    written["event_types"].append({"key": "checkout", "properties": {"redeem": "bool"}})
+    await house.apply({**written, "spend_rules": [rule]}, Sandbox(BEGIN))
+    checkout = ("k", "ann", "checkout", "2017-03-02T15:00:00Z", {"redeem": True})
+    await house.send(bought(1, 150), checkout)
+    facts = await house.rows(FACTS)
+    spent = PointsSpent("points", 100, "redeem", rfc3339("2017-03-02T15:00:00Z"), "k")
+    assert (await amend(house, checkout, {"redeem": False})).effects == (Withdrawn(spent),)
+    # The fact stands: asked for again, it is not retaken, and taken back, it has nothing left to give.
+    for properties in ({"redeem": False}, {"redeem": True}, None):
+        await amend(house, checkout, properties)
+        assert await house.rows(WALLET) == [(150, 0, 0, 0, 150, 0)]
+        assert await house.rows(FACTS) == facts
+        await books_balance(house)
+        assert await discrepancies(house) == []
+
+
 async def test_a_long_history_is_decided_when_the_worker_comes_to_it(
     shop: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
