@@ -109,7 +109,11 @@ class Purse:
             self._put(replace(lot, remaining=lot.remaining - taken))
 
     def refund(self, spends: Iterable[Spend], present: datetime) -> None:
-        """Give what was spent back to its lots, as if it had never been spent; what is owed is paid from it."""
+        """Give what was spent back to its lots, as if it had never been spent; what is owed is paid from it.
+
+        What comes back beyond what a lot is worth was owed for its earning, which was taken back while it was spent: it pays
+        that debt, also where the lot has ended.
+        """
         for each in spends:
             lot = self._lots[each.lot_id]
             self._move(
@@ -124,7 +128,10 @@ class Purse:
                 fact_id=each.fact_id,
                 corrects=each.transfer_id,
             )
-            self._put(replace(lot, remaining=lot.remaining + each.points))
+            lot = replace(lot, remaining=lot.remaining + each.points)
+            self._put(lot)
+            beyond = min(each.points, lot.remaining + lot.expired - lot.points)
+            self._settle(lot, max(beyond, 0), present)
             self._pay(self._lots[lot.id], present)
 
     def reprice(self, worth: Mapping[str, int], present: datetime) -> None:
@@ -186,10 +193,15 @@ class Purse:
 
     def _pay(self, lot: Lot, present: datetime) -> None:
         """Pay what is owed from points that came into a lot, where they can still be spent."""
+        if not lot.ended(present):
+            self._settle(lot, lot.remaining, present)
+
+    def _settle(self, lot: Lot, at_most: int, present: datetime) -> None:
+        """Pay what is owed out of a lot."""
         debt = self._debts.get(lot.currency, 0)
-        if not debt or lot.ended(present):
+        paid = min(debt, at_most)
+        if not paid:
             return
-        paid = min(debt, lot.remaining)
         # Dated when it becomes known: before the debt began there was nothing to pay.
         self._move(lot, "settle", paid, "wallet", "debt", max(present, self._now))
         self._put(replace(lot, remaining=lot.remaining - paid))

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from achievements import fold
-from achievements.values import Event, Fact, Input, MemberState
+from achievements.values import Event, Fact, Input, MemberState, SpendAsked
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft, Told, worth_of
 from engagement.actions.programs import Loaded, Programs
@@ -56,15 +56,17 @@ class History(msgspec.Struct, frozen=True):
         now = in_order(counted(self.loaded, self.recorded), [*self.facts, *more])
         return fold.trace(self.loaded.rulebook, self.base, now, until)
 
-    def reversed_spends(self, news: Iterable[Pending]) -> list[str]:
-        """The decisions to spend, by their facts, of events that the news takes back."""
+    def undone_spends(self, news: Iterable[Pending], unasked: Iterable[SpendAsked]) -> list[str]:
+        """The decisions to spend, by their facts, that events ask for no more since the news reversed or amended them."""
         heard = {each.event_id for each in news if each.n}
-        gone = {
-            each.event.id
-            for each in self.recorded
-            if each.event.id in heard and each.amendments and each.amendments[-1].kind == "reverse"
-        }
-        return [each.id for each in self.facts if each.kind == SPENT and each.order.id in gone]
+        said = [each for each in self.recorded if each.event.id in heard and each.amendments]
+        reversed_ = {each.event.id for each in said if each.amendments[-1].kind == "reverse"}
+        gone = {(each.event_id, each.rule) for each in unasked if each.event_id in heard}
+        return [
+            each.id
+            for each in self.facts
+            if each.kind == SPENT and (each.order.id in reversed_ or (each.order.id, each.data["rule"]) in gone)
+        ]
 
 
 def in_order(events: Sequence[Event], facts: Sequence[Fact]) -> Sequence[Input]:
@@ -140,7 +142,7 @@ async def found(
     news: Iterable[Pending],
 ) -> Found:
     """Look up what a refold gives back."""
-    spent = history.reversed_spends(news)
+    spent = history.undone_spends(news, refolded.unasked)
     return Found(history, refolded, causes, await ledger.spends(unit, member_id, spent) if spent else ())
 
 

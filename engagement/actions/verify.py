@@ -1,7 +1,8 @@
 """Proving that what is stored is what the inputs say, and mending what is not.
 
-`verify` folds every member again from her first input and compares: her state, her outcomes, what her lots were booked
-with, what her decisions took, her wallets and lots with their transfers, and the numbers of her feed. It reads one snapshot of
+`verify` folds every member again from her first input and compares: her state and snapshots, her
+zone, her outcomes, what her lots were booked with and when they end, what her decisions took, her wallets and lots with their
+transfers, when something falls due, and the numbers of her feed. It reads one snapshot of
 the database at a time, so the service goes on meanwhile. `rebuild` writes what differs; facts stand, and wallets it does not
 touch: money is corrected by transfers, which follow from the lots.
 """
@@ -15,15 +16,15 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned
+from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned, SpendAsked
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
-from engagement.records import activity, events, facts, ledger, members, outcomes
+from engagement.records import activity, audit, events, facts, ledger, members, outcomes
 from engagement.records.events import Recorded
-from engagement.records.facts import REWARD_TAKEN, SPENT
+from engagement.records.facts import REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
 from engagement.records.unit import Database, Unit
 
@@ -68,7 +69,9 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
 async def rebuild(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
     """Write again what follows from the inputs, where it is stored otherwise; what is told was wrong and is mended.
 
-    What remains for a person to look at (a wallet that is not its transfers, a gap in a feed) `verify` names afterwards.
+    States, snapshots, outcomes and what lots are worth are mended, and when a member falls due by them. What remains for a
+    person to look at `verify` names afterwards: wallets, what is left or ended in a lot, its dates, decisions, a member's
+    zone and gaps in a feed.
     """
     async for progress in verify(database, cache, program_id):
         for external_id in dict.fromkeys(each.member for each in progress.discrepancies):
@@ -104,26 +107,64 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
     found = [
         discrepancy for each in stored for discrepancy in _compared(names[each.held.id], each, folded[each.held.id])
     ]
-    found += [
-        Discrepancy(names[who], f"lot {lot}", f"{left} left", f"{booked} by its transfers")
-        for who, lot, left, booked in await ledger.unequal_lots(unit, ids)
-    ]
     for who, taken in (await ledger.carried_out(unit, ids)).items():
-        decided = inputs[who].decided
+        decided = inputs[who].decided(folded[who].asked)
         found += [
-            Discrepancy(names[who], f"decision {fact}", f"took {taken.get(fact, 0)}", f"{decided.get(fact, 0)}")
+            Discrepancy(names[who], f"decision {fact}", f"took {taken.get(fact, 0)}", _either(decided.get(fact, {0})))
             for fact in sorted({*taken, *decided})
-            if taken.get(fact, 0) != decided.get(fact, 0)
+            if taken.get(fact, 0) not in decided.get(fact, {0})
         ]
-    found += [
-        Discrepancy(names[who], f"wallet {currency}", how, "the same sums everywhere")
-        for who, currency, how in await ledger.unbalanced(unit, ids)
-    ]
+    for each in page:
+        if each.id in inputs and each.timezone != (zone := inputs[each.id].zone):
+            found.append(Discrepancy(each.external_id, "zone", _written(each.timezone), _written(zone)))
+    found += await _kept(unit, names, folded)
+    found += await _booked(unit, loaded, names)
     found += [
         Discrepancy(names[who], "feed", "has gaps", "numbers from 1 without gaps")
         for who in await activity.with_gaps(unit, ids)
     ]
     return _Looked(page, found)
+
+
+async def _kept(unit: Unit, names: Mapping[UUID, str], folded: Mapping[UUID, fold.Trace]) -> list[Discrepancy]:
+    """Where snapshots are not what the history folds to, and members fall due at another instant than what follows."""
+    found = []
+    for who, snapshots in (await members.snapshots(unit, list(folded))).items():
+        expected = {each.inputs: each for each in folded[who].snapshots}
+        for inputs, (at, state) in sorted(snapshots.items()):
+            what, folds_to = f"snapshot {inputs}", expected.get(inputs)
+            if folds_to is None:
+                found.append(Discrepancy(names[who], what, _written(at), _written(None)))
+            elif state != folds_to:
+                found.append(Discrepancy(names[who], what, *_differing(state, folds_to)))
+            elif at != folds_to.at:
+                found.append(Discrepancy(names[who], what, _written(at), _written(folds_to.at)))
+    for who, (due_at, expiry) in (await audit.due_dates(unit, list(folded))).items():
+        due = min((each for each in (folded[who].state.due, expiry) if each is not None), default=None)
+        if due_at != due:
+            found.append(Discrepancy(names[who], "due", _written(due_at), _written(due)))
+    return found
+
+
+async def _booked(unit: Unit, loaded: Loaded, names: Mapping[UUID, str]) -> list[Discrepancy]:
+    """Where wallets, lots and transfers do not agree, and lots end at another instant than the rules of then say."""
+    ids = list(names)
+    found = [
+        Discrepancy(names[who], f"lot {lot}", stored, booked)
+        for who, lot, stored, booked in await audit.unequal_lots(unit, ids)
+    ]
+    for lot in await audit.lot_dates(unit, ids):
+        rules = loaded.rulebook.at(lot.earned_at) or loaded.rulebook.latest
+        currency = rules.currencies.get(lot.currency)
+        expires_at = None if currency is None else currency.expires_at(lot.earned_at, rules.zone)
+        if lot.expires_at != expires_at:
+            what = f"end of lot {lot.id}"
+            found.append(Discrepancy(names[lot.member_id], what, _written(lot.expires_at), _written(expires_at)))
+    found += [
+        Discrepancy(names[who], f"wallet {currency}", stored, expected)
+        for who, currency, stored, expected in await audit.unbalanced(unit, ids)
+    ]
+    return found
 
 
 async def _stored(unit: Unit, held: Sequence[Held]) -> list[_Stored]:
@@ -149,19 +190,31 @@ class _Inputs(msgspec.Struct, frozen=True):
         return fold.trace(loaded.rulebook, MemberState.NOTHING, inputs, self.held.state.at)
 
     @property
-    def decided(self) -> dict[str, int]:
-        """What her decisions took, by fact; a spend whose event was reversed gave it back."""
+    def zone(self) -> str | None:
+        """The zone of her own that she was given last."""
+        given = [str(each.data["timezone"]) for each in self.facts if each.kind == ZONE]
+        return given[-1] if given else None
+
+    def decided(self, asked: Sequence[SpendAsked]) -> dict[str, set[int]]:
+        """What her decisions took, by fact.
+
+        A spend whose event was reversed or amended, and does not ask for it now, gave it back. One that was amended more than
+        once may have done so on the way: a decision is never retaken, so nothing is right there, and so is all of it.
+        """
         waiting = set(self.held.pending)
-        reversed_ = {
-            each.event.id
+        words = {
+            each.event.id: sum(Pending(each.event.id, word.n) not in waiting for word in each.amendments)
             for each in self.recorded
-            if any(word.kind == "reverse" and Pending(each.event.id, word.n) not in waiting for word in each.amendments)
         }
-        return {
-            each.id: 0 if each.kind == SPENT and each.order.id in reversed_ else int(each.data["points"])
-            for each in self.facts
-            if each.kind in (SPENT, REWARD_TAKEN)
-        }
+        wanted = {(each.event_id, each.rule) for each in asked}
+        found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
+        for each in self.facts:
+            if each.kind == SPENT and words.get(each.order.id):
+                if (each.order.id, each.data["rule"]) not in wanted:
+                    found[each.id] = {0}
+                elif words[each.order.id] > 1:
+                    found[each.id].add(0)
+        return found
 
 
 async def _inputs(unit: Unit, held: Sequence[Held]) -> dict[UUID, _Inputs]:
@@ -189,6 +242,10 @@ _IN_STATE_ALONE = {"streak", "progress"}
 def _value(outcome: AnyOutcome | None) -> object:
     # A lot keeps the dates of its first booking, also where the outcome that gave it moved.
     return outcome.undated if isinstance(outcome, PointsEarned) else outcome
+
+
+def _either(points: set[int]) -> str:
+    return " or ".join(map(str, sorted(points)))
 
 
 def _written(value: object) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import Fact, MemberState, Order, Rank
+from achievements.values import Fact, MemberState, Order
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Row, Unit
 
@@ -70,18 +70,6 @@ async def since(unit: Unit, bases: Sequence[tuple[UUID, MemberState]]) -> dict[U
     for row in rows:
         found[row["member_id"]].append(_fact(row))
     return found
-
-
-async def caused_by(unit: Unit, member_id: UUID, event_ids: Sequence[str]) -> list[Fact]:
-    """The decisions that a member's events led to, in order."""
-    rows = await unit.fetch(
-        f"SELECT {_HELD} FROM fact AS held WHERE program_id = $1 AND member_id = $2 AND rank = {Rank.EVENT:d}"
-        " AND cause = ANY($3::text[]) ORDER BY at, rank, cause, n",
-        unit.program,
-        member_id,
-        list(event_ids),
-    )
-    return [_fact(row) for row in rows]
 
 
 async def last_at(unit: Unit, member_id: UUID, kind: str) -> datetime | None:

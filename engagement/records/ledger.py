@@ -98,10 +98,12 @@ async def lots(
 
 
 async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[Spend]:
-    """What some decisions took out of a member's lots."""
+    """What some decisions took out of a member's lots, and was not given back since."""
     rows = await unit.fetch(
-        "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer WHERE program_id = $1"
-        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) ORDER BY id",
+        "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer AS spend WHERE program_id = $1"
+        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) AND NOT EXISTS (SELECT FROM transfer AS refund"
+        " WHERE refund.program_id = $1 AND refund.member_id = $2 AND refund.at = spend.at AND refund.corrects = spend.id)"
+        " ORDER BY id",
         unit.program,
         member_id,
         list(fact_ids),
@@ -158,18 +160,6 @@ async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[Poin
     return found
 
 
-async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
-    """Where wallets (member, currency) are not what their transfers and lots come to, and how."""
-    rows = await unit.fetch(_UNBALANCED, unit.program, list(member_ids))
-    return [(row["member_id"], row["currency"], row["how"]) for row in rows]
-
-
-async def unequal_lots(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str, str]]:
-    """Lots (member, id) of which more or less is left than their transfers leave, with both."""
-    rows = await unit.fetch(_UNEQUAL_LOTS, unit.program, list(member_ids))
-    return [(row["member_id"], row["id"], str(row["remaining"]), str(row["booked"])) for row in rows]
-
-
 async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
     """What decisions took in all, less what was given back, by member and the decision's fact."""
     rows = await unit.fetch(
@@ -183,37 +173,3 @@ async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict
     for row in rows:
         found[row["member_id"]][row["fact_id"]] = row["points"]
     return found
-
-
-_UNBALANCED = """
-SELECT w.member_id, w.currency,
-       format('wallet (earned %s, reversed %s, spent %s, expired %s, debt %s, balance %s), transfers (%s, %s, %s, %s, %s, %s),'
-              ' left in lots %s', w.earned, w.reversed, w.spent, w.expired, w.debt, w.balance, booked.earned, booked.reversed,
-              booked.spent, booked.expired, booked.debt, booked.balance, lots.remaining) AS how
-FROM wallet AS w,
-     LATERAL (SELECT coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0) AS earned,
-                     coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0) AS reversed,
-                     coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
-                              FILTER (WHERE kind IN ('spend', 'refund')), 0) AS spent,
-                     coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END)
-                              FILTER (WHERE kind = 'expire'), 0) AS expired,
-                     coalesce(sum(CASE 'debt' WHEN debit THEN points WHEN credit THEN -points END), 0) AS debt,
-                     coalesce(sum(points * ((credit IN ('wallet', 'debt'))::int - (debit IN ('wallet', 'debt'))::int)), 0)
-                         AS balance
-              FROM transfer AS t
-              WHERE t.program_id = $1 AND t.member_id = w.member_id AND t.currency = w.currency) AS booked,
-     LATERAL (SELECT coalesce(sum(remaining), 0) AS remaining FROM lot AS l
-              WHERE l.program_id = $1 AND l.member_id = w.member_id AND l.currency = w.currency) AS lots
-WHERE w.program_id = $1 AND w.member_id = ANY($2::uuid[])
-  AND (w.earned, w.reversed, w.spent, w.expired, w.debt, w.balance, w.balance + w.debt)
-      <> (booked.earned, booked.reversed, booked.spent, booked.expired, booked.debt, booked.balance, lots.remaining)
-"""
-# Added up side by side, not joined: without statistics of a young table, the planner would go through all transfers once a lot.
-_UNEQUAL_LOTS = """
-SELECT member_id, id, sum(remaining)::bigint AS remaining, sum(booked)::bigint AS booked FROM (
-    SELECT member_id, id, remaining, 0 AS booked FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[])
-    UNION ALL
-    SELECT member_id, lot_id, 0, CASE 'wallet' WHEN credit THEN points ELSE -points END FROM transfer
-    WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND 'wallet' IN (debit, credit) AND lot_id IS NOT NULL
-) AS told GROUP BY member_id, id HAVING sum(remaining) <> sum(booked)
-"""

@@ -227,6 +227,19 @@ async def drop_snapshots_after(unit: Unit, bases: Sequence[tuple[UUID, int]]) ->
         )
 
 
+async def snapshots(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, dict[int, tuple[datetime, MemberState]]]:
+    """All snapshots of members by their number of inputs, each with the instant at which it is found."""
+    rows = await unit.fetch(
+        "SELECT member_id, inputs, at, state FROM member_snapshot WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+        unit.program,
+        list(ids),
+    )
+    found: dict[UUID, dict[int, tuple[datetime, MemberState]]] = {who: {} for who in ids}
+    for row in rows:
+        found[row["member_id"]][row["inputs"]] = (row["at"], _decode_state(row["state"]))
+    return found
+
+
 async def bases_before(unit: Unit, firsts: Sequence[tuple[UUID, datetime]]) -> dict[UUID, MemberState]:
     """For each member, the last snapshot that an input at an instant comes after; those without one start from nothing."""
     rows = await unit.fetch(

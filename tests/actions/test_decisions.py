@@ -290,6 +290,45 @@ async def test_points_come_back_to_a_lot_whose_own_earning_was_taken_back(shop: 
     assert await discrepancies(shop) == []
 
 
+@pytest.mark.parametrize("earning_first", [True, False])
+@pytest.mark.parametrize("to", ["0.00", "40.00", None])
+async def test_an_earning_and_its_spend_are_taken_back_in_either_order(
+    shop: House, earning_first: bool, to: str | None
+) -> None:
+    await shop.send(bought(1, 100), coupon(2))
+    await shop.advance("2017-03-20T00:00:00Z")
+    for earning in (earning_first, not earning_first):
+        if earning:
+            await amend(shop, bought(1, 100), None if to is None else {"amount": to})
+        else:
+            await amend(shop, coupon(2))
+        await books_balance(shop)
+    # The lot has ended: what was not taken back expired in it, and nobody owes anything.
+    left = 40 if to == "40.00" else 0
+    assert await shop.rows(WALLET) == [(100, 100 - left, 0, left, 0, 0)]
+    assert await discrepancies(shop) == []
+
+
+async def test_a_spend_that_its_amended_event_asks_for_no_more_is_given_back_once(records: Database) -> None:
+    house = House(records)
+    rule = {"key": "redeem", "on": "checkout", "when": "event.redeem", "spend": {"points": 100}}
+    written = spending("redeeming")
+    written["event_types"].append({"key": "checkout", "properties": {"redeem": "bool"}})
+    await house.apply({**written, "spend_rules": [rule]}, Sandbox(BEGIN))
+    checkout = ("k", "ann", "checkout", "2017-03-02T15:00:00Z", {"redeem": True})
+    await house.send(bought(1, 150), checkout)
+    facts = await house.rows(FACTS)
+    spent = PointsSpent("points", 100, "redeem", rfc3339("2017-03-02T15:00:00Z"), "k")
+    assert (await amend(house, checkout, {"redeem": False})).effects == (Withdrawn(spent),)
+    # The fact stands: asked for again, it is not retaken, and taken back, it has nothing left to give.
+    for properties in ({"redeem": False}, {"redeem": True}, None):
+        await amend(house, checkout, properties)
+        assert await house.rows(WALLET) == [(150, 0, 0, 0, 150, 0)]
+        assert await house.rows(FACTS) == facts
+        await books_balance(house)
+        assert await discrepancies(house) == []
+
+
 async def test_a_long_history_is_decided_when_the_worker_comes_to_it(
     shop: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

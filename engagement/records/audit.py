@@ -1,0 +1,137 @@
+"""Where what is stored of members' points does not agree with itself: wallets, lots and transfers held side by side.
+
+Each is added up by itself, and none of them is begun from: what one of the three lacks is named as well. They are never joined:
+without statistics of a young table, the planner would go through all transfers once a lot.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from engagement.records.unit import Unit
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """What a wallet says, or what its transfers or its lots say of it; None where they do not tell."""
+
+    earned: int | None
+    reversed: int | None
+    spent: int | None
+    expired: int | None
+    debt: int | None
+    balance: int | None
+    left: int | None
+    next_expiry_at: datetime | None
+
+    def told_of(self, wallet: "Sums") -> dict[str, object]:
+        """What of a wallet is otherwise than this says, as this says it."""
+        names = [name for name in _COUNTED if getattr(self, name) is not None]
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(wallet, name)}
+
+
+class LotDates(msgspec.Struct, frozen=True):
+    """When a lot was earned and ends."""
+
+    member_id: UUID
+    id: str
+    currency: str
+    earned_at: datetime
+    expires_at: datetime | None
+
+
+_COUNTED = ("earned", "reversed", "spent", "expired", "debt", "balance", "left")
+_NO_WALLET = Sums(0, 0, 0, 0, 0, 0, 0, None)
+
+
+async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str, str]]:
+    """Where wallets (member, currency) are not what their transfers and lots come to: what they say, and what those do."""
+    rows = await unit.fetch(_SUMS, unit.program, list(member_ids))
+    sides: dict[tuple[UUID, str], dict[str, Sums]] = defaultdict(dict)
+    for row in rows:
+        who, currency, side, *sums = row
+        sides[who, currency][side] = Sums(*sums)
+    found = []
+    for (who, currency), told in sorted(sides.items()):
+        wallet = told.get("wallet", _NO_WALLET)
+        transfers = told.get("transfers", msgspec.structs.replace(_NO_WALLET, left=None))
+        lots = told.get("lots", Sums(None, None, None, None, None, None, 0, None))
+        other = transfers.told_of(wallet) | lots.told_of(wallet)
+        if wallet.next_expiry_at != lots.next_expiry_at:
+            other["next_expiry_at"] = lots.next_expiry_at
+        stored = {name: getattr(wallet, name) for name in other}
+        if "wallet" not in told:
+            found.append((who, currency, "no wallet", _written(other)))
+        elif other:
+            found.append((who, currency, _written(stored), _written(other)))
+    return found
+
+
+async def unequal_lots(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str, str]]:
+    """Lots (member, id) in which more or less is left, or ended, than their transfers say; with both."""
+    rows = await unit.fetch(_UNEQUAL_LOTS, unit.program, list(member_ids))
+    return [(row["member_id"], row["id"], row["stored"], row["booked"]) for row in rows]
+
+
+async def lot_dates(unit: Unit, member_ids: Sequence[UUID]) -> list[LotDates]:
+    """The dates of all lots of members."""
+    rows = await unit.fetch(
+        "SELECT member_id, id, currency, earned_at, expires_at FROM lot"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id, id",
+        unit.program,
+        list(member_ids),
+    )
+    return [LotDates(*row) for row in rows]
+
+
+async def due_dates(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, tuple[datetime | None, datetime | None]]:
+    """When something of each member is said to fall due, and when the first of her points end, by her lots."""
+    rows = await unit.fetch(_DUE, unit.program, list(member_ids))
+    return {row["member_id"]: (row["due_at"], row["expiry"]) for row in rows}
+
+
+def _written(sums: dict[str, object]) -> str:
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in sums.items())
+
+
+_SUMS = """
+SELECT member_id, currency, 'wallet' AS side, earned, reversed, spent, expired, debt, balance, balance + debt AS "left",
+       next_expiry_at
+FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[])
+UNION ALL
+SELECT member_id, currency, 'transfers',
+       coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0)::bigint,
+       coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0)::bigint,
+       coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
+                FILTER (WHERE kind IN ('spend', 'refund')), 0)::bigint,
+       coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0)::bigint,
+       coalesce(sum(CASE 'debt' WHEN debit THEN points WHEN credit THEN -points END), 0)::bigint,
+       coalesce(sum(points * ((credit IN ('wallet', 'debt'))::int - (debit IN ('wallet', 'debt'))::int)), 0)::bigint,
+       NULL, NULL
+FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id, currency
+UNION ALL
+SELECT member_id, currency, 'lots', NULL, NULL, NULL, NULL, NULL, NULL, sum(remaining)::bigint,
+       min(expires_at) FILTER (WHERE remaining > 0)
+FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id, currency
+"""
+_UNEQUAL_LOTS = """
+SELECT member_id, id, format('%s left, %s expired', sum(remaining), sum(expired)) AS stored,
+       format('%s left, %s expired by its transfers', sum(booked), sum(ended)) AS booked FROM (
+    SELECT member_id, id, remaining, expired, 0 AS booked, 0 AS ended FROM lot
+    WHERE program_id = $1 AND member_id = ANY($2::uuid[])
+    UNION ALL
+    SELECT member_id, lot_id, 0, 0, CASE 'wallet' WHEN credit THEN points WHEN debit THEN -points ELSE 0 END,
+           CASE 'expired' WHEN credit THEN points WHEN debit THEN -points ELSE 0 END FROM transfer
+    WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND lot_id IS NOT NULL
+) AS told GROUP BY member_id, id HAVING sum(remaining) <> sum(booked) OR sum(expired) <> sum(ended)
+"""
+_DUE = """
+SELECT member_id, min(due_at) AS due_at, min(expiry) AS expiry FROM (
+    SELECT member_id, due_at, NULL::timestamptz AS expiry FROM member_state
+    WHERE program_id = $1 AND member_id = ANY($2::uuid[])
+    UNION ALL
+    SELECT member_id, NULL, expires_at FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0
+) AS told GROUP BY member_id
+"""
