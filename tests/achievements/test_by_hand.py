@@ -17,8 +17,10 @@ from achievements.values import (
     MemberState,
     PointsEarned,
     StreakChanged,
+    Tally,
     TierChanged,
 )
+from achievements.windows import sighted
 from tests.achievements.programs import rulebook, rules
 
 FIRST = date(2016, 1, 20)
@@ -215,6 +217,23 @@ def test_a_tally_over_hours_stays_small_however_much_is_counted() -> None:
         state, _ = fold.apply(book, state, Event(f"e{minute:05d}", "purchase", at, {}))
     tally = state.parts["challenges/c"].tallies[0]  # type: ignore[union-attr]
     assert (tally.amount, len(tally.marks) <= 1_000) == (1_500, True)
+
+
+@given(
+    seen=st.lists(st.tuples(st.integers(0, 30), st.lists(st.sampled_from("abcdef"), max_size=6))).map(
+        lambda each: sorted(each, key=lambda one: one[0])
+    ),
+    length=st.integers(1, 12),
+    target=st.integers(1, 5),
+)
+def test_different_values_in_a_window_are_kept_up_to_the_target(
+    seen: list[tuple[int, list[str]]], length: int, target: int
+) -> None:
+    tally = Tally()
+    for number, (day, values) in enumerate(seen):
+        tally = sighted(tally, day, values, length, target)
+        within = {value for then, some in seen[: number + 1] if then > day - length for value in some}
+        assert tally.amount == len(tally.seen) == len(tally.marks) == min(len(within), target)
 
 
 @settings(max_examples=100, deadline=None)
