@@ -316,3 +316,22 @@ def test_a_limit_with_another_window_starts_anew() -> None:
             event = Event(f"e{number}{again}", "purchase", instant(number, again), {})
             state, emitted = fold.apply(line, state, event)
             assert [each.points for each in emitted if isinstance(each, PointsEarned)] == ([] if again else [50])
+
+
+NEARLY = "0." + "9" * 40
+
+
+@pytest.mark.parametrize(
+    ("earn", "boosts"),
+    [
+        ({"per": "amount", "rate": NEARLY}, []),
+        ({"per": "amount", "bands": [{"from": 0, "rate": NEARLY}]}, []),
+        ({"per": "amount"}, [{"key": "b", "factor": NEARLY, "stacking": "additive"}]),
+    ],
+)
+def test_nothing_is_rounded_before_the_points_are(earn: dict[str, Any], boosts: list[dict[str, Any]]) -> None:
+    rules = [{"key": "base", "on": "purchase", "earn": earn}]
+    earned = [
+        each.points for each in brought([(0, 0, 60)], earn_rules=rules, boosts=boosts) if isinstance(each, PointsEarned)
+    ]
+    assert earned == [59]
