@@ -335,3 +335,10 @@ def test_nothing_is_rounded_before_the_points_are(earn: dict[str, Any], boosts: 
         each.points for each in brought([(0, 0, 60)], earn_rules=rules, boosts=boosts) if isinstance(each, PointsEarned)
     ]
     assert earned == [59]
+
+
+def test_an_input_out_of_order_is_not_applied() -> None:
+    book = rulebook("UTC", **EARN)
+    state, _ = fold.apply(book, MemberState.NOTHING, Event("later", "purchase", instant(2), {"amount": Decimal(1)}))
+    with pytest.raises(ValueError, match="an input out of order needs a refold"):
+        fold.apply(book, state, Event("earlier", "purchase", instant(1), {"amount": Decimal(1)}))
