@@ -46,7 +46,7 @@ def overdone(compiled: bytes, source: str) -> str | None:
     for node in _within(root):
         loop = _part(node, _LOOP)
         if loop is not None and _builds(loop):
-            return f"{_position(source, places[node[2][0]])}: there is no `map`; use `exists`, `all` or `filter` on the list itself"
+            return f"{_position(source, places[node[2][0]])}: there is no `map`; use `exists`, `all` or `filter`"
         written = _part(node, _LIST) if source[places[node[2][0]]] == "[" else _part(node, _STRUCT)
         if written is not None and any(_name(each) in loops for each in _within(node)):
             return (
