@@ -22,8 +22,9 @@ EARN_RULES_MAX = 100
 
 Stacking: TypeAlias = Literal["compound", "additive", "highest"]
 
-# Wide enough for many factors, so that nothing is rounded before the points are.
-_EXACT = Context(prec=200)
+EXACT = Context(prec=200)
+"""Wide enough for amounts, rates and many factors, so that nothing is rounded before the points are."""
+
 _READS_EVENT = re.compile(r"\bevent\s*\.")
 
 
@@ -56,13 +57,13 @@ def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Dec
         if not boost.reaches(moment):
             continue
         if boost.stacking == "compound":
-            exact = _EXACT.multiply(exact, boost.factor)
+            exact = EXACT.multiply(exact, boost.factor)
         elif boost.stacking == "additive":
-            surplus += boost.factor - 1
+            surplus = EXACT.add(surplus, EXACT.subtract(boost.factor, 1))
         else:
             highest = boost.factor if highest is None else max(highest, boost.factor)
-    exact = _EXACT.multiply(exact, max(1 + surplus, Decimal(0)))
-    return exact if highest is None else _EXACT.multiply(exact, highest)
+    exact = EXACT.multiply(exact, max(EXACT.add(1, surplus), Decimal(0)))
+    return exact if highest is None else EXACT.multiply(exact, highest)
 
 
 class Boost(Definition, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 
+from achievements.limits import overdone
+
 CONDITION_CHARACTERS_MAX = 2_000
 
 CEL_TYPES: Mapping[str, cel.Type] = {
@@ -85,6 +87,9 @@ class Environment:
         compiled = expression.serialize()
         if any(compiled.count(overload.encode()) > source.count(overload) for overload in _ARITHMETIC):
             raise InvalidCondition("decimals can be compared, but not added, subtracted, multiplied or divided")
+        problem = overdone(compiled, source)
+        if problem is not None:
+            raise InvalidCondition(problem)
         self.reads_member = self.reads_member or "member" in source
         return Condition(source, expression, _comparison(source, self.types))
 

@@ -6,12 +6,12 @@ as the rule says, and cut to its limits.
 
 import math
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from achievements.boosts import BoostReady, boosted
+from achievements.boosts import EXACT, BoostReady, boosted
 from achievements.building import Building, Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Definition, Key, Misfit, Points, PropertyName, Shape, Trigger
@@ -88,15 +88,16 @@ class Earning(Shape, frozen=True, kw_only=True):
             return Decimal(self.points * len(value))
         amount = value if isinstance(value, Decimal) else Decimal(value)
         if self.bands is None:
-            return amount if self.rate is _ONE else amount * self.rate
+            return amount if self.rate is _ONE else EXACT.multiply(amount, self.rate)
         ends = (*(band.start for band in self.bands[1:]), amount)
-        return sum(
-            (
-                max(min(end, amount) - band.start, Decimal(0)) * band.rate
-                for band, end in zip(self.bands, ends, strict=True)
-            ),
-            Decimal(0),
-        )
+        with localcontext(EXACT):
+            return sum(
+                (
+                    max(min(end, amount) - band.start, Decimal(0)) * band.rate
+                    for band, end in zip(self.bands, ends, strict=True)
+                ),
+                Decimal(0),
+            )
 
 
 class MemberLimit(Shape, frozen=True, kw_only=True):

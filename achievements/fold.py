@@ -21,10 +21,11 @@ SNAPSHOT_EVERY = 32
 def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberState, list[Emitted]]:
     """The state after an input that comes after all of it, and what the input and the time before it brought.
 
-    The caller sees to the order: the input is later than `state.last`, and not before `state.at`.
+    The caller sees to the order: the input is later than `state.last`, and not before `state.at`; ValueError otherwise.
     """
     order = entry.order
-    assert _follows(state, order), "an input out of order needs a refold"
+    if not _follows(state, order):
+        raise ValueError("an input out of order needs a refold")
     emitted: list[Emitted] = []
     if state.due is not None and state.due <= entry.at:
         state = _elapse(rulebook, state, entry.at, emitted)

@@ -17,7 +17,7 @@ from achievements.windows import Span, added, sighted
 
 LOCAL_DAY = "local_day"
 DISTINCT_MAX = 1_000
-"""The most different values that a target may ask for; beyond a target no value is kept."""
+"""The most different values that a target may ask for; beyond a target no value is kept, in windows that roll the oldest."""
 
 
 class MeasureShape(Shape, frozen=True):
@@ -82,7 +82,7 @@ def take(measure: Measure, tally: Tally, moment: Moment, span: Span, target: Amo
         return tally if tally.marks and tally.marks[0] >= day else Tally(tally.amount + 1, (), (day,))
     values = _values(str(measure.distinct), properties, moment)
     if span.rolls:
-        return sighted(tally, span.mark(moment), values, span.length) if values else tally
+        return sighted(tally, span.mark(moment), values, span.length, int(target)) if values else tally
     room = max(0, int(target) - len(tally.seen))
     fresh = tuple(dict.fromkeys(each for each in values if each not in tally.seen))[:room]
     return Tally(len(tally.seen) + len(fresh), tally.seen + fresh) if fresh else tally

@@ -136,12 +136,16 @@ def added(tally: Tally, mark: int, amount: Amount, length: int) -> Tally:
     return Tally(kept.amount + amount, (), (*kept.marks, mark), (*kept.amounts, amount))
 
 
-def sighted(tally: Tally, mark: int, values: Iterable[str], length: int) -> Tally:
-    """A rolling tally with different values in it, each under the last time that it was seen."""
+def sighted(tally: Tally, mark: int, values: Iterable[str], length: int, most: int) -> Tally:
+    """A rolling tally with different values in it, each under the last time that it was seen.
+
+    It keeps the `most` values seen last. They leave the window last, so whether so many are in it stays exact.
+    """
     kept = pruned(tally, mark - length)
-    fresh = tuple(dict.fromkeys(values))
+    fresh = tuple(dict.fromkeys(values))[:most]
     again = set(fresh)
     pairs = [pair for pair in zip(kept.seen, kept.marks, strict=True) if pair[0] not in again]
+    pairs = pairs[max(0, len(pairs) + len(fresh) - most) :]
     seen = (*(value for value, _ in pairs), *fresh)
     return Tally(len(seen), seen, (*(each for _, each in pairs), *(mark for _ in fresh)))
 

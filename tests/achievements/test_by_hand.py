@@ -17,8 +17,10 @@ from achievements.values import (
     MemberState,
     PointsEarned,
     StreakChanged,
+    Tally,
     TierChanged,
 )
+from achievements.windows import sighted
 from tests.achievements.programs import rulebook, rules
 
 FIRST = date(2016, 1, 20)
@@ -217,6 +219,23 @@ def test_a_tally_over_hours_stays_small_however_much_is_counted() -> None:
     assert (tally.amount, len(tally.marks) <= 1_000) == (1_500, True)
 
 
+@given(
+    seen=st.lists(st.tuples(st.integers(0, 30), st.lists(st.sampled_from("abcdef"), max_size=6))).map(
+        lambda each: sorted(each, key=lambda one: one[0])
+    ),
+    length=st.integers(1, 12),
+    target=st.integers(1, 5),
+)
+def test_different_values_in_a_window_are_kept_up_to_the_target(
+    seen: list[tuple[int, list[str]]], length: int, target: int
+) -> None:
+    tally = Tally()
+    for number, (day, values) in enumerate(seen):
+        tally = sighted(tally, day, values, length, target)
+        within = {value for then, some in seen[: number + 1] if then > day - length for value in some}
+        assert tally.amount == len(tally.seen) == len(tally.marks) == min(len(within), target)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     active=st.sets(st.integers(0, 60)),
@@ -297,3 +316,29 @@ def test_a_limit_with_another_window_starts_anew() -> None:
             event = Event(f"e{number}{again}", "purchase", instant(number, again), {})
             state, emitted = fold.apply(line, state, event)
             assert [each.points for each in emitted if isinstance(each, PointsEarned)] == ([] if again else [50])
+
+
+NEARLY = "0." + "9" * 40
+
+
+@pytest.mark.parametrize(
+    ("earn", "boosts"),
+    [
+        ({"per": "amount", "rate": NEARLY}, []),
+        ({"per": "amount", "bands": [{"from": 0, "rate": NEARLY}]}, []),
+        ({"per": "amount"}, [{"key": "b", "factor": NEARLY, "stacking": "additive"}]),
+    ],
+)
+def test_nothing_is_rounded_before_the_points_are(earn: dict[str, Any], boosts: list[dict[str, Any]]) -> None:
+    rules = [{"key": "base", "on": "purchase", "earn": earn}]
+    earned = [
+        each.points for each in brought([(0, 0, 60)], earn_rules=rules, boosts=boosts) if isinstance(each, PointsEarned)
+    ]
+    assert earned == [59]
+
+
+def test_an_input_out_of_order_is_not_applied() -> None:
+    book = rulebook("UTC", **EARN)
+    state, _ = fold.apply(book, MemberState.NOTHING, Event("later", "purchase", instant(2), {"amount": Decimal(1)}))
+    with pytest.raises(ValueError, match="an input out of order needs a refold"):
+        fold.apply(book, state, Event("earlier", "purchase", instant(1), {"amount": Decimal(1)}))

@@ -1,5 +1,7 @@
 """Conditions: what fails is not met, nothing hangs, and what is answered without CEL is answered alike."""
 
+import re
+import resource
 from decimal import Decimal
 
 import pytest
@@ -7,6 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements.conditions import Environment, InvalidCondition
+from achievements.events import LIST_LENGTH_MAX, STRING_CHARACTERS_MAX
+
+TEXTS = {"s": "string", "li": "list[int]", "ls": "list[string]"}
+TEXT = "a" * STRING_CHARACTERS_MAX
+LARGEST = {"s": TEXT, "li": list(range(LIST_LENGTH_MAX)), "ls": [TEXT] * LIST_LENGTH_MAX}
 
 
 def test_a_condition_that_fails_counts_as_not_met() -> None:
@@ -55,3 +62,61 @@ def test_no_more_than_a_comparison_is_taken_for_one() -> None:
     environment = Environment({"amount": "decimal", "label": "string"})
     for source in ("event.amount > 1.0 && true", "event.label == '1'", "1.0 < event.amount", "!(event.amount > 1.0)"):
         assert environment.compile(source).comparison is None
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("event.s +\n event.s == 'é'", "at 1:9: strings, bytes and lists are not joined"),
+        ("'é' == 'é' &&\n event.li + [1] == [1]", "at 2:11: strings, bytes and lists are not joined"),
+        ("bytes(event.s) + b'a' == b'b'", "at 1:16: strings"),
+        ("dyn(event.li) + dyn(event.li) == [1]", "decimals can be compared, but not added"),
+        ("[event.s]" + ".map(a, a + a)" * 20 + ".size() > 0", "at 1:20: strings"),
+        ("event.li.exists(x, (event.s + event.s).size() > x)", "at 1:29: strings"),
+        ("event.li.map(x, x * 2).size() > 0", "at 1:13: there is no `map`"),
+        ("event.li.map(x, x > 1, event.li).size() > 0", "at 1:13: there is no `map`"),
+        ("[event.li].all(a, a.map(x, a).size() > 0)", "at 1:24: there is no `map`"),
+        ("[[1, 1]].all(a, [[a, a]].all(b, b == b))", "holds no variable of a loop"),
+        ("[1].all(a, {'x': a}.size() > 0)", "holds no variable of a loop"),
+        ("[1].all(a, google.protobuf.ListValue{values: [a]} == [1])", "holds no variable of a loop"),
+        ("event.li.all(x, event.li.all(y, event.li == event.li))", "nest fewer loops"),
+        ("event.li.all(x, event.li.all(y, string(bytes(event.s)).size() > 0))", "nest fewer loops"),
+        ("event.li.all(x, event.li.all(y, event.s.matches('(a*)*b')))", "nest fewer loops"),
+        ("event.ls.all(x, x.matches('((a{0,30}){0,30})*b'))", "count less often"),
+        ("event.ls.all(x, x.matches(event.s))", "count less often"),
+        (f"[[{', '.join(['event.ls'] * 80)}]].all(a, event.li.all(x, a == a))", "nest fewer loops"),
+    ],
+)
+def test_what_could_grow_or_last_without_bound_is_refused(source: str, problem: str) -> None:
+    with pytest.raises(InvalidCondition, match=re.escape(problem)):
+        Environment(TEXTS).compile(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "met"),
+    [
+        ("event.li.exists(x, x + 1 > 199)", True),
+        ("5 in event.li && !(event.s in ['b', 'c'])", True),
+        ("event.ls.exists(a, ['b', 'c'].exists(b, a.startsWith(b)))", False),
+        ("event.li.filter(x, x > 100).size() == 99", True),
+        ("event.li.filter(x, x > 100).filter(y, y < 102)[0] == 101", True),
+        ("event.li.all(x, x in event.li) && event.ls.size() == 200", True),
+        ("event.li.exists_one(x, x == 7) && event.s.contains('aa') && {'a': 1}['a'] == 1", True),
+        ("timestamp('2020-01-01T00:00:00Z') + duration('1h') > timestamp('2020-01-01T00:00:00Z')", True),
+        ("event.ls.exists(x, x.matches('^a+$')) && event.s.matches('^a{3}')", True),
+        ("event.s != '+' && 'add_string' != 'é + é'", True),
+    ],
+)
+def test_what_cannot_grow_is_answered(source: str, met: bool) -> None:
+    environment = Environment(TEXTS)
+    assert environment.compile(source).holds(environment.activation(LARGEST, {})) is met
+
+
+def test_the_most_that_may_be_written_builds_little() -> None:
+    written = "[" + ", ".join(["event.ls"] * 190) + "].size() == 190"
+    searched = "event.li.all(x, " + " && ".join(["event.li == event.li"] * 10) + ")"
+    environment = Environment(TEXTS)
+    conditions = [environment.compile(source) for source in (written, searched)]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert all(condition.holds(environment.activation(LARGEST, {})) for condition in conditions)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024, "in KiB"
