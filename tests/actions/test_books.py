@@ -62,8 +62,8 @@ class Model:
                 taken.append((each, part))
         return taken
 
-    def pay(self, credit: Credit) -> None:
-        paid = min(self.debt, credit.left)
+    def pay(self, credit: Credit, at_most: int | None = None) -> None:
+        paid = min(self.debt, credit.left if at_most is None else at_most)
         credit.left -= paid
         self.debt -= paid
 
@@ -91,6 +91,8 @@ class Model:
         for credit, points in self.takings.pop(event, []):
             credit.left += points
             self.spent -= points
+            # What a credit holds beyond its worth was owed when it was taken back.
+            self.pay(credit, max(0, min(points, credit.left + credit.ended - credit.worth)))
             if credit.at + KEPT > now:
                 self.pay(credit)
         self.until(now)
