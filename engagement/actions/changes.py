@@ -77,7 +77,7 @@ class Changes:
         )
         await members.save_snapshots(
             unit,
-            [(each.id, state) for each in drafts for state in each.snapshots],
+            [(each.id, state) for each in drafts for state in each.kept_snapshots],
             [(each.id, inputs) for each in drafts for inputs in each.dropped_snapshots],
         )
         self._publish(unit, drafts)

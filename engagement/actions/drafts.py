@@ -78,6 +78,12 @@ class Draft:
         return max(self._loaded.now, self.state.at)
 
     @property
+    def kept_snapshots(self) -> list[MemberState]:
+        """The states on the way that are worth keeping now that it has ended: it may have passed several."""
+        keep = set(fold.kept_snapshots(self.state.inputs))
+        return [each for each in self.snapshots if each.inputs in keep]
+
+    @property
     def dropped_snapshots(self) -> set[int]:
         """Which snapshots, by their number of inputs, the history has outgrown."""
         if self.base_inputs is not None:
