@@ -24,6 +24,7 @@ POLL_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 2.0
 """After so long without a word the server is asked whether it is there, and given as long to answer."""
 CONFIRM_SECONDS: Final = 0.25
+STOP_SECONDS: Final = 0.25
 RECONNECT_SECONDS: Final = (0.05, 1.0)
 CHANNELS: Final = 1_000
 """How many channels are named in one command after a reconnection."""
@@ -114,7 +115,7 @@ class Hub:
             # Python 3.11 may lose a cancellation that comes just as something waited for is done.
             while not self._listening.done():
                 self._listening.cancel()
-                await asyncio.wait((self._listening,), timeout=CONFIRM_SECONDS)
+                await asyncio.wait((self._listening,), timeout=STOP_SECONDS)
             self._listening = None
 
     def subscribe(self, program_id: int, member_id: UUID) -> contextlib.AbstractAsyncContextManager[Wakes]:

@@ -20,7 +20,7 @@ from engagement.relay.boards import Boards
 from engagement.relay.drain import Drain
 from engagement.relay.redis import Link
 
-LONG_SECONDS = 10
+LONG_SECONDS = 60
 
 
 class Server:
