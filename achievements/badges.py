@@ -6,7 +6,8 @@ from typing import Annotated
 import msgspec
 
 from achievements import measures
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Key, Misfit, Name, Points, Reward, Rewards, Shape, Trigger

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.moment import Moment
 from achievements.parts import Definition, Instant, Key, Misfit, Trigger, between, event_types_of
 

@@ -4,22 +4,19 @@ A mistake does not stop the building: a stand-in takes the place of what was wro
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from achievements import measures
-from achievements.conditions import CEL_TYPES, Condition, Environment, InvalidCondition, ladders_in
+from achievements.conditions import CEL_TYPES, Conditions, Environment, InvalidCondition, ladders_in
 from achievements.measures import Measure
 from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
-
-Conditions: TypeAlias = dict[str, Condition | None]
-"""For each event type that counts, the condition it must meet (None: every event of the type)."""
 
 
 class Building:
     """What one program's definitions can refer to, and the mistakes found so far.
 
-    `earn_rules` are the event types of each, by key; `ladders` the keys of the tier ladders.
+    `earn_rules` are the event types of each, by key; `ladders` the keys of the tier ladders. `path`, `kind` and `key` are of the
+    definition at hand.
     """
 
     def __init__(
@@ -33,7 +30,7 @@ class Building:
         self.zone = zone
         self.earn_rules = earn_rules
         self.mistakes: list[Mistake] = []
-        self.path = ""
+        self.path = self.kind = self.key = ""
         self._currencies = currencies
         self._ladders = ladders
         self.environments: dict[str, Environment] = {}
@@ -47,7 +44,7 @@ class Building:
 
     def conditions(self, on: Trigger, when: str | None, below: str = "", where: str = "when") -> Conditions:
         """A condition compiled for each event type that a trigger names."""
-        ready: Conditions = {}
+        ready = Conditions(self.kind, self.key, f"{below}{where}")
         for ladder in sorted(ladders_in(when or "") - self._ladders):
             there = ", ".join(sorted(self._ladders)) or "none"
             self.mistake(f"{below}{where}", f"no tier ladder `{ladder}`; the program defines: {there}")

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from achievements import periods
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Rule, Stage

@@ -3,8 +3,8 @@
 A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. `member.tiers` are
 the tiers held before the event, by the ladder's key. Decimals are
 compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
-arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget)
-counts as not met.
+arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget) is
+`Unanswered`: it counts as not met, and its definition is told of it.
 """
 
 import operator
@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 
-from achievements.limits import overdone
+from achievements.limits import overdone, position_of
 
 CONDITION_CHARACTERS_MAX = 2_000
+SAID_CHARACTERS_MAX = 200
+"""Of what CEL says of a failure that has no words of our own."""
 
 CEL_TYPES: Mapping[str, cel.Type] = {
     "decimal": cel.Type.DOUBLE,
@@ -47,11 +49,27 @@ _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+_ASKED_FOR = re.compile(r"\bhas\s*\(\s*event\s*\.\s*(\w+)")
+_ABSENT = re.compile(r'No value with name "event\.(\w+)"')
+_MENDING: Mapping[str, str] = {
+    "divide by zero": "it divides by zero; ask first, as in `event.parts != 0 && event.total / event.parts > 2`",
+    "modulus by zero": "it divides by zero; ask first, as in `event.parts != 0 && event.total % event.parts == 0`",
+    "Index error": "a list of this event is too short for it; ask first, as in `size(event.items) > 2 && event.items[2] == 'x'`",
+    "Key not found": "a map has no such key; ask first, as in `'gold' in m && m['gold'] == 'x'`",
+    "overflow": "its numbers become too large; compare smaller ones",
+    "Iteration budget": "its loops go round too often for this event; nest fewer of them, or send shorter lists",
+    "regular expression": "what `matches` is given is no regular expression; write the pattern out in the condition",
+}
+"""What failed, by a part of what CEL says, and what to do about it."""
 _LADDER = re.compile(r"""\bmember\.tiers\s*(?:\[\s*(?:"([^"]*)"|'([^']*)')\s*\]|\.\s*(\w+))""")
 
 
 class InvalidCondition(Exception):
     """A condition that does not compile; the message gives the position (line:column, from 1) and the way out."""
+
+
+class Unanswered(Exception):
+    """A condition to which an event gives no answer; the message says why, and how to mend it."""
 
 
 class Environment:
@@ -77,6 +95,12 @@ class Environment:
         if len(source) > CONDITION_CHARACTERS_MAX:
             raise InvalidCondition(
                 f"a condition has at most {CONDITION_CHARACTERS_MAX} characters, this one {len(source)}"
+            )
+        asked = _ASKED_FOR.search(source)
+        if asked is not None:
+            raise InvalidCondition(
+                f"{position_of(source, asked.start())}: `has` cannot ask for a property of an event: where it is missing, the condition"
+                f" is not met; an event without it is refused where its event type says `{{{asked[1]}: {{type: …, required: true}}}}`"
             )
         try:
             expression = self._env.compile(source)
@@ -136,10 +160,10 @@ class Comparison(NamedTuple):
     literal: float
 
     def holds(self, properties: Mapping[str, Any]) -> bool:
-        """Whether it is met; as under CEL, not where the event lacks the property."""
+        """Whether it is met; as under CEL, `Unanswered` where the event lacks the property."""
         value = properties.get(self.name)
         if value is None:
-            return False
+            raise Unanswered(_missing(self.name))
         return self.compare(float(value) if isinstance(value, Decimal) else value, self.literal)
 
 
@@ -163,11 +187,41 @@ class Condition:
         self._expression = expression
 
     def holds(self, activation: cel.Activation) -> bool:
-        """Whether it is met; what cannot be evaluated is not."""
+        """Whether it is met; `Unanswered` where that cannot be told."""
         try:
-            return self._expression.eval(activation).value() is True
-        except RuntimeError:
-            return False
+            answer = self._expression.eval(activation)
+        except RuntimeError as error:
+            raise Unanswered(_reason(str(error))) from error
+        met = answer.value()
+        if met is True or met is False:
+            return met
+        raise Unanswered(_reason(str(met)))
+
+
+class Conditions(dict[str, Condition | None]):
+    """For each event type that counts, the condition it must meet (None: every event of the type).
+
+    `kind` and `key` name the definition that asks, `path` the place of the condition in it.
+    """
+
+    def __init__(self, kind: str, key: str, path: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.key = key
+        self.path = path
+
+
+def _missing(name: str) -> str:
+    return f"this event has no `{name}`; send it with each event, or say `required: true` of it in its event type"
+
+
+def _reason(said: str) -> str:
+    """What CEL says of a failure, in words that say how to mend it."""
+    absent = _ABSENT.search(said)
+    if absent is not None:
+        return _missing(absent[1])
+    known = next((words for part, words in _MENDING.items() if part in said), None)
+    return known or f"{said[:SAID_CHARACTERS_MAX]}; let the condition ask first for what it needs"
 
 
 def _seen_by_cel(value: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from achievements.boosts import EXACT, BoostReady, boosted
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Definition, Key, Misfit, Points, PropertyName, Shape, Trigger
 from achievements.values import LimitPart, Tally

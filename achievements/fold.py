@@ -12,7 +12,19 @@ import msgspec
 from achievements.localtime import LocalTime, of_member
 from achievements.moment import Moment, Rule
 from achievements.rulebook import Rulebook, Rules
-from achievements.values import AnyOutcome, Emitted, Event, Fact, Identity, Input, MemberState, Order, Part, SpendAsked
+from achievements.values import (
+    AnyOutcome,
+    ConditionFailed,
+    Emitted,
+    Event,
+    Fact,
+    Identity,
+    Input,
+    MemberState,
+    Order,
+    Part,
+    SpendAsked,
+)
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
@@ -131,24 +143,26 @@ def _passed(
 
 def outcomes_of(emitted: Iterable[Emitted]) -> list[AnyOutcome]:
     """What is an outcome among what inputs brought."""
-    return [each for each in emitted if not isinstance(each, SpendAsked)]
+    return [each for each in emitted if not isinstance(each, SpendAsked | ConditionFailed)]
 
 
 class Trace(msgspec.Struct, frozen=True):
     """Many inputs folded: where they ended, what they said last of each outcome, and the states worth keeping on the way.
 
-    `asked` are the decisions that events asked for.
+    `asked` are the decisions that events asked for, `failed` the conditions that they gave no answer to.
     """
 
     state: MemberState
     outcomes: Mapping[Identity, AnyOutcome]
     snapshots: tuple[MemberState, ...]
     asked: tuple[SpendAsked, ...]
+    failed: tuple[ConditionFailed, ...]
 
 
 def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until: datetime) -> Trace:
     """Fold inputs, in order, onto a state, and advance to `until`."""
     asked: list[SpendAsked] = []
+    failed: list[ConditionFailed] = []
     outcomes = {each.identity: each for each in levels(rulebook, base)}
     snapshots: list[MemberState] = []
     state = base
@@ -157,6 +171,8 @@ def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until:
         for each in emitted:
             if isinstance(each, SpendAsked):
                 asked.append(each)
+            elif isinstance(each, ConditionFailed):
+                failed.append(each)
             else:
                 outcomes[each.identity] = each
         if state.inputs % SNAPSHOT_EVERY == 0:
@@ -164,7 +180,8 @@ def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until:
     state, passed = advance(rulebook, state, until)
     outcomes.update((each.identity, each) for each in passed)
     keep = set(kept_snapshots(state.inputs))
-    return Trace(state, outcomes, tuple(each for each in snapshots if each.inputs in keep), tuple(asked))
+    kept = tuple(each for each in snapshots if each.inputs in keep)
+    return Trace(state, outcomes, kept, tuple(asked), tuple(failed))
 
 
 def levels(rulebook: Rulebook, state: MemberState) -> list[AnyOutcome]:
@@ -205,7 +222,7 @@ class Refold(msgspec.Struct, frozen=True):
     """A member's history folded again: where it ends now, and what that changed.
 
     `asked` are decisions that are to be taken now, `unasked` those that were asked for and now are not. What was asked for
-    before and still is has been decided, and is in neither.
+    before and still is has been decided, and is in neither. `failed` are conditions that failed now and had not before.
     """
 
     state: MemberState
@@ -213,6 +230,7 @@ class Refold(msgspec.Struct, frozen=True):
     snapshots: tuple[MemberState, ...]
     asked: tuple[SpendAsked, ...] = ()
     unasked: tuple[SpendAsked, ...] = ()
+    failed: tuple[ConditionFailed, ...] = ()
 
 
 def refold(
@@ -227,12 +245,14 @@ def refold(
     after = trace(rulebook, base, now, until)
     decided = {(each.rule, each.event_id) for each in before.asked}
     wanted = {(each.rule, each.event_id) for each in after.asked}
+    told = frozenset(before.failed)
     return Refold(
         after.state,
         difference(before.outcomes, after.outcomes),
         after.snapshots,
         asked=tuple(each for each in after.asked if (each.rule, each.event_id) not in decided),
         unasked=tuple(each for each in before.asked if (each.rule, each.event_id) not in wanted),
+        failed=tuple(each for each in after.failed if each not in told),
     )
 
 

@@ -40,17 +40,15 @@ def overdone(compiled: bytes, source: str) -> str | None:
         if source[places[entry[1][0]]] == "+" and not _JOINS.isdisjoint(_read(entry[2][0]).get(3, ()))
     ]
     if joins:
-        return (
-            f"{_position(source, min(joins))}: strings, bytes and lists are not joined with `+`; compare each by itself"
-        )
+        return f"{position_of(source, min(joins))}: strings, bytes and lists are not joined with `+`; compare each by itself"
     for node in _within(root):
         loop = _part(node, _LOOP)
         if loop is not None and _builds(loop):
-            return f"{_position(source, places[node[2][0]])}: there is no `map`; use `exists`, `all` or `filter`"
+            return f"{position_of(source, places[node[2][0]])}: there is no `map`; use `exists`, `all` or `filter`"
         written = _part(node, _LIST) if source[places[node[2][0]]] == "[" else _part(node, _STRUCT)
         if written is not None and any(_name(each) in loops for each in _within(node)):
             return (
-                f"{_position(source, places[node[2][0]])}: what is written out as a list or map holds no variable of a loop;"
+                f"{position_of(source, places[node[2][0]])}: what is written out as a list or map holds no variable of a loop;"
                 " name the event's properties or literals in it"
             )
     if _steps(root, _Largest.of(root)) > STEPS_MAX:
@@ -141,7 +139,7 @@ def _part(node: _Fields, kind: int) -> _Fields | None:
     return _read(node[kind][0]) if kind in node else None
 
 
-def _position(source: str, place: int) -> str:
+def position_of(source: str, place: int) -> str:
     """A place as line:column, both from 1."""
     before = source[:place]
     return f"at {before.count(chr(10)) + 1}:{place - before.rfind(chr(10))}"

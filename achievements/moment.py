@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 from cel_expr_python import cel
 
-from achievements.conditions import Condition, Environment
+from achievements.conditions import Condition, Conditions, Environment, Unanswered
 from achievements.localtime import LocalTime
-from achievements.values import AnyOutcome, Emitted, Event, Part, PointsEarned
+from achievements.values import AnyOutcome, ConditionFailed, Emitted, Event, Part, PointsEarned
 
 
 class Stage(IntEnum):
@@ -44,6 +44,7 @@ class Moment:
     __slots__ = (
         "_activation",
         "_environment",
+        "_failed",
         "_met",
         "carried",
         "earned",
@@ -78,11 +79,12 @@ class Moment:
         self._environment = environment
         self._activation: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
+        self._failed: dict[Condition, str] | None = None
         self.local_day = local.day(event.at)
         self.program_day = self.local_day if local is program_time else program_time.day(event.at)
 
-    def meets(self, conditions: Mapping[str, Condition | None]) -> bool:
-        """Whether the event is of one of the types and meets that type's condition."""
+    def meets(self, conditions: Conditions) -> bool:
+        """Whether the event is of one of the types and meets that type's condition. One that fails is told of, and not met."""
         try:
             condition = conditions[self.event.type]
         except KeyError:
@@ -91,13 +93,19 @@ class Moment:
             return True
         met = self._met.get(condition)
         if met is None:
-            if condition.comparison is not None:
-                met = condition.comparison.holds(self.event.properties)
-            else:
-                if self._activation is None:
-                    self._activation = self._environment.activation(self.event.properties, self.tiers)
-                met = condition.holds(self._activation)
+            try:
+                if condition.comparison is not None:
+                    met = condition.comparison.holds(self.event.properties)
+                else:
+                    if self._activation is None:
+                        self._activation = self._environment.activation(self.event.properties, self.tiers)
+                    met = condition.holds(self._activation)
+            except Unanswered as error:
+                met = False
+                self._failed = {**(self._failed or {}), condition: str(error)}
             self._met[condition] = met
+        if self._failed is not None and condition in self._failed:
+            self._tell(conditions, self._failed[condition])
         return met
 
     def earn(self, currency: str, points: int, rule: str) -> None:
@@ -117,6 +125,12 @@ class Moment:
             seen += sum(each.points for each in self.given if each.currency == currency and each.stage < stage)
             seen += sum(each.points for each in self.carried if each.currency == currency and each.stage >= stage)
         return seen
+
+    def _tell(self, conditions: Conditions, reason: str) -> None:
+        """Tell a definition of its condition's failure: once, however often the event asks."""
+        failed = ConditionFailed(conditions.kind, conditions.key, conditions.path, reason, self.event.at, self.event.id)
+        if failed not in self.emitted:
+            self.emitted.append(failed)
 
     def _emit_points(self, currency: str, points: int, source: str, lot: str) -> None:
         self.emitted.append(PointsEarned(currency, points, source, lot, self.event.at, self.event.id))

@@ -106,6 +106,7 @@ def ready(program: Program) -> Rules:
     for section, definitions in program.sections.items():
         for position, definition in enumerate(definitions):
             building.path = f"{section}[{position}]"
+            building.kind, building.key = definition.kind, definition.key
             make = getattr(definition, "ready", None)
             made = None if make is None else make(building)
             if isinstance(made, Rule):

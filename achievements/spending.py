@@ -4,7 +4,8 @@ Both depend on a balance, and nothing in the fold reads one. So a spend rule onl
 at by whoever keeps the ledger, after the bookings of each input. What is decided comes back as a fact.
 """
 
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Key, Points, Reward, Trigger
 from achievements.values import SpendAsked

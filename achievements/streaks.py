@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from achievements import periods
-from achievements.building import Building, Conditions
+from achievements.building import Building
+from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Shape, Trigger

@@ -255,8 +255,23 @@ class SpendAsked(msgspec.Struct, frozen=True, gc=False):
     event_id: str
 
 
-Emitted: TypeAlias = AnyOutcome | SpendAsked
-"""What an input brings: outcomes, and decisions asked for."""
+class ConditionFailed(msgspec.Struct, frozen=True, gc=False):
+    """A condition that could not be answered for an event, and so counted as not met.
+
+    No outcome: it is told to whoever wrote the definition. `path` is the condition's place in the definition, `reason` says why, and
+    how to mend it.
+    """
+
+    kind: str
+    key: str
+    path: str
+    reason: str
+    at: datetime
+    event_id: str
+
+
+Emitted: TypeAlias = AnyOutcome | SpendAsked | ConditionFailed
+"""What an input brings: outcomes, decisions asked for, and conditions that failed."""
 
 
 class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", gc=False):

@@ -1,7 +1,7 @@
 """What one unit does to members, gathered member by member and written in a dozen statements.
 
 `Changes` are the drafts of a unit: they bring the lots that a draft needs, and `save` writes lots, states, facts, outcomes,
-feed, snapshots and the outbox, in that order, each with one statement.
+feed, snapshots, problems and the outbox, in that order, each with one statement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from achievements.values import Scored
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded
-from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes
+from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems
 from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
@@ -80,6 +80,7 @@ class Changes:
             [(each.id, state) for each in drafts for state in each.kept_snapshots],
             [(each.id, inputs) for each in drafts for inputs in each.dropped_snapshots],
         )
+        problems.note(unit, [(each.id, failed) for each in drafts for failed in each.failed])
         self._publish(unit, drafts)
 
     async def _book(self, unit: Unit, drafts: Sequence[Draft]) -> None:

@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from achievements import fold
 from achievements.rulebook import Rulebook
 from achievements.values import (
     AnyOutcome,
+    ConditionFailed,
     Effect,
     Emitted,
     Fact,
@@ -60,6 +61,7 @@ class Draft:
         self.outcomes: list[AnyOutcome] = []
         self.gone: list[AnyOutcome] = []
         self.facts: list[Fact] = []
+        self.failed: list[ConditionFailed] = []
         self.snapshots: list[MemberState] = []
         self.base_inputs: int | None = None
         self._first_inputs = held.state.inputs
@@ -106,7 +108,9 @@ class Draft:
         if (soonest is not None and soonest <= entry.at) or (due is not None and due <= entry.at):
             self.advance(entry.at)
         emitted = self._step(entry)
-        outcomes = fold.outcomes_of(emitted) if self._rulebook.decides else cast("list[AnyOutcome]", emitted)
+        outcomes = fold.outcomes_of(emitted)
+        if len(outcomes) < len(emitted):
+            self.failed += [each for each in emitted if isinstance(each, ConditionFailed)]
         self._take(outcomes, outcomes, entry.at)
         effects: list[Effect] = [*outcomes]
         if isinstance(entry, Fact):
@@ -137,6 +141,7 @@ class Draft:
         self.snapshots = list(refolded.snapshots)
         self.base_inputs = base.inputs
         self.gone.extend(difference.gone)
+        self.failed.extend(refolded.failed)
         self.purse.refund(refunds, self.present)
         self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new, self.present)
         self.purse.reprice(worth_of(difference), self.present)

@@ -13,7 +13,7 @@ from achievements.parts import Definition, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.values import BEGINNING
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
-from engagement.records import programs
+from engagement.records import problems, programs
 from engagement.records.programs import Closing, DefinitionVersion, Program
 from engagement.records.unit import ALL, Database, Scope, Unit, Work
 
@@ -186,6 +186,8 @@ async def _publish(unit: Unit, wanted: Document) -> Settled:
         raise InvalidProgram((Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),))
     changes, new, closed = _changes(wanted, await programs.versions(unit), await programs.untouched_from(unit))
     await programs.save_versions(unit, new, closed)
+    # What was changed may have been mended: it is told of again where it fails again.
+    await problems.forget(unit, [(each.kind, each.key) for each in closed])
     if changes:
         await programs.bump_revision(unit)
     name = wanted.head.name or program.key

@@ -83,6 +83,7 @@ EVENTS_WRITE: Final = Access("Needs scope `events:write`.", "events:write")
 PROGRAMS_WRITE: Final = Access(
     "Needs scope `programs:write`; an operator's key makes new programs too.", "programs:write", in_program=False
 )
+DEFINITIONS: Final = Access("Needs scope `programs:write`.", "programs:write")
 CLOCK_WRITE: Final = Access("Needs scope `clock:write`.", "clock:write")
 
 

@@ -10,7 +10,7 @@ from strawberry.scalars import JSON
 from engagement.actions import clock, programs
 from engagement.actions.clock import Advanced
 from engagement.actions.programs import Applied, Loaded, Sandbox
-from engagement.api.principals import ANY_CREDENTIAL, CLOCK_WRITE, PROGRAMS_WRITE, Info, mutation, query
+from engagement.api.principals import ANY_CREDENTIAL, CLOCK_WRITE, DEFINITIONS, PROGRAMS_WRITE, Info, mutation, query
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
     InvalidInputError,
@@ -21,12 +21,14 @@ from engagement.api.refusals import (
 )
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, instant, written
+from engagement.records import problems
 from engagement.records import programs as records
 
 _KEY = (
     "A key of your own, 1 to 64 printable characters: the same key with the same input gives the same reply again,"
     " with another input it is refused."
 )
+_COUNT_MAX = 2**31 - 1
 _REPLAYED = "Whether this is the stored reply to an earlier request with the same key."
 
 
@@ -51,6 +53,39 @@ class Program:
             sandbox=program.sandbox,
             now=written(now),
             revision=program.revision,
+        )
+
+
+@strawberry.type(
+    description="A definition in force of which a condition could not be answered, and so counted as not met."
+    " Counted since the definition was last changed; the rest is of the latest event with which it happened."
+)
+class DefinitionProblem:
+    """What a marketer has to mend."""
+
+    kind: str = strawberry.field(description="The definition's kind, like `earn_rule`.")
+    key: str = strawberry.field(description="The definition's key.")
+    path: str = strawberry.field(description="Where in the definition the condition stands, like `objectives[0].when`.")
+    reason: str = strawberry.field(description="Why it could not be answered, and how to mend it.")
+    count: int = strawberry.field(
+        description="With how many events this happened; what is beyond 2^31-1 is told as that."
+    )
+    at: DateTime = strawberry.field(description="The instant of the latest of these events.")
+    member: str = strawberry.field(description="Whose event that was: the app's own id.")
+    event: str = strawberry.field(description="The id of that event.")
+
+    @classmethod
+    def of(cls, problem: problems.Problem) -> "DefinitionProblem":
+        """As clients read it."""
+        return cls(
+            kind=problem.kind,
+            key=problem.key,
+            path=problem.path,
+            reason=problem.reason,
+            count=min(problem.count, _COUNT_MAX),
+            at=written(problem.at),
+            member=problem.member,
+            event=problem.event_id,
         )
 
 
@@ -166,6 +201,12 @@ class ProgramsQuery:
         resources = resources_of(info)
         loaded: Loaded = await resources.read(info.context.principal, resources.programs.load)
         return Program.of(loaded.program, loaded.now)
+
+    @query("What is wrong with definitions in force, by kind and key: conditions that failed at run time.", DEFINITIONS)
+    async def definition_problems(self, info: Info) -> list[DefinitionProblem]:
+        """What there is to mend."""
+        found: list[problems.Problem] = await resources_of(info).read(info.context.principal, problems.of_program)
+        return [DefinitionProblem.of(each) for each in found]
 
 
 @strawberry.type

@@ -17,6 +17,7 @@ from achievements.values import (
     BadgeAwarded,
     ChallengeCompleted,
     ChallengeProgressed,
+    ConditionFailed,
     Emitted,
     Event,
     MemberState,
@@ -47,6 +48,8 @@ def told(outcome: Emitted) -> str:
             return f"tier {outcome.ladder} {outcome.tier_from}>{outcome.tier_to} {outcome.qualifying}"
         case SpendAsked():
             return f"spend {outcome.points} {outcome.rule}"
+        case ConditionFailed():
+            return f"failed {outcome.key} {outcome.path}"
 
 
 def check(rulebook: Rulebook, diary: str) -> MemberState:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from achievements.conditions import Environment, InvalidCondition
+from achievements.conditions import Environment, InvalidCondition, Unanswered
 from achievements.events import LIST_LENGTH_MAX, STRING_CHARACTERS_MAX
 
 TEXTS = {"s": "string", "li": "list[int]", "ls": "list[string]"}
@@ -16,16 +16,47 @@ TEXT = "a" * STRING_CHARACTERS_MAX
 LARGEST = {"s": TEXT, "li": list(range(LIST_LENGTH_MAX)), "ls": [TEXT] * LIST_LENGTH_MAX}
 
 
-def test_a_condition_that_fails_counts_as_not_met() -> None:
-    environment = Environment({"amount": "decimal", "n": "int"})
-    missing = environment.compile("event.amount > 1.0")
-    assert not missing.holds(environment.activation({}, {}))
-    assert not environment.compile("1 / event.n > 0").holds(environment.activation({"n": 0}, {}))
-    loops = "[1,2,3,4,5,6,7,8,9,10]"
-    endless = " && ".join(
-        f"{loops}.all(a{i}, {loops}.all(b{i}, {loops}.all(c{i}, {loops}.all(d{i}, true))))" for i in range(8)
-    )
-    assert not environment.compile(endless).holds(environment.activation({}, {}))
+LOOPS = "[1,2,3,4,5,6,7,8,9,10]"
+ENDLESS = " && ".join(
+    f"{LOOPS}.all(a{i}, {LOOPS}.all(b{i}, {LOOPS}.all(c{i}, {LOOPS}.all(d{i}, true))))" for i in range(8)
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "properties", "words"),
+    [
+        ("event.s == 'a'", {}, "this event has no `s`; send it with each event, or say `required: true`"),
+        ("1 / event.n > 0", {"n": 0}, "divides by zero; ask first"),
+        ("1 % event.n > 0", {"n": 0}, "divides by zero; ask first"),
+        ("event.ls[2] == 'a'", {"ls": ["a"]}, "too short for it; ask first, as in `size"),
+        ("event.n * 9223372036854775807 > 1", {"n": 5}, "numbers become too large"),
+        ("event.s.matches(event.s)", {"s": "("}, "no regular expression; write the pattern out"),
+        ("int(event.s) > 1", {"s": "x"}, "cannot convert string to int; let the condition ask first"),
+        ("{'a': 1}[event.s] == 1", {"s": "x"}, "a map has no such key; ask first"),
+        (ENDLESS, {}, "loops go round too often"),
+    ],
+)
+def test_a_condition_that_fails_says_how_to_mend_it(source: str, properties: dict[str, object], words: str) -> None:
+    environment = Environment({**TEXTS, "n": "int"})
+    with pytest.raises(Unanswered, match=re.escape(words)):
+        environment.compile(source).holds(environment.activation(properties, {}))
+
+
+def test_what_the_words_advise_is_answered() -> None:
+    environment = Environment({**TEXTS, "n": "int"})
+    for source, properties in (
+        ("event.n != 0 && 4 / event.n > 1", {"n": 0}),
+        ("size(event.ls) > 2 && event.ls[2] == 'x'", {"ls": ["a"]}),
+    ):
+        assert not environment.compile(source).holds(environment.activation(properties, {}))
+    either = environment.compile("event.s == 'b' || event.n > 3")
+    assert either.holds(environment.activation({"n": 4}, {}))
+
+
+def test_a_condition_does_not_ask_whether_a_property_is_there() -> None:
+    environment = Environment({"gift": "bool"})
+    with pytest.raises(InvalidCondition, match=r"at 2:1: `has` cannot ask .* `{gift: {type: …, required: true}}`"):
+        environment.compile("true &&\nhas(event.gift)")
 
 
 @pytest.mark.parametrize("nested", ["(" * 900 + "true" + ")" * 900, "[" * 600 + "]" * 600 + " == []"])
@@ -55,7 +86,14 @@ def test_a_plain_comparison_is_what_cel_says(sign: str, literal: Decimal, value:
             condition = environment.compile(f"event.{name} {sign} {written}")
             properties = {} if seen is None else {name: seen}
             assert condition.comparison is not None
-            assert condition.comparison.holds(properties) == condition.holds(environment.activation(properties, {}))
+            if properties:
+                assert condition.comparison.holds(properties) == condition.holds(environment.activation(properties, {}))
+                continue
+            with pytest.raises(Unanswered) as quickly:
+                condition.comparison.holds({})
+            with pytest.raises(Unanswered) as slowly:
+                condition.holds(environment.activation({}, {}))
+            assert str(quickly.value) == str(slowly.value)
 
 
 def test_no_more_than_a_comparison_is_taken_for_one() -> None:

@@ -11,6 +11,40 @@ from tests.achievements.programs import QUALIFYING, TIERS, rulebook
 
 BASE = {"key": "base", "on": "purchase", "earn": {"per": "amount"}}
 SCENARIOS: dict[str, tuple[dict[str, list[dict[str, Any]]], str]] = {
+    "a condition that fails is not met, and each definition that asked is told of it once, whatever else it is asked for": (
+        {
+            "earn_rules": [
+                {**BASE, "when": "event.amount > 0.0"},
+                {"key": "one", "on": "purchase", "earn": {"fixed": 1}},
+                {"key": "two", "on": "purchase", "earn": {"fixed": 2}},
+            ],
+            "boosts": [{"key": "triple", "factor": 3, "earn_rules": ["one", "two"], "when": "event.amount > 5.0"}],
+            "challenges": [
+                {
+                    "key": "milk",
+                    "objectives": [{"on": "purchase", "when": "event.departments[0] == 'DAIRY'", "target": 1}],
+                    "window": {"calendar": "day"},
+                    "repeat": "each_window",
+                    "rewards": [{"points": 5}],
+                }
+            ],
+            "badges": [
+                {
+                    "key": "rich",
+                    "on": "purchase",
+                    "when": "event.amount > 0.0",
+                    "measure": {"points": "points", "including": "rewards"},
+                    "levels": [{"target": 1000}],
+                }
+            ],
+            "streaks": [{"key": "daily", "on": "purchase", "period": "day", "when": "event.amount > 0.0"}],
+        },
+        """
+        2017-03-01 10:00 | purchase       | failed base when; failed triple when; failed milk objectives[0].when; failed rich when; failed daily when; points +1 one; points +2 two
+        2017-03-01 10:01 | purchase 2.00 DAIRY | points +2 base; points +1 one; points +2 two; points +5 milk
+        2017-03-02 10:02 | purchase 6.00 | failed milk objectives[0].when; points +6 base; points +3 one; points +6 two
+        """,
+    ),
     "bands count what lies within each, and are rounded once": (
         {
             "earn_rules": [

@@ -197,3 +197,33 @@ async def test_replies_never_show_a_secret(house: House) -> None:
 
 def test_scopes_are_those_of_the_schema() -> None:
     assert len(ALL_SCOPES) == len(set(ALL_SCOPES)) == 5
+
+
+PROBLEMS = "{ definitionProblems { kind key path reason count at member event } }"
+
+
+async def test_conditions_that_fail_are_told_with_their_definition(house: House) -> None:
+    wanted = document(house.program.key)
+    wanted["earn_rules"].append(
+        {"key": "large", "on": "purchase", "when": "event.amount > 9.0", "earn": {"currency": "points", "fixed": 5}}
+    )
+    await apply(house, wanted)
+    assert (await house.data(PROBLEMS))["definitionProblems"] == []
+    answer = await house.record({"id": "e1", "member": "ann", "type": "purchase", "occurredAt": NOON, "properties": {}})
+    assert not [each for each in answer["receipts"][0]["effects"] if each.get("source") == "large"]
+    assert (await house.data(PROBLEMS))["definitionProblems"] == [
+        {
+            "kind": "earn_rule",
+            "key": "large",
+            "path": "when",
+            "reason": "this event has no `amount`; send it with each event, or say `required: true` of it in its event type",
+            "count": 1,
+            "at": NOON,
+            "member": "ann",
+            "event": "e1",
+        }
+    ]
+    wanted["event_types"][0]["properties"]["amount"] = {"type": "decimal", "required": True}
+    wanted["earn_rules"][-1]["when"] = "event.amount > 8.0"
+    await apply(house, wanted)
+    assert (await house.data(PROBLEMS))["definitionProblems"] == []

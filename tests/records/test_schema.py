@@ -37,6 +37,8 @@ SAMPLES = {
     "transfer": "(program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, source)"
     " VALUES ($1, {member}, {member}, 'points', 'earn', 1, 'issuance', 'wallet', now(), now(), 'base')",
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
+    "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
+    " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
     "outbox": "(program_id, id, payload) VALUES ($1, {member}, '{{}}')",
     "credential": "(id, program_id, name, scopes, secret_hash) VALUES ('k' || $1, $1, 'n', '{{}}', sha256('s'))",
     "idempotency": "(program_id, principal, operation, key, input_hash) VALUES ($1, 'p', 'o', 'k', '')",
@@ -64,6 +66,7 @@ RIGHTS = {
     "lot": ALL_BUT_DELETE,
     "transfer": READ,
     "activity": READ,
+    "problem": ALL_BUT_DELETE | {"DELETE"},
     "outbox": READ | {"UPDATE(created_at)", "DELETE"},
     "credential": READ | {"UPDATE(revoked_at)"},
     "idempotency": READ | {"UPDATE(result)"},
@@ -86,6 +89,7 @@ CHECKS = {
     "transfer_between_two_accounts",
     "transfer_accounts_known",
     "activity_seq_positive",
+    "problem_count_positive",
     "credential_hash_is_sha256",
 }
 
@@ -330,7 +334,7 @@ async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -
     await migrate(empty_database.owner)
     connection = await asyncpg.connect(empty_database.owner)
     applied = await connection.fetch("SELECT name FROM tortoise_migrations")
-    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments", "0003_facts"]
+    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments", "0003_facts", "0004_problems"]
     assert await scoped_tables(connection) == set(SAMPLES)
     await connection.close()
 

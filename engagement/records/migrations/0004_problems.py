@@ -1,0 +1,13 @@
+"""Problems of definitions, as written in the SQL file beside this one."""
+
+from pathlib import Path
+
+from tortoise.migrations.migration import Migration as Step
+from tortoise.migrations.operations import RunSQL
+
+
+class Migration(Step):
+    """Not reversible: what failed is not asked again."""
+
+    dependencies = [("records", "0003_facts")]
+    operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
