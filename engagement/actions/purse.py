@@ -21,6 +21,10 @@ class LotsMissing(Exception):
     """Points are to come out of lots that are not at hand: bring all of them, and begin again."""
 
 
+class NotCovered(Exception):
+    """Points are to come out that are not there. Nothing of the unit may be written: some book is wrong, or was not asked."""
+
+
 class Purse:
     """One member's lots and wallets on their way through a unit. `wallets` are (balance, debt) by currency."""
 
@@ -98,12 +102,15 @@ class Purse:
         return [PointsExpired(currency, points, at) for (at, currency), points in ended.items()]
 
     def spend(self, currency: str, points: int, at: datetime, *, source: str, event_id: str, fact_id: str) -> None:
-        """Take points that the balance allows, in spending order, by a transfer for each lot."""
-        assert points <= self.balance(currency), "the balance is asked first"
+        """Take points that the balance allows, in spending order, by a transfer for each lot; NotCovered where it does not."""
+        if points > self.balance(currency):
+            raise NotCovered(f"{points} {currency} are to be spent, and the balance is {self.balance(currency)}")
         if not self.complete:
             raise LotsMissing
         plan = plan_spending(self._of(currency), points, at)
-        assert sum(each.points for each in plan) == points, "whoever owes has no points left"
+        there = sum(each.points for each in plan)
+        if there != points:
+            raise NotCovered(f"{points} {currency} are to be spent, and the lots hold {there}")
         for lot, taken in plan:
             self._move(lot, "spend", taken, "wallet", "redeemed", at, source=source, event_id=event_id, fact_id=fact_id)
             self._put(replace(lot, remaining=lot.remaining - taken))

@@ -40,7 +40,7 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
 
 
 def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
-    """Whether anything below the field being resolved is a field of that name."""
+    """Whether anything below the field being resolved is a field of that name, whatever directives say of it."""
     seen: set[str] = set()
     ahead: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
     while ahead:

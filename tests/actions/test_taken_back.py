@@ -157,3 +157,43 @@ async def test_a_spend_that_its_amended_event_asks_for_no_more_is_given_back_onc
         assert await house.rows(FACTS) == facts
         await books_balance(house)
         assert await discrepancies(house) == []
+
+
+async def test_what_was_recovered_for_a_lot_stands_when_a_spend_comes_back_to_it_after_its_end(shop: House) -> None:
+    await shop.send(bought(1, 100), coupon(2))
+    await amend(shop, bought(1, 100))
+    await shop.send(bought(9, 130))
+    # The 130 of the 9th paid the debt.
+    assert await shop.rows(WALLET) == [(230, 100, 100, 0, 30, 0)]
+    await shop.advance("2017-03-12T00:00:00Z")
+    await amend(shop, coupon(2))
+    assert await shop.rows(WALLET) == [(230, 100, 0, 100, 30, 0)]
+    expiries = "SELECT points, lot_id, at::text FROM transfer WHERE program_id = $1 AND kind = 'expire'"
+    assert await shop.rows(expiries) == [(100, "earn/base/p01", "2017-03-11 12:00:00+00")]
+    await books_balance(shop)
+    assert await discrepancies(shop) == []
+
+
+async def test_a_spend_stands_when_late_news_changes_the_tier_that_it_asked_for(records: Database) -> None:
+    shop = House(records)
+    ladder = {
+        "key": "status",
+        "measure": {"points": "points"},
+        "tiers": [{"key": "plain"}, {"key": "gold", "from": 200}],
+    }
+    written = spending(tier_ladders=[{**ladder, "window": {"days": 30}}])
+    written["spend_rules"][0]["when"] = "member.tiers['status'] == 'plain'"
+    await shop.apply(written, Sandbox(BEGIN))
+    await shop.send(bought(2, 150), coupon(3))
+    assert await shop.rows(WALLET) == [(150, 0, 100, 0, 50, 0)]
+    # She was gold by then, as it turns out.
+    await shop.send(bought(1, 90, "late"))
+    assert await shop.rows(WALLET) == [(240, 0, 100, 0, 140, 0)]
+    # Gold, she is asked for nothing; and nothing is given back for the tier alone when that changes again.
+    await shop.send(coupon(4))
+    await amend(shop, bought(1, 90, "late"))
+    # Now the second coupon asks, and what it asks for is decided now.
+    assert await shop.rows(WALLET) == [(240, 90, 100, 0, 50, 0)]
+    assert await shop.rows(FACTS) == [("spent", "c03", 1, "hundred", 100), ("spend_rejected", "c04", 1, "hundred", 100)]
+    await books_balance(shop)
+    assert await discrepancies(shop) == []
