@@ -1,6 +1,5 @@
 """Badges: levels reached by a measure over a lifetime, each awarded once."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -10,8 +9,9 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Key, Misfit, Name, Points, Reward, Rewards, Shape, Trigger
-from achievements.values import BadgeAwarded, BadgePart, Tally
+from achievements.parts import Definition, Key, Misfit, Name, Points, Rewards, Shape, Trigger
+from achievements.states import BadgePart, Tally
+from achievements.values import BadgeAwarded
 from achievements.windows import Span
 
 LEVELS_MAX = 50
@@ -65,9 +65,7 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
             if level.level not in held:
                 awarded = (*awarded, (level.level, moment.event.at))
                 moment.emitted.append(BadgeAwarded(self.key, level.level, moment.event.at, moment.event.id))
-                for position, reward in enumerate(level.rewards):
-                    lot = f"badge/{self.key}/{level.level}/{position}"
-                    moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
+                moment.reward(self.stage, level.rewards, self.key, f"badge/{self.key}/{level.level}")
         return BadgePart(tally, awarded)
 
     def _take(self, tally: Tally, moment: Moment) -> Tally:
@@ -102,6 +100,11 @@ class Badge(Definition, frozen=True, kw_only=True):
         if self.measure != "count" and self.measure.distinct and targets[-1] > measures.DISTINCT_MAX:
             raise Misfit("levels", f"a target of different values is at most {measures.DISTINCT_MAX}")
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The keys of its levels, lowest first."""
+        return tuple(level.level for level in self.levels)
+
     def ready(self, building: Building) -> BadgeReady:
         """Compile it; mistakes are told to `building`."""
         levels = tuple(
@@ -113,10 +116,6 @@ class Badge(Definition, frozen=True, kw_only=True):
             conditions=building.conditions(self.on, self.when),
             measure=building.measure(self.measure, self.on, "measure"),
             levels_up=levels,
-            gives=frozenset(_currencies(reward for level in levels for reward in level.rewards)),
+            gives=frozenset(reward.gives for level in levels for reward in level.rewards),
             counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
         )
-
-
-def _currencies(rewards: Iterable[Reward]) -> Iterable[str]:
-    return (str(reward.currency) for reward in rewards)

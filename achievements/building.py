@@ -6,6 +6,8 @@ A mistake does not stop the building: a stand-in takes the place of what was wro
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from achievements import measures
 from achievements.conditions import CEL_TYPES, Conditions, Environment, InvalidCondition, ladders_in
 from achievements.measures import Measure
@@ -15,24 +17,24 @@ from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigg
 class Building:
     """What one program's definitions can refer to, and the mistakes found so far.
 
-    `earn_rules` are the event types of each, by key; `ladders` the keys of the tier ladders. `path`, `kind` and `key` are of the
-    definition at hand.
+    `earn_rules` are the event types of each, by key; `defined` the definitions of each section, by key, with the keys of what
+    is within them: the levels of a badge, the tiers of a ladder. `path`, `kind` and `key` are of the definition at hand.
     """
 
     def __init__(
         self,
         zone: ZoneInfo,
-        currencies: tuple[str, ...],
         event_types: Mapping[str, Properties],
         earn_rules: Mapping[str, tuple[str, ...]],
-        ladders: frozenset[str],
+        defined: Mapping[str, Mapping[str, tuple[str, ...]]],
     ) -> None:
         self.zone = zone
         self.earn_rules = earn_rules
         self.mistakes: list[Mistake] = []
         self.path = self.kind = self.key = ""
-        self._currencies = currencies
-        self._ladders = ladders
+        self._defined = defined
+        self._currencies = tuple(defined.get("currencies", ()))
+        self._ladders = frozenset(defined.get("tier_ladders", ()))
         self.environments: dict[str, Environment] = {}
         for position, (key, properties) in enumerate(event_types.items()):
             self.path = f"event_types[{position}]"
@@ -101,11 +103,38 @@ class Building:
         return key or ""
 
     def rewards(self, rewards: tuple[Reward, ...], where: str) -> tuple[Reward, ...]:
-        """Rewards with their currencies named."""
-        return tuple(
-            Reward(reward.points, self.currency(reward.currency, f"{where}[{position}].currency"))
-            for position, reward in enumerate(rewards)
-        )
+        """Rewards with their currencies and ladders named, of things that the program defines."""
+        return tuple(self._reward(reward, f"{where}[{position}]") for position, reward in enumerate(rewards))
+
+    def _reward(self, reward: Reward, where: str) -> Reward:
+        if reward.points is not None:
+            return replace(reward, currency=self.currency(reward.currency, f"{where}.currency"))
+        if reward.tier is not None:
+            return replace(reward, ladder=self._ladder_of(reward, reward.tier, where))
+        details = self._named(f"{reward.sort}s", reward.given, f"{where}.{reward.sort}")
+        if reward.level is not None and details is not None and reward.level not in details:
+            self.mistake(f"{where}.level", f"no level `{reward.level}`; the badge has: {', '.join(details) or 'none'}")
+        return reward
+
+    def _ladder_of(self, reward: Reward, tier: str, where: str) -> str:
+        """The ladder of a tier that is given."""
+        ladders = self._defined.get("tier_ladders", {})
+        if reward.ladder is None and len(ladders) > 1:
+            self.mistake(where, f"say of which ladder: `ladder:` one of {', '.join(ladders)}")
+            return ""
+        ladder = reward.ladder or next(iter(ladders), "")
+        tiers = self._named("tier_ladders", ladder, f"{where}.ladder")
+        if tiers is not None and tier not in tiers:
+            self.mistake(f"{where}.tier", f"no tier `{tier}`; `{ladder}` has: {', '.join(tiers)}")
+        return ladder
+
+    def _named(self, section: str, key: str, where: str) -> tuple[str, ...] | None:
+        """What a definition that is named holds (the levels of a badge, the tiers of a ladder); None where there is none."""
+        there = self._defined.get(section, {})
+        if key not in there:
+            what = section.removesuffix("s").replace("_", " ")
+            self.mistake(where, f"no {what} `{key}`; the program defines: {', '.join(there) or 'none'}")
+        return there.get(key)
 
     def _environment(self, event_type: str, where: str) -> Environment | None:
         environment = self.environments.get(event_type)

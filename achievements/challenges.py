@@ -19,7 +19,8 @@ from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
-from achievements.values import Amount, AnyOutcome, ChallengeCompleted, ChallengePart, ChallengeProgressed, Tally
+from achievements.states import ChallengePart, Tally
+from achievements.values import Amount, AnyOutcome, ChallengeCompleted, ChallengeProgressed
 from achievements.windows import Span, Window, pruned, span_of
 
 Repeat: TypeAlias = Literal["once", "each_window", "on_completion"]
@@ -129,9 +130,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
                 return ChallengePart(before.window, tallies, *history)
         event = moment.event
         moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
-        for position, reward in enumerate(self.rewards):
-            lot = f"challenge/{self.key}/{period}/{position}"
-            moment.reward(self.stage, str(reward.currency), reward.points, self.key, lot)
+        moment.reward(self.stage, self.rewards, self.key, f"challenge/{self.key}/{period}")
         # What was counted has done its work: what remains is what a screen shows of it.
         kept = self.empty if self.repeat == "on_completion" else tuple(Tally(each.amount) for each in tallies)
         return ChallengePart(before.window, kept, before.window, event.at, before.completions + 1)
@@ -224,6 +223,6 @@ class Challenge(Definition, frozen=True, kw_only=True):
             empty=tuple(Tally() for _ in self.objectives),
             rewards=rewards,
             zone=building.zone,
-            gives=frozenset(str(reward.currency) for reward in rewards),
+            gives=frozenset(reward.gives for reward in rewards),
             counts=frozenset(filter(None, (counted_rewards(each.measure) for each in objectives))),
         )

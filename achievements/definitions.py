@@ -13,6 +13,7 @@ import msgspec
 
 from achievements import periods, wording
 from achievements.badges import Badge
+from achievements.benefits import Draw, Entitlement, Voucher
 from achievements.boosts import Boost
 from achievements.challenges import Challenge
 from achievements.earning import EarnRule
@@ -36,6 +37,9 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "badges": Badge,
     "tier_ladders": TierLadder,
     "leaderboards": Leaderboard,
+    "vouchers": Voucher,
+    "entitlements": Entitlement,
+    "draws": Draw,
 }
 """The kinds of definition: a new one is a file of its own and an entry here."""
 

@@ -16,7 +16,7 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Definition, Key, Misfit, Points, PropertyName, Shape, Trigger
-from achievements.values import LimitPart, Tally
+from achievements.states import LimitPart, Tally
 from achievements.windows import Span, Window, added, pruned, span_of
 
 RATE_MAX = 1_000_000

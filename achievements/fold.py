@@ -10,24 +10,26 @@ from datetime import datetime
 import msgspec
 
 from achievements.localtime import LocalTime, of_member
-from achievements.moment import Moment, Rule
+from achievements.moment import Moment, Rule, Stage
 from achievements.rulebook import Rulebook, Rules
+from achievements.states import MemberState, Part
 from achievements.values import (
     AnyOutcome,
+    Asked,
     ConditionFailed,
     Emitted,
     Event,
     Fact,
     Identity,
     Input,
-    MemberState,
     Order,
-    Part,
     SpendAsked,
 )
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
+
+_NO_PROPERTIES: Mapping[str, object] = {}
 
 
 def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberState, list[Emitted]]:
@@ -46,12 +48,13 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     rules = rulebook.at(entry.at)
     parts = state.parts
     if rules is not None and entry.type in rules.by_type:
-        local = local_time(rulebook, state)
-        parts = _passed(rules, parts, entry, local, emitted)
+        parts = dict(parts)
+        looking = rules.by_type[entry.type]
+        _pass(rules, looking, Moment(rules, entry, local_time(rulebook, state), state, parts, emitted))
         due = _next_due(rulebook, parts)
     else:
         due = state.due
-    return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone), emitted
+    return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone, state.attributes), emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
@@ -78,10 +81,28 @@ def local_time(rulebook: Rulebook, state: MemberState) -> LocalTime:
 
 
 def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
-    """The state after a fact. Only a change of zone says anything to the rules."""
+    """The state after a fact: what the fold itself makes of it, and then each rule that hears its kind."""
     state = msgspec.structs.replace(state, at=fact.at, last=fact.order, inputs=state.inputs + 1)
-    if fact.kind != "zone":
+    if fact.kind == "zone":
+        state = _moved(rulebook, state, fact, emitted)
+    elif fact.kind == "attributes":
+        known = {**state.attributes, **fact.data}
+        state = msgspec.structs.replace(state, attributes={name: it for name, it in known.items() if it is not None})
+    rules = rulebook.at(fact.at)
+    if rules is None or fact.kind not in rules.by_fact:
         return state
+    parts = dict(state.parts)
+    moment = _without_event(rulebook, rules, state, parts, fact.at, emitted, fact.cause)
+    for name, rule in rules.by_fact[fact.kind]:
+        part = rule.told(parts.get(name), fact, moment)
+        if part is not None:
+            parts[name] = part
+    _count_rewards(rules, moment)
+    return msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
+
+
+def _moved(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
+    """The state under another zone of the member's own."""
     zone = local_time(rulebook, state).moved(fact.at, str(fact.data["timezone"]))
     rules = dict(rulebook.falling_due)
     parts = {
@@ -93,18 +114,35 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
 
 
 def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: list[Emitted]) -> MemberState:
+    """The state after all that falls due up to an instant, each at its own; rewards that it brings count there at once."""
     due = state.due
     if due is None or due > until:
         return state
-    local = local_time(rulebook, state)
     parts = dict(state.parts)
     while due is not None and due <= until:
+        rules = rulebook.at(due) or rulebook.latest
+        moment = _without_event(rulebook, rules, state, parts, due, emitted)
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
             if part is not None and part.due == due:  # type: ignore[union-attr]
-                parts[name] = rule.lapse(part, local, emitted)
+                parts[name] = rule.lapse(part, moment)
+        _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
-    return MemberState(state.at, state.last, state.inputs, due, parts, state.zone)
+    return MemberState(state.at, state.last, state.inputs, due, parts, state.zone, state.attributes)
+
+
+def _without_event(
+    rulebook: Rulebook,
+    rules: Rules,
+    state: MemberState,
+    parts: dict[str, Part],
+    at: datetime,
+    emitted: list[Emitted],
+    cause: str = "",
+) -> Moment:
+    """A moment of a fact, or of time alone: no event of any type happens in it, so nothing is earned by one."""
+    stands_for = Event(cause, "", at, _NO_PROPERTIES)
+    return Moment(rules, stands_for, local_time(rulebook, state), state, parts, emitted, first_pass=False)
 
 
 def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
@@ -118,32 +156,32 @@ def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
     return next_due
 
 
-def _passed(
-    rules: Rules, parts: Mapping[str, Part], event: Event, local: LocalTime, emitted: list[Emitted]
-) -> dict[str, Part]:
-    """The parts after an event went through the rules, and through again for what its rewards gave."""
-    changed = dict(parts)
-    environment = rules.environments[event.type]
-    # Conditions see the tiers held before the event.
-    tiers = {rule.key: rule.tier(parts.get(name)) for name, rule in rules.ladders} if environment.reads_member else {}
-    moment = Moment(event, environment, local, rules.program_time, emitted, tiers)
-    looking: Sequence[tuple[str, Rule]] = rules.by_type[event.type]
+def _pass(rules: Rules, looking: Sequence[tuple[str, Rule]], moment: Moment) -> None:
+    """Let rules look at a moment, and again at what their rewards gave, until nothing more is given."""
+    parts = moment.parts
     while True:
         for name, rule in looking:
-            held = changed.get(name)
+            held = parts.get(name)
             part = rule.apply(held, moment)
             if part is not held and part is not None:
-                changed[name] = part
+                parts[name] = part
         if not moment.given or not rules.counting_rewards:
-            return changed
+            return
         # No definition's rewards count towards itself, so this ends.
-        moment = Moment(event, environment, local, rules.program_time, emitted, tiers, tuple(moment.given))
+        moment = moment.again()
         looking = rules.counting_rewards
+
+
+def _count_rewards(rules: Rules, moment: Moment) -> None:
+    """Let every rule that counts rewards look at what a fact or time gave: they are later than it, whatever their stage."""
+    if moment.given and rules.counting_rewards:
+        moment.given = [each._replace(stage=Stage.DECISIONS) for each in moment.given]
+        _pass(rules, rules.counting_rewards, moment.again())
 
 
 def outcomes_of(emitted: Iterable[Emitted]) -> list[AnyOutcome]:
     """What is an outcome among what inputs brought."""
-    return [each for each in emitted if not isinstance(each, SpendAsked | ConditionFailed)]
+    return [each for each in emitted if not isinstance(each, Asked | ConditionFailed)]
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -243,15 +281,15 @@ def refold(
     """
     before = trace(rulebook, base, was, until)
     after = trace(rulebook, base, now, until)
-    decided = {(each.rule, each.event_id) for each in before.asked}
-    wanted = {(each.rule, each.event_id) for each in after.asked}
+    decided = {each.identity for each in before.asked}
+    wanted = {each.identity for each in after.asked}
     told = frozenset(before.failed)
     return Refold(
         after.state,
         difference(before.outcomes, after.outcomes),
         after.snapshots,
-        asked=tuple(each for each in after.asked if (each.rule, each.event_id) not in decided),
-        unasked=tuple(each for each in before.asked if (each.rule, each.event_id) not in wanted),
+        asked=tuple(each for each in after.asked if each.identity not in decided),
+        unasked=tuple(each for each in before.asked if each.identity not in wanted),
         failed=tuple(each for each in after.failed if each not in told),
     )
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from achievements import periods
 from achievements.periods import Calendar
-from achievements.values import OwnZone
+from achievements.states import OwnZone
 
 SHORT_DAYS_MAX = 32
 """So many short days are remembered; who changes zones daily for longer loses the earliest."""

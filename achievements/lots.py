@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from achievements.values import BEGINNING
+from achievements.states import BEGINNING
 
 
 class Lot(msgspec.Struct, frozen=True):

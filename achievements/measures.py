@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from achievements.moment import Moment, Stage
 from achievements.parts import Key, Misfit, PropertyName, Shape
-from achievements.values import Amount, Tally
+from achievements.states import Tally
+from achievements.values import Amount
 from achievements.windows import Span, added, sighted
 
 LOCAL_DAY = "local_day"

@@ -1,15 +1,18 @@
 """One input on its way through the rules, and what a rule is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 from cel_expr_python import cel
 
-from achievements.conditions import Condition, Conditions, Environment, Unanswered
+from achievements.conditions import Condition, Conditions, Unanswered
 from achievements.localtime import LocalTime
-from achievements.values import AnyOutcome, ConditionFailed, Emitted, Event, Part, PointsEarned
+from achievements.parts import Reward
+from achievements.states import MemberState, Part
+from achievements.values import AnyOutcome, ConditionFailed, Emitted, Event, Fact, PointsEarned, RewardGiven
 
 
 class Stage(IntEnum):
@@ -25,27 +28,32 @@ class Stage(IntEnum):
 
 
 class Given(NamedTuple):
-    """Points that a reward gave, and the stage of the rule that gave it."""
+    """What a reward gave, and the stage of the rule that gave it.
+
+    `what` is a currency, or `badge/KEY`, `tier/LADDER`, `boost/KEY`; `amount` is points, or days for which it is given (0 for
+    good); `detail` the level of the badge, or the tier.
+    """
 
     stage: Stage
-    currency: str
-    points: int
+    what: str
+    amount: int
+    detail: str = ""
 
 
 class Moment:
-    """An event under the rules in force at its instant.
+    """An event under the rules in force at its instant; or a fact, or an instant that time brought, as an event without a type.
 
     Rewards reach rules of later stages within the same pass. For rules of the same and earlier stages the event passes
-    again, as the fact of those rewards: then `carried` holds them and nothing is earned anew. `tiers` are those that the
-    member held before the event, by ladder. `local_day` is the ordinal of the event's day in the member's zone, `program_day`
-    in the program's.
+    again, as the fact of those rewards: then `carried` holds them and nothing is earned anew. `state` is the member's before
+    it, `parts` her parts as they are by now. `local_day` is the ordinal of the event's day in the member's zone,
+    `program_day` in the program's.
     """
 
     __slots__ = (
         "_activation",
-        "_environment",
         "_failed",
         "_met",
+        "_rules",
         "carried",
         "earned",
         "emitted",
@@ -54,34 +62,46 @@ class Moment:
         "given",
         "local",
         "local_day",
+        "parts",
         "program_day",
-        "tiers",
+        "state",
     )
 
     def __init__(
         self,
+        rules: "Standing",
         event: Event,
-        environment: Environment,
         local: LocalTime,
-        program_time: LocalTime,
+        state: MemberState,
+        parts: dict[str, Part],
         emitted: list[Emitted],
-        tiers: Mapping[str, str],
         carried: tuple[Given, ...] = (),
+        *,
+        first_pass: bool = True,
     ) -> None:
         self.event = event
         self.local = local
+        self.state = state
+        self.parts = parts
         self.emitted = emitted
-        self.tiers = tiers
         self.carried = carried
-        self.first_pass = not carried
+        self.first_pass = first_pass
         self.earned: dict[str, int] = {}
         self.given: list[Given] = []
-        self._environment = environment
+        self._rules = rules
         self._activation: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
         self._failed: dict[Condition, str] | None = None
         self.local_day = local.day(event.at)
+        program_time = rules.program_time
         self.program_day = self.local_day if local is program_time else program_time.day(event.at)
+
+    def again(self) -> "Moment":
+        """The same instant once more, as the fact of what this pass gave."""
+        return Moment(
+            *(self._rules, self.event, self.local, self.state, self.parts, self.emitted, tuple(self.given)),
+            first_pass=False,
+        )
 
     def meets(self, conditions: Conditions) -> bool:
         """Whether the event is of one of the types and meets that type's condition. One that fails is told of, and not met."""
@@ -98,7 +118,7 @@ class Moment:
                     met = condition.comparison.holds(self.event.properties)
                 else:
                     if self._activation is None:
-                        self._activation = self._environment.activation(self.event.properties, self.tiers)
+                        self._activation = self._rules.activation(self.event, self.state)
                     met = condition.holds(self._activation)
             except Unanswered as error:
                 met = False
@@ -113,17 +133,26 @@ class Moment:
         self.earned[currency] = self.earned.get(currency, 0) + points
         self._emit_points(currency, points, rule, f"earn/{rule}/{self.event.id}")
 
-    def reward(self, stage: Stage, currency: str, points: int, source: str, lot: str) -> None:
-        """Points by a reward: a lot of the outcome that gave it."""
-        self.given.append(Given(stage, currency, points))
-        self._emit_points(currency, points, source, lot)
+    def reward(self, stage: Stage, rewards: Sequence[Reward], source: str, outcome: str) -> None:
+        """What the rewards of a definition give: each is an outcome, and points a lot, of the outcome that gave it."""
+        for position, each in enumerate(rewards):
+            identity = f"{outcome}/{position}"
+            if each.points is not None:
+                self.given.append(Given(stage, str(each.currency), each.points))
+                self._emit_points(str(each.currency), each.points, source, identity)
+                continue
+            self.given.append(Given(stage, each.gives, each.days or 0, each.detail))
+            until = None if each.days is None else self._rules.end_of_day_after(self.event.at, each.days)
+            given = RewardGiven(
+                each.sort, each.given, source, identity, self.event.at, self.event.id, until, each.entries or 1
+            )
+            self.emitted.append(given)
 
     def points(self, currency: str, stage: Stage, *, rewards: bool) -> int:
         """The points that a measure of this stage sees in this pass."""
         seen = self.earned.get(currency, 0)
         if rewards:
-            seen += sum(each.points for each in self.given if each.currency == currency and each.stage < stage)
-            seen += sum(each.points for each in self.carried if each.currency == currency and each.stage >= stage)
+            seen += sum(each.amount for each in self.received(currency, stage))
         return seen
 
     def _tell(self, conditions: Conditions, reason: str) -> None:
@@ -132,8 +161,25 @@ class Moment:
         if failed not in self.emitted:
             self.emitted.append(failed)
 
+    def received(self, what: str, stage: Stage) -> Iterable[Given]:
+        """What rewards gave of something, as far as a rule of this stage sees it in this pass."""
+        yield from (each for each in self.given if each.what == what and each.stage < stage)
+        yield from (each for each in self.carried if each.what == what and each.stage >= stage)
+
     def _emit_points(self, currency: str, points: int, source: str, lot: str) -> None:
         self.emitted.append(PointsEarned(currency, points, source, lot, self.event.at, self.event.id))
+
+
+class Standing(Protocol):
+    """What a moment asks of the rules in force."""
+
+    program_time: LocalTime
+
+    def activation(self, event: Event, state: MemberState) -> cel.Activation:
+        """What conditions on an event read, of a member in a state."""
+
+    def end_of_day_after(self, at: datetime, days: int) -> datetime:
+        """The end of the program's day so many days after an instant's."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,12 +189,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     stage: ClassVar[Stage]
     falls_due: ClassVar[bool] = False
     """Whether its parts have a `due`: the next instant at which an outcome of it changes without an input."""
+    hears: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of facts that it is told of."""
 
     key: str
     gives: frozenset[str] = frozenset()
-    """The currencies in which its rewards are."""
+    """What its rewards give: currencies, and `badge/KEY`, `tier/LADDER`, `boost/KEY`."""
     counts: frozenset[str] = frozenset()
-    """The currencies of which it also counts points that rewards gave."""
+    """What it also counts where rewards gave it, in the same words."""
 
     @property
     def name(self) -> str:
@@ -164,8 +212,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         """Its part after the event; what changed is added to `moment.emitted`."""
         raise AssertionError("every kind applies")
 
-    def lapse(self, part: Any, local: LocalTime, emitted: list[Emitted]) -> Part:
-        """Its part after what falls due at `part.due`; `local` is the member's time."""
+    def told(self, part: Any, fact: Fact, moment: Moment) -> Part | None:
+        """Its part after a fact of a kind that it hears; the same part where the fact is not about it."""
+        raise AssertionError(f"nothing is told to {self.name}")
+
+    def lapse(self, part: Any, moment: Moment) -> Part:
+        """Its part after what falls due at `part.due`, the moment's instant."""
         raise AssertionError(f"nothing of {self.name} falls due")
 
     def dated(self, part: Any, local: LocalTime) -> Part:

@@ -16,6 +16,8 @@ POINTS_MAX = 1_000_000_000
 """No rule, reward or target may be worth more; balances stay far inside 64 bits."""
 TRIGGERS_MAX = 20
 REWARDS_MAX = 10
+REWARD_DAYS_MAX = 3_650
+ENTRIES_MAX = 1_000
 NAME_CHARACTERS_MAX = 200
 DESCRIPTION_CHARACTERS_MAX = 2_000
 
@@ -69,13 +71,83 @@ class Definition(Shape, frozen=True, kw_only=True):
         """The name shown to people; the key where none was given."""
         return self.name or self.key
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The keys of what others can name within it: the levels of a badge, the tiers of a ladder."""
+        return ()
 
-class Reward(Shape, frozen=True):
-    """What is given: points of a currency (of the only one, where a program has one)."""
+
+class Price(Shape, frozen=True):
+    """Points of a currency (of the only one, where a program has one)."""
 
     points: Points
     currency: Key | None = None
 
+
+class Reward(Shape, frozen=True, kw_only=True):
+    """What is given, exactly one of: points of a currency (of the only one, where a program has one); a badge, at a level of
+    its (the lowest where none is named); a tier of a ladder (of the only one); a boost; a voucher, an entitlement, entries in
+    a draw.
+
+    `days` says for how many days of the program a tier, a boost, a voucher or an entitlement is given, up to the end of the
+    last; a boost always says so, and what does not is given for good.
+    """
+
+    points: Points | None = None
+    currency: Key | None = None
+    badge: Key | None = None
+    level: Key | None = None
+    tier: Key | None = None
+    ladder: Key | None = None
+    boost: Key | None = None
+    voucher: Key | None = None
+    entitlement: Key | None = None
+    draw: Key | None = None
+    entries: Annotated[int, msgspec.Meta(ge=1, le=ENTRIES_MAX)] | None = None
+    days: Annotated[int, msgspec.Meta(ge=1, le=REWARD_DAYS_MAX)] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self._named) != 1:
+            raise ValueError(
+                "a reward is exactly one of `points: POINTS`, `badge: BADGE`, `tier: TIER`, `boost: BOOST`, `voucher: VOUCHER`,"
+                " `entitlement: ENTITLEMENT` and `draw: DRAW`"
+            )
+        for field, beside in (("currency", "points"), ("level", "badge"), ("ladder", "tier"), ("entries", "draw")):
+            if getattr(self, field) is not None and self.sort != beside:
+                raise Misfit(field, f"`{field}` goes with `{beside}`")
+        if self.days is not None and self.sort in ("points", "badge", "draw"):
+            raise Misfit("days", "`days` goes with `tier`, `boost`, `voucher` or `entitlement`")
+        if self.boost is not None and self.days is None:
+            raise Misfit("days", "say for how many days the boost is given: `days: 7`")
+
+    @property
+    def sort(self) -> str:
+        """Which of them it is."""
+        return self._named[0]
+
+    @property
+    def given(self) -> str:
+        """The key of what is given."""
+        return str(getattr(self, self.sort)) if self.tier is None else f"{self.ladder}/{self.tier}"
+
+    @property
+    def gives(self) -> str:
+        """What it gives, in the words of a rule's `gives` and `counts`; its ladder and currency are named by then."""
+        if self.points is not None:
+            return str(self.currency)
+        return f"tier/{self.ladder}" if self.tier is not None else f"{self.sort}/{self.given}"
+
+    @property
+    def detail(self) -> str:
+        """The level of the badge, or the tier."""
+        return self.level or self.tier or ""
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(sort for sort in _SORTS if getattr(self, sort) is not None)
+
+
+_SORTS = ("points", "badge", "tier", "boost", "voucher", "entitlement", "draw")
 
 Rewards: TypeAlias = Annotated[tuple[Reward, ...], msgspec.Meta(max_length=REWARDS_MAX)]
 

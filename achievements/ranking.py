@@ -16,7 +16,8 @@ from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Misfit
 from achievements.periods import Calendar
-from achievements.values import AnyOutcome, BoardPart, Scored
+from achievements.states import BoardPart
+from achievements.values import AnyOutcome, Scored
 from achievements.windows import Window, span_of
 
 Ties: TypeAlias = Literal["first_to_reach", "standard", "dense", "ordinal"]
@@ -67,7 +68,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: BoardPart | None, moment: Moment) -> BoardPart | None:
         """Add the points of this pass to the score of the event's period."""
-        points = moment.points(self.currency, self.stage, rewards=bool(self.counts))
+        points = moment.points(self.currency, self.stage, rewards=self.currency in self.counts)
         if not points:
             return part
         window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)

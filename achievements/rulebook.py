@@ -11,6 +11,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import msgspec
+from cel_expr_python import cel
 
 from achievements import periods
 from achievements.boosts import BoostReady
@@ -25,7 +26,9 @@ from achievements.parts import Mistake, event_types_of
 from achievements.points import Currency
 from achievements.ranking import Leaderboard, Ties
 from achievements.spending import AutoReward
-from achievements.tiers import LadderReady, TierLadder
+from achievements.states import MemberState
+from achievements.tiers import LadderReady
+from achievements.values import Event
 
 
 class Rules:
@@ -46,8 +49,22 @@ class Rules:
             for event_type in environments
         }
         self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
+        heard = {kind for _, rule in in_order for kind in rule.hears}
+        self.by_fact = {kind: tuple((name, rule) for name, rule in in_order if kind in rule.hears) for kind in heard}
         self.program_time = LocalTime(zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
+
+    def activation(self, event: Event, state: MemberState) -> cel.Activation:
+        """What conditions on an event read, of a member in the state before it: the tiers held, by ladder."""
+        environment = self.environments[event.type]
+        tiers = {}
+        if environment.reads_member:
+            tiers = {rule.key: rule.tier(state.parts.get(name)) for name, rule in self.ladders}
+        return environment.activation(event.properties, tiers)
+
+    def end_of_day_after(self, at: datetime, days: int) -> datetime:
+        """The end of the program's day so many days after an instant's."""
+        return periods.end_of_day_after(at, days, self.zone)
 
     @cached_property
     def event_types(self) -> Mapping[str, EventType]:
@@ -117,7 +134,10 @@ def ready(program: Program) -> Rules:
     mistakes = [*building.mistakes, *_circles(rules, paths)]
     if mistakes:
         raise Mistaken(mistakes)
-    return Rules(program, building.zone, [_boosted(rule, boosts) for rule in rules], building.environments)
+    # What nobody gives, nobody has to look for.
+    given = frozenset[str]().union(*(rule.gives for rule in rules))
+    rules = [msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given) for rule in rules]
+    return Rules(program, building.zone, rules, building.environments)
 
 
 def _building(program: Program) -> Building:
@@ -125,10 +145,9 @@ def _building(program: Program) -> Building:
     known = [each for _, each in program]
     return Building(
         periods.zone(program.head.timezone),
-        tuple(each.key for each in known if isinstance(each, Currency)),
         {each.key: each.properties for each in known if isinstance(each, EventType)},
         {each.key: event_types_of(each.on) for each in known if isinstance(each, EarnRule)},
-        frozenset(each.key for each in known if isinstance(each, TierLadder)),
+        {section: {each.key: each.within for each in there} for section, there in program.sections.items()},
     )
 
 

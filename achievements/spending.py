@@ -7,7 +7,7 @@ at by whoever keeps the ledger, after the bookings of each input. What is decide
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Key, Points, Reward, Trigger
+from achievements.parts import Definition, Key, Points, Price, Trigger
 from achievements.values import SpendAsked
 
 
@@ -41,7 +41,7 @@ class SpendRule(Definition, frozen=True, kw_only=True):
 
     on: Trigger
     when: str | None = None
-    spend: Reward
+    spend: Price
 
     def ready(self, building: Building) -> SpendRuleReady:
         """Compile it; mistakes are told to `building`."""

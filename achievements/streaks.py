@@ -19,7 +19,8 @@ from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Shape, Trigger
 from achievements.periods import Calendar
-from achievements.values import AnyOutcome, Emitted, StreakChanged, StreakPart
+from achievements.states import StreakPart
+from achievements.values import AnyOutcome, StreakChanged
 
 PERIODS_MAX = 1_000
 HELD_MAX = 100
@@ -93,11 +94,10 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         due = self._end_of_missed(part.last if part.frozen is None else max(part.last, part.frozen), local)
         return msgspec.structs.replace(part, due=due)
 
-    def lapse(self, part: StreakPart, local: LocalTime, emitted: list[Emitted]) -> StreakPart:
+    def lapse(self, part: StreakPart, moment: Moment) -> StreakPart:
         """A whole period was missed: a freeze stands in for it, or the streak is over."""
-        missed = self._missed(part.last if part.frozen is None else max(part.last, part.frozen), local)
-        over = part.due
-        assert over is not None, "only what is due lapses"
+        missed = self._missed(part.last if part.frozen is None else max(part.last, part.frozen), moment.local)
+        over = moment.event.at
         freezes = self.freezes
         if freezes is not None and freezes.cooldown is not None:
             frozen = part.frozen is None or missed - part.frozen >= freezes.cooldown
@@ -107,10 +107,10 @@ class StreakReady(Rule, frozen=True, kw_only=True):
             held = part.freezes_held - frozen
         current = part.current if frozen else 0
         used = part.freezes_used + frozen
-        emitted.append(StreakChanged(self.key, current, part.longest, over, used))
+        moment.emitted.append(StreakChanged(self.key, current, part.longest, over, used))
         if not frozen:
             return StreakPart(part.last, 0, part.longest, over, part.frozen, used, held)
-        due = self._end_of_missed(missed, local)
+        due = self._end_of_missed(missed, moment.local)
         return StreakPart(part.last, current, part.longest, over, missed, used, held, due)
 
     def levels(self, part: StreakPart | None) -> Iterable[AnyOutcome]:

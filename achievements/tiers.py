@@ -18,12 +18,12 @@ import msgspec
 
 from achievements import measures, periods
 from achievements.building import Building
-from achievements.localtime import LocalTime
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Definition, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
-from achievements.values import Emitted, TierChanged, TierPart
+from achievements.states import TierPart
+from achievements.values import TierChanged
 from achievements.windows import Span, Window, span_of
 
 TIERS_MAX = 20
@@ -68,7 +68,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: TierPart | None, moment: Moment) -> TierPart | None:
         """Add the points of this pass, and rise where they are enough."""
-        points = moment.points(self.currency, self.stage, rewards=bool(self.counts))
+        points = moment.points(self.currency, self.stage, rewards=self.currency in self.counts)
         if not points:
             return part
         before = TierPart(self.keys[0]) if part is None else part
@@ -87,17 +87,16 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         below = None if total >= self.starts[held] else self._short_from(held, before)
         return self._part(held, before.since, total, marks, amounts, below)
 
-    def lapse(self, part: TierPart, local: LocalTime, emitted: list[Emitted]) -> TierPart:
+    def lapse(self, part: TierPart, moment: Moment) -> TierPart:
         """She falls to the tier that her points are good for."""
-        at = part.due
-        assert at is not None, "only what is due lapses"
-        total, marks, amounts = self._window(part, self._mark(periods.local_day(at, self.zone)))
+        at = moment.event.at
+        total, marks, amounts = self._window(part, self._mark(moment.program_day))
         qualifying = total
         if self.downgrade == "at_period_end" and not self.span.rolls:
             # The period that is over decides, unless what began since is worth more.
             qualifying = max(total, *amounts, 0) if amounts else 0
         held = bisect_right(self.starts, qualifying) - 1
-        emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
+        moment.emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
         return self._part(held, at, total, marks, amounts)
 
     def standing(self, part: Any, at: datetime) -> tuple[str, int]:
@@ -226,6 +225,11 @@ class TierLadder(Definition, frozen=True, kw_only=True):
     def thresholds(self) -> tuple[tuple[str, int], ...]:
         """Its tiers by key, with the points from which each is held."""
         return tuple((tier.key, tier.start or 0) for tier in self.tiers)
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The keys of its tiers, lowest first."""
+        return tuple(tier.key for tier in self.tiers)
 
     def ready(self, building: Building) -> LadderReady:
         """Compile it; mistakes are told to `building`."""

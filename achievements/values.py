@@ -1,20 +1,16 @@
 """The values that go into the fold and come out of it.
 
-All instants are aware datetimes in UTC, cut to microseconds. Points are integers. Outcomes and parts of a state are
-written as JSON arrays (`array_like`), because a member's row is rewritten with every event. None of these values can be part
-of a circle, so Python's collector need not look at them (`gc=False`).
+All instants are aware datetimes in UTC, cut to microseconds. Points are integers. Outcomes are written as JSON arrays
+(`array_like`). None of these values can be part of a circle, so Python's collector need not look at them (`gc=False`).
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-"""Before every instant: where a member's state starts."""
 
 Amount: TypeAlias = int | Decimal
 """What a measure adds up: integers for counts, distinct values and points, exact decimals for sums of money."""
@@ -61,8 +57,9 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """What was decided once, or told by a command, and is an input from then on.
 
     `order` is its place: that of a command's own is `(at, FACT, id)`; one that an input caused has that input's instant,
-    rank and id, and the next `n`. Kinds: `zone` (`data` {"timezone": NAME}: the member's own zone from that instant), `spent`,
-    `spend_rejected` and `reward_taken`, which the fold counts and otherwise passes over.
+    rank and id, and the next `n`. Kinds: `zone` (`data` {"timezone": NAME}: the member's own zone from that instant) and
+    `attributes` (`data` NAME to value, None for one that is gone) are the fold's own; any other is for the rules that hear it,
+    and `spent`, `spend_rejected` and `reward_taken` are heard by none.
     """
 
     id: str
@@ -70,6 +67,11 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     order: Order
     data: Mapping[str, Any]
+
+    @property
+    def cause(self) -> str:
+        """What its outcomes name as their input: the event that caused it, or itself."""
+        return self.order.id if self.order.rank == Rank.EVENT else self.id
 
 
 Input: TypeAlias = Event | Fact
@@ -108,6 +110,28 @@ class PointsEarned(Outcome, frozen=True, array_like=True, tag="points", gc=False
     def identity(self) -> Identity:
         """One lot, one outcome."""
         return ("points", self.lot)
+
+
+class RewardGiven(Outcome, frozen=True, array_like=True, tag="reward", gc=False):
+    """What a definition gave other than points: a badge, a tier, a boost, a voucher, an entitlement or entries in a draw.
+
+    `sort` is one of those words, `key` that of what was given, `source` that of the definition that gave
+    it, and `reward` names the outcome that did, with the place in its rewards. `until` is when it ends; None where it does not.
+    """
+
+    sort: str
+    key: str
+    source: str
+    reward: str
+    at: datetime
+    event_id: str
+    until: datetime | None = None
+    count: int = 1
+
+    @property
+    def identity(self) -> Identity:
+        """One for each place in the rewards of an outcome."""
+        return ("reward", self.reward)
 
 
 class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=False):
@@ -213,7 +237,14 @@ class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired",
 
 
 AnyOutcome: TypeAlias = (
-    PointsEarned | StreakChanged | ChallengeProgressed | ChallengeCompleted | BadgeAwarded | TierChanged | Scored
+    PointsEarned
+    | RewardGiven
+    | StreakChanged
+    | ChallengeProgressed
+    | ChallengeCompleted
+    | BadgeAwarded
+    | TierChanged
+    | Scored
 )
 
 
@@ -242,17 +273,31 @@ class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"
     missing: int
 
 
-class SpendAsked(msgspec.Struct, frozen=True, gc=False):
-    """A decision that a spend rule asks for: to take `points`, if the balance allows it then.
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """A decision that an input asks for.
 
     No outcome: it is decided once, outside the fold, and what was decided comes back as a fact.
     """
+
+    @property
+    def identity(self) -> Identity:
+        """Which decision this is: what stays the same however often it is asked for."""
+        raise AssertionError(f"{type(self).__name__} has no identity")
+
+
+class SpendAsked(Asked, frozen=True, gc=False):
+    """A decision that a spend rule asks for: to take `points`, if the balance allows it then."""
 
     rule: str
     currency: str
     points: int
     at: datetime
     event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """A rule asks once for each event."""
+        return ("spend", self.rule, self.event_id)
 
 
 class ConditionFailed(msgspec.Struct, frozen=True, gc=False):
@@ -282,117 +327,3 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", g
 
 Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Withdrawn
 """What an activity item tells: outcomes, and what the ledger did."""
-
-
-class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a measure has counted so far.
-
-    `amount` is what it comes to. Different values are kept in `seen`. Where a window rolls, or local days are told apart,
-    `marks` says when each of them, or each of `amounts`, was counted: local days as ordinals, instants as microseconds since
-    1970, oldest first.
-    """
-
-    amount: Amount = 0
-    seen: tuple[str, ...] = ()
-    marks: tuple[int, ...] = ()
-    amounts: tuple[Amount, ...] = ()
-
-
-class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=False):
-    """What a rule has given within its limit: in the open window (its index), or in one that rolls (its length, negated)."""
-
-    window: int
-    tally: Tally
-
-
-class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=False):
-    """`last` is the index of the last active period, `at` the instant at which it last changed.
-
-    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet. `due` is when the
-    first period that is missed, or will be, ends.
-    """
-
-    last: int
-    current: int
-    longest: int
-    at: datetime
-    frozen: int | None = None
-    freezes_used: int = 0
-    freezes_held: int = 0
-    due: datetime | None = None
-
-
-class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):
-    """The open window (its index), the tally of each objective in it, and what was completed before."""
-
-    window: int
-    tallies: tuple[Tally, ...]
-    completed_window: int | None = None
-    completed_at: datetime | None = None
-    completions: int = 0
-
-
-class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):
-    """The tally, and the levels awarded with their instants, lowest first."""
-
-    tally: Tally
-    awarded: tuple[tuple[str, datetime], ...] = ()
-
-
-class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=False):
-    """The tier held, since when (None: from the start), and what counts for it.
-
-    `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
-    the day on which they fell short of the tier, where it is held all the same. `due` is when she falls if no more come.
-    """
-
-    tier: str
-    since: datetime | None = None
-    total: int = 0
-    marks: tuple[int, ...] = ()
-    amounts: tuple[int, ...] = ()
-    below: int | None = None
-    due: datetime | None = None
-
-
-class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board", gc=False):
-    """The score in the latest period (its index) in which the member scored."""
-
-    window: int
-    score: int
-    reached_at: datetime
-
-
-Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | BoardPart
-
-
-class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member's own time zone, since when, the local day of that instant, and the days that were short of 24 hours.
-
-    Her local date never goes back: until the new zone has come to `day`, it is still `day`.
-    """
-
-    timezone: str
-    since: datetime
-    day: int
-    short: tuple[int, ...] = ()
-
-
-class MemberState(msgspec.Struct, frozen=True, gc=False):
-    """A member's fold up to `at`: every input not after `last` is in it, and all that time brought until `at`.
-
-    `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
-    `section/key`; `zone` is her own, None where she goes by the program's.
-    """
-
-    at: datetime = BEGINNING
-    last: Order | None = None
-    inputs: int = 0
-    due: datetime | None = None
-    parts: Mapping[str, Part] = {}
-    zone: OwnZone | None = None
-
-    NOTHING: ClassVar["MemberState"]
-
-
-MemberState.NOTHING = MemberState()

@@ -17,7 +17,8 @@ from achievements.localtime import LocalTime
 from achievements.moment import Moment
 from achievements.parts import Instant, Misfit, Shape, between
 from achievements.periods import Calendar
-from achievements.values import Amount, Tally
+from achievements.states import Tally
+from achievements.values import Amount
 
 DAYS_MAX = 400
 HOURS_MAX = 2_160

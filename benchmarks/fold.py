@@ -16,7 +16,8 @@ from achievements import fold
 from achievements.definitions import parse
 from achievements.periods import rfc3339
 from achievements.rulebook import Rulebook, Rules, ready
-from achievements.values import BEGINNING, Event, MemberState
+from achievements.states import BEGINNING, MemberState
+from achievements.values import Event
 from benchmarks.figures import Figure
 from benchmarks.stand import GROCER, ROOT
 from benchmarks.synthetic import Shoppers

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from achievements.values import BEGINNING
+from achievements.states import BEGINNING
 from benchmarks.load import Load, Sent
 from engagement import embedded
 from engagement.actions import tokens

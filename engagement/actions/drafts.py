@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from achievements import fold
 from achievements.rulebook import Rulebook
+from achievements.states import MemberState
 from achievements.values import (
     AnyOutcome,
     ConditionFailed,
@@ -19,7 +20,6 @@ from achievements.values import (
     Emitted,
     Fact,
     Input,
-    MemberState,
     Order,
     PointsEarned,
     PointsSpent,
@@ -113,12 +113,10 @@ class Draft:
             self.failed += [each for each in emitted if isinstance(each, ConditionFailed)]
         self._take(outcomes, outcomes, entry.at)
         effects: list[Effect] = [*outcomes]
-        if isinstance(entry, Fact):
-            return (self._item(entry.at, None, effects) if effects else None), effects
         if self._rulebook.decides:
-            asked = [each for each in emitted if isinstance(each, SpendAsked)]
-            effects += self._decide(entry.order, asked, effects, entry.at)
-        return (self._item(entry.at, entry.id, effects) if effects else None), effects
+            effects += self._decide(entry.order, emitted, entry.at)
+        event_id = None if isinstance(entry, Fact) else entry.id
+        return (self._item(entry.at, event_id, effects) if effects else None), effects
 
     def refold(
         self,
@@ -172,18 +170,23 @@ class Draft:
             self.snapshots.append(self.state)
         return emitted
 
-    def _decide(
-        self, cause: Order, asked: Iterable[SpendAsked], brought: Iterable[Effect], at: datetime
-    ) -> list[Effect]:
-        """Take the decisions that an input which came next asks for, and apply their facts after it."""
-        before = len(self.facts)
-        effects = [self._answer(each, cause, at) for each in asked]
-        effects += self._reward(brought, cause, at)
-        for fact in self.facts[before:]:
-            more = fold.outcomes_of(self._step(fact))
-            self._take(more, more, at)
-            effects += more
+    def _decide(self, cause: Order, emitted: Iterable[Emitted], at: datetime) -> list[Effect]:
+        """Take the decisions that an input which came next asks for, and apply their facts after it, which may ask for more."""
+        ahead = len(self.facts)
+        effects = self._answers(cause, emitted, at)
+        while ahead < len(self.facts):
+            more = self._step(self.facts[ahead])
+            ahead += 1
+            outcomes = fold.outcomes_of(more)
+            self._take(outcomes, outcomes, at)
+            effects += [*outcomes, *self._answers(cause, more, at)]
         return effects
+
+    def _answers(self, cause: Order, emitted: Iterable[Emitted], at: datetime) -> list[Effect]:
+        """Decide what an input asked for, and then on the balances that it changed."""
+        emitted = list(emitted)
+        effects = [self._answer(each, cause, at) for each in emitted if isinstance(each, SpendAsked)]
+        return effects + self._reward(emitted, cause, at)
 
     def _decide_late(
         self,
@@ -216,7 +219,7 @@ class Draft:
         self.purse.spend(asked.currency, points, at, **named)
         return PointsSpent(asked.currency, points, asked.rule, at, asked.event_id)
 
-    def _reward(self, brought: Iterable[Effect], cause: Order, at: datetime) -> list[Effect]:
+    def _reward(self, brought: Iterable[Effect | Emitted], cause: Order, at: datetime) -> list[Effect]:
         """Take the automatic rewards that a balance has reached in which something was earned."""
         rules = self._rulebook.at(at)
         if rules is None or not rules.auto_rewards:

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from achievements import fold
+from achievements.states import StreakPart, TierPart
 from achievements.tiers import LadderReady
-from achievements.values import StreakPart, TierPart
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import export as tables
 from engagement.records import ledger, members

@@ -11,7 +11,7 @@ from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, do
 from achievements.definitions import Program as Document
 from achievements.parts import Definition, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
-from achievements.values import BEGINNING
+from achievements.states import BEGINNING
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
 from engagement.records import problems, programs
 from engagement.records.programs import Closing, DefinitionVersion, Program

@@ -17,9 +17,10 @@ from achievements.challenges import Challenge, ChallengeReady
 from achievements.localtime import LocalTime
 from achievements.parts import Definition
 from achievements.rulebook import Rules
+from achievements.states import BadgePart, ChallengePart, MemberState, StreakPart, TierPart
 from achievements.streaks import Streak, StreakReady
 from achievements.tiers import LadderReady, TierLadder
-from achievements.values import Amount, BadgePart, ChallengePart, MemberState, StreakPart, TierPart
+from achievements.values import Amount
 from engagement.actions.programs import Loaded
 from engagement.errors import NotFound
 from engagement.records import ledger, members

@@ -16,7 +16,8 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import AnyOutcome, Fact, Identity, MemberState, PointsEarned, SpendAsked
+from achievements.states import MemberState
+from achievements.values import AnyOutcome, Fact, Identity, PointsEarned, SpendAsked
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Annotated, TypeAlias
 
 import strawberry
@@ -81,6 +82,30 @@ class BadgeAwarded:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.enum(description="What a reward gives other than points.")
+class RewardSort(Enum):
+    """The sorts of rewards."""
+
+    BADGE = strawberry.enum_value("BADGE", description="A level of a badge.")
+    TIER = strawberry.enum_value("TIER", description="A tier of a ladder.")
+    BOOST = strawberry.enum_value("BOOST", description="A boost, until it ends.")
+    VOUCHER = strawberry.enum_value("VOUCHER", description="A voucher, used once.")
+    ENTITLEMENT = strawberry.enum_value("ENTITLEMENT", description="A right that the member has.")
+    DRAW = strawberry.enum_value("DRAW", description="Entries in a draw.")
+
+
+@strawberry.type(description="Something other than points that a reward gave.")
+class RewardGiven:
+    """A badge, a tier, a boost, a voucher, an entitlement, or entries in a draw."""
+
+    sort: RewardSort = strawberry.field(description="What sort of thing it is.")
+    key: str = strawberry.field(description="The key of what was given; of a tier `LADDER/TIER`.")
+    source: str = strawberry.field(description="The key of the challenge, badge or other definition that gave it.")
+    count: int = strawberry.field(description="How many: of entries in a draw more than 1 may be given at once.")
+    until: DateTime | None = strawberry.field(description="When it ends; null where it does not.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="A streak that grew, or broke.")
 class StreakChanged:
     """A streak's new length."""
@@ -149,6 +174,7 @@ Effect: TypeAlias = Annotated[
     | PointsSpent
     | SpendRejected
     | BadgeAwarded
+    | RewardGiven
     | StreakChanged
     | ChallengeProgressed
     | ChallengeCompleted
@@ -199,6 +225,15 @@ def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
         case values.BadgeAwarded(badge, level, at):
             name = aside.names.get((badge, level), badge)
             return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
+        case values.RewardGiven():
+            return RewardGiven(
+                sort=RewardSort[effect.sort.upper()],
+                key=effect.key,
+                source=effect.source,
+                count=effect.count,
+                until=None if effect.until is None else written(effect.until),
+                at=written(effect.at),
+            )
         case values.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))

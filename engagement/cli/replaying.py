@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from achievements.values import BEGINNING
+from achievements.states import BEGINNING
 from engagement.cli import reversals
 from engagement.cli.client import Client
 from engagement.cli.documents import program_key

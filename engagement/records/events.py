@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import MemberState, Rank
+from achievements.states import MemberState
+from achievements.values import Rank
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Row, Unit
 

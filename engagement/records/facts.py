@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import Fact, MemberState, Order
+from achievements.states import MemberState
+from achievements.values import Fact, Order
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Row, Unit
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from achievements.values import MemberState
+from achievements.states import MemberState
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 

@@ -1,4 +1,4 @@
-"""Completions, badges, changes of tier and scores: what the fold says, kept in tables for queries and written by difference."""
+"""Completions, badges, rewards, changes of tier and scores: what the fold says, kept in tables for queries and written by difference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, Scored, TierChanged
+from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, RewardGiven, Scored, TierChanged
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -36,6 +36,23 @@ _TIERS = Rows(
     },
     "ON CONFLICT (program_id, member_id, ladder, changed_at, event_id)"
     " DO UPDATE SET tier_from = excluded.tier_from, tier_to = excluded.tier_to, qualifying = excluded.qualifying",
+)
+_REWARDS = Rows(
+    "reward_given",
+    {
+        "member_id": "uuid",
+        "reward": "text",
+        "sort": "text",
+        "key": "text",
+        "source": "text",
+        "given_at": "timestamptz",
+        "event_id": "text",
+        "until": "timestamptz",
+        "count": "int",
+    },
+    "ON CONFLICT (program_id, member_id, reward) DO UPDATE SET sort = excluded.sort, key = excluded.key,"
+    " source = excluded.source, given_at = excluded.given_at, event_id = excluded.event_id, until = excluded.until,"
+    " count = excluded.count",
 )
 _SCORES = Rows(
     "board_score",
@@ -92,6 +109,14 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
             *(each.tier_from, each.tier_to, each.qualifying),
         ),
     ),
+    RewardGiven: (
+        _REWARDS,
+        2,
+        lambda who, _, each: (
+            *(who, each.reward, each.sort, each.key, each.source),
+            *(each.at, each.event_id, each.until, each.count),
+        ),
+    ),
     Scored: (
         _SCORES,
         3,
@@ -118,6 +143,14 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
                 unit.program,
                 *columns_of(rows, 3),
             )
+    rewards = [(who, each.reward) for who, each in outcomes if isinstance(each, RewardGiven)]
+    if rewards:
+        await unit.execute(
+            "DELETE FROM reward_given AS held USING unnest($2::uuid[], $3::text[]) AS gone (who, reward)"
+            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.reward = gone.reward",
+            unit.program,
+            *columns_of(rewards, 2),
+        )
     moves = [
         (who, each.ladder, each.at, each.event_id or "") for who, each in outcomes if isinstance(each, TierChanged)
     ]
@@ -133,11 +166,12 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
 
 
 async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[AnyOutcome]]:
-    """The completions, badges, changes of tier and scores of members as they are stored."""
+    """The completions, badges, rewards, changes of tier and scores of members as they are stored."""
     found: dict[UUID, list[AnyOutcome]] = {who: [] for who in member_ids}
     for table, columns, kind in (
         ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
         ("badge_award", "badge, level, awarded_at, event_id", BadgeAwarded),
+        ("reward_given", "sort, key, source, reward, given_at, event_id, until, count", RewardGiven),
         ("tier_change", "ladder, tier_from, tier_to, changed_at, qualifying, nullif(event_id, '')", TierChanged),
         ("board_score", "board, period, score, reached_at", Scored),
     ):

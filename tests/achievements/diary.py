@@ -3,16 +3,19 @@
     2017-03-01 10:00 | purchase 12.50      | points +12 base; streak daily 1
     2017-03-04 00:00 |                     | streak daily 0
 
-A line is a local instant, an event (a purchase with its amount and departments, or any other type; nothing where only time
-passes), and what it brings: points, streaks, progress, completions, badges and scores, in any order, and nothing else of
-the kinds that the scenario asks about.
+A line is a local instant, an event (a purchase with its amount and departments, or any other type; a fact after an exclamation
+mark, as in `!tier_granted ladder=club days=30`; nothing where only time passes), and what it brings: points, streaks, progress,
+completions, badges, rewards and scores, in any order, and nothing else of the kinds that the scenario asks about.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from achievements import fold
 from achievements.rulebook import Rulebook
+from achievements.states import MemberState
 from achievements.values import (
     BadgeAwarded,
     ChallengeCompleted,
@@ -20,36 +23,35 @@ from achievements.values import (
     ConditionFailed,
     Emitted,
     Event,
-    MemberState,
+    Fact,
+    Input,
+    Order,
     PointsEarned,
+    Rank,
+    RewardGiven,
     Scored,
     SpendAsked,
     StreakChanged,
     TierChanged,
 )
 
+_WORDS: Mapping[type, Callable[[Any], str]] = {
+    PointsEarned: lambda it: f"points +{it.points} {it.source}",
+    StreakChanged: lambda it: f"streak {it.streak} {it.current}",
+    ChallengeProgressed: lambda it: f"progress {it.challenge} {'+'.join(str(each) for each in it.current)}",
+    ChallengeCompleted: lambda it: f"completed {it.challenge} {it.period}".rstrip(),
+    BadgeAwarded: lambda it: f"badge {it.badge} {it.level}",
+    Scored: lambda it: f"score {it.board} {it.score}",
+    TierChanged: lambda it: f"tier {it.ladder} {it.tier_from}>{it.tier_to} {it.qualifying}",
+    RewardGiven: lambda it: f"reward {it.sort} {it.key}" + (f" until {it.until:%Y-%m-%d %H:%M}" if it.until else ""),
+    SpendAsked: lambda it: f"spend {it.points} {it.rule}",
+    ConditionFailed: lambda it: f"failed {it.key} {it.path}",
+}
+
 
 def told(outcome: Emitted) -> str:
     """An outcome, or a decision asked for, in the words of a diary."""
-    match outcome:
-        case PointsEarned():
-            return f"points +{outcome.points} {outcome.source}"
-        case StreakChanged():
-            return f"streak {outcome.streak} {outcome.current}"
-        case ChallengeProgressed():
-            return f"progress {outcome.challenge} {'+'.join(str(each) for each in outcome.current)}"
-        case ChallengeCompleted():
-            return f"completed {outcome.challenge} {outcome.period}".rstrip()
-        case BadgeAwarded():
-            return f"badge {outcome.badge} {outcome.level}"
-        case Scored():
-            return f"score {outcome.board} {outcome.score}"
-        case TierChanged():
-            return f"tier {outcome.ladder} {outcome.tier_from}>{outcome.tier_to} {outcome.qualifying}"
-        case SpendAsked():
-            return f"spend {outcome.points} {outcome.rule}"
-        case ConditionFailed():
-            return f"failed {outcome.key} {outcome.path}"
+    return _WORDS[type(outcome)](outcome)
 
 
 def check(rulebook: Rulebook, diary: str) -> MemberState:
@@ -64,11 +66,25 @@ def check(rulebook: Rulebook, diary: str) -> MemberState:
         state, passed = fold.advance(rulebook, state, at)
         emitted: list[Emitted] = [*passed]
         if what.strip():
-            state, more = fold.apply(rulebook, state, event(f"e{number:04d}", at, what.split()))
+            state, more = fold.apply(rulebook, state, happened(f"e{number:04d}", at, what.split()))
             emitted += more
-        happened = sorted(each for each in map(told, emitted) if each.split()[0] in kinds)
-        assert happened == sorted(_expected(line)), f"line {number + 1}: {line.strip()}"
+        brought = sorted(each for each in map(told, emitted) if each.split()[0] in kinds)
+        assert brought == sorted(_expected(line)), f"line {number + 1}: {line.strip()}"
     return state
+
+
+def happened(identity: str, at: datetime, words: list[str]) -> Input:
+    """An event or a fact from its words."""
+    return fact(identity, at, words) if words[0].startswith("!") else event(identity, at, words)
+
+
+def fact(identity: str, at: datetime, words: list[str]) -> Fact:
+    """A fact of a command from its words: `!joined challenge=five`; numbers are numbers, and `null` is nothing."""
+    pairs = dict(word.split("=", 1) for word in words[1:])
+    data = {
+        name: int(value) if value.isdecimal() else None if value == "null" else value for name, value in pairs.items()
+    }
+    return Fact(identity, words[0][1:], at, Order(at, Rank.FACT, identity), data)
 
 
 def event(identity: str, at: datetime, words: list[str]) -> Event:

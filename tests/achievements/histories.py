@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from achievements import fold
 from achievements.rulebook import Rulebook
-from achievements.values import AnyOutcome, Event, Fact, Identity, Input, MemberState, Order, PointsEarned, Rank
+from achievements.states import MemberState
+from achievements.values import AnyOutcome, Event, Fact, Identity, Input, Order, PointsEarned, Rank
 
 FIRST = datetime(2017, 2, 25, tzinfo=UTC)
 END = FIRST + timedelta(days=80)

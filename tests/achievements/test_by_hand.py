@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from achievements import fold
 from achievements.rulebook import Rulebook, Rules
-from achievements.values import (
-    AnyOutcome,
-    ChallengeProgressed,
-    Event,
-    MemberState,
-    PointsEarned,
-    StreakChanged,
-    Tally,
-    TierChanged,
-)
+from achievements.states import MemberState, Tally
+from achievements.values import AnyOutcome, ChallengeProgressed, Event, PointsEarned, StreakChanged, TierChanged
 from achievements.windows import sighted
 from tests.achievements.programs import rulebook, rules
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from achievements import fold, periods
 from achievements.localtime import WHOLE_DAY, LocalTime, of_member
 from achievements.periods import Calendar
-from achievements.values import Event, Fact, MemberState, Order, Part, Rank, StreakPart
+from achievements.states import MemberState, Part, StreakPart
+from achievements.values import Event, Fact, Order, Rank
 from tests.achievements.programs import rulebook
 
 ZONES = sorted(available_timezones())

@@ -16,16 +16,8 @@ from achievements import fold, periods
 from achievements.definitions import parse
 from achievements.ranking import Entry, ranked
 from achievements.rulebook import Rulebook, ready
-from achievements.values import (
-    BadgeAwarded,
-    ChallengeCompleted,
-    Event,
-    MemberState,
-    PointsEarned,
-    Scored,
-    StreakPart,
-    TierChanged,
-)
+from achievements.states import MemberState, StreakPart
+from achievements.values import BadgeAwarded, ChallengeCompleted, Event, PointsEarned, Scored, TierChanged
 from engagement.cli.documents import read_program
 from tests.achievements.histories import Member
 from tests.achievements.programs import BEGIN, REFERENCE_PROGRAMS

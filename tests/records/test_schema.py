@@ -23,6 +23,8 @@ SAMPLES = {
     "amendment": "(program_id, member_id, event_id, n, kind, received_at) VALUES ($1, {member}, 'e', 1, 'reverse', now())",
     "fact": "(program_id, member_id, id, kind, at, rank, cause, n, data, booked_at)"
     " VALUES ($1, {member}, 'e/1', 'spent', now(), 1, 'e', 1, '{{}}', now())",
+    "reward_given": "(program_id, member_id, reward, sort, key, source, given_at, event_id, count)"
+    " VALUES ($1, {member}, 'badge/b/1/0', 'voucher', 'v', 'b', now(), 'e', 1)",
     "tier_change": "(program_id, member_id, ladder, changed_at, event_id, tier_from, tier_to, qualifying)"
     " VALUES ($1, {member}, 'l', now(), 'e', 'bronze', 'silver', 1)",
     "member_state": "(program_id, member_id, version, revision, seq, inputs, state) VALUES ($1, {member}, 1, 1, 1, 1, '{{}}')",
@@ -57,6 +59,7 @@ RIGHTS = {
     "amendment": READ,
     "fact": READ,
     "tier_change": ALL_BUT_DELETE | {"DELETE"},
+    "reward_given": ALL_BUT_DELETE | {"DELETE"},
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},
     "completion": ALL_BUT_DELETE | {"DELETE"},
@@ -84,6 +87,8 @@ CHECKS = {
     "wallet_below_zero_by_debt_alone",
     "lot_counts_not_negative",
     "fact_rank_known",
+    "reward_given_sort_known",
+    "reward_given_count_positive",
     "fact_n_not_negative",
     "transfer_points_positive",
     "transfer_between_two_accounts",
@@ -334,7 +339,8 @@ async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -
     await migrate(empty_database.owner)
     connection = await asyncpg.connect(empty_database.owner)
     applied = await connection.fetch("SELECT name FROM tortoise_migrations")
-    assert [row["name"] for row in applied] == ["0001_initial", "0002_amendments", "0003_facts", "0004_problems"]
+    written = sorted(each.stem for each in Path(migrations.__file__).parent.glob("0*.sql"))
+    assert [row["name"] for row in applied] == written
     assert await scoped_tables(connection) == set(SAMPLES)
     await connection.close()
 

@@ -1,0 +1,137 @@
+"""What a member's fold has come to: a part for each definition that something counted for, and what they rest on.
+
+Parts are written as JSON arrays (`array_like`), because a member's row is rewritten with every event. None of these values can
+be part of a circle, so Python's collector need not look at them (`gc=False`). All instants are in UTC.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+from achievements.values import Amount, Order
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""Before every instant: where a member's state starts."""
+
+
+class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a measure has counted so far.
+
+    `amount` is what it comes to. Different values are kept in `seen`. Where a window rolls, or local days are told apart,
+    `marks` says when each of them, or each of `amounts`, was counted: local days as ordinals, instants as microseconds since
+    1970, oldest first.
+    """
+
+    amount: Amount = 0
+    seen: tuple[str, ...] = ()
+    marks: tuple[int, ...] = ()
+    amounts: tuple[Amount, ...] = ()
+
+
+class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=False):
+    """What a rule has given within its limit: in the open window (its index), or in one that rolls (its length, negated)."""
+
+    window: int
+    tally: Tally
+
+
+class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=False):
+    """`last` is the index of the last active period, `at` the instant at which it last changed.
+
+    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet. `due` is when the
+    first period that is missed, or will be, ends.
+    """
+
+    last: int
+    current: int
+    longest: int
+    at: datetime
+    frozen: int | None = None
+    freezes_used: int = 0
+    freezes_held: int = 0
+    due: datetime | None = None
+
+
+class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):
+    """The open window (its index), the tally of each objective in it, and what was completed before."""
+
+    window: int
+    tallies: tuple[Tally, ...]
+    completed_window: int | None = None
+    completed_at: datetime | None = None
+    completions: int = 0
+
+
+class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):
+    """The tally, and the levels awarded with their instants, lowest first."""
+
+    tally: Tally
+    awarded: tuple[tuple[str, datetime], ...] = ()
+
+
+class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=False):
+    """The tier held, since when (None: from the start), and what counts for it.
+
+    `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
+    the day on which they fell short of the tier, where it is held all the same. `due` is when she falls if no more come.
+    """
+
+    tier: str
+    since: datetime | None = None
+    total: int = 0
+    marks: tuple[int, ...] = ()
+    amounts: tuple[int, ...] = ()
+    below: int | None = None
+    due: datetime | None = None
+
+
+class BoostPart(msgspec.Struct, frozen=True, array_like=True, tag="boost", gc=False):
+    """Until when a boost that was given as a reward multiplies what the member earns."""
+
+    until: datetime
+
+
+class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board", gc=False):
+    """The score in the latest period (its index) in which the member scored."""
+
+    window: int
+    score: int
+    reached_at: datetime
+
+
+Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | BoostPart | BoardPart
+
+
+class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A member's own time zone, since when, the local day of that instant, and the days that were short of 24 hours.
+
+    Her local date never goes back: until the new zone has come to `day`, it is still `day`.
+    """
+
+    timezone: str
+    since: datetime
+    day: int
+    short: tuple[int, ...] = ()
+
+
+class MemberState(msgspec.Struct, frozen=True, gc=False):
+    """A member's fold up to `at`: every input not after `last` is in it, and all that time brought until `at`.
+
+    `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
+    `section/key`; `zone` is her own, None where she goes by the program's. `attributes` are what the app said of her, as JSON.
+    """
+
+    at: datetime = BEGINNING
+    last: Order | None = None
+    inputs: int = 0
+    due: datetime | None = None
+    parts: Mapping[str, Part] = {}
+    zone: OwnZone | None = None
+    attributes: Mapping[str, Any] = {}
+
+    NOTHING: ClassVar["MemberState"]
+
+
+MemberState.NOTHING = MemberState()
