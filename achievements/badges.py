@@ -9,9 +9,9 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import BadgeAwarded
 from achievements.parts import Definition, Key, Misfit, Name, Points, Rewards, Shape, Trigger
 from achievements.states import BadgePart, Tally
-from achievements.values import BadgeAwarded
 from achievements.windows import Span
 
 LEVELS_MAX = 50

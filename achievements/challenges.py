@@ -17,10 +17,11 @@ from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed
 from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
-from achievements.values import Amount, AnyOutcome, ChallengeCompleted, ChallengeProgressed
+from achievements.values import Amount
 from achievements.windows import Span, Window, pruned, span_of
 
 Repeat: TypeAlias = Literal["once", "each_window", "on_completion"]

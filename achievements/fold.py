@@ -11,20 +11,10 @@ import msgspec
 
 from achievements.localtime import LocalTime, of_member
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity, SpendAsked
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
-from achievements.values import (
-    AnyOutcome,
-    Asked,
-    ConditionFailed,
-    Emitted,
-    Event,
-    Fact,
-    Identity,
-    Input,
-    Order,
-    SpendAsked,
-)
+from achievements.values import Event, Fact, Input, Order
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""

@@ -10,9 +10,10 @@ from cel_expr_python import cel
 
 from achievements.conditions import Condition, Conditions, Unanswered
 from achievements.localtime import LocalTime
+from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, PointsEarned, RewardGiven
 from achievements.parts import Reward
 from achievements.states import MemberState, Part
-from achievements.values import AnyOutcome, ConditionFailed, Emitted, Event, Fact, PointsEarned, RewardGiven
+from achievements.values import Event, Fact
 
 
 class Stage(IntEnum):

@@ -14,10 +14,10 @@ from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import AnyOutcome, Scored
 from achievements.parts import Definition, Misfit
 from achievements.periods import Calendar
 from achievements.states import BoardPart
-from achievements.values import AnyOutcome, Scored
 from achievements.windows import Window, span_of
 
 Ties: TypeAlias = Literal["first_to_reach", "standard", "dense", "ordinal"]

@@ -7,8 +7,8 @@ at by whoever keeps the ledger, after the bookings of each input. What is decide
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import SpendAsked
 from achievements.parts import Definition, Key, Points, Price, Trigger
-from achievements.values import SpendAsked
 
 
 class SpendRuleReady(Rule, frozen=True, kw_only=True):

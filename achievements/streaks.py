@@ -17,10 +17,10 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import AnyOutcome, StreakChanged
 from achievements.parts import Definition, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import StreakPart
-from achievements.values import AnyOutcome, StreakChanged
 
 PERIODS_MAX = 1_000
 HELD_MAX = 100

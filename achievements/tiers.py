@@ -20,10 +20,10 @@ from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
+from achievements.outcomes import TierChanged
 from achievements.parts import Definition, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
 from achievements.states import TierPart
-from achievements.values import TierChanged
 from achievements.windows import Span, Window, span_of
 
 TIERS_MAX = 20

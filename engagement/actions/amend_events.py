@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from achievements.values import Effect
+from achievements.outcomes import Effect
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause

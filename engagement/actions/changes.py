@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import Scored
+from achievements.outcomes import Scored
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded
 from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems

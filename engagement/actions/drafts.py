@@ -11,23 +11,20 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from achievements import fold
-from achievements.rulebook import Rulebook
-from achievements.states import MemberState
-from achievements.values import (
+from achievements.outcomes import (
     AnyOutcome,
     ConditionFailed,
     Effect,
     Emitted,
-    Fact,
-    Input,
-    Order,
     PointsEarned,
     PointsSpent,
-    Rank,
     SpendAsked,
     SpendRejected,
     Withdrawn,
 )
+from achievements.rulebook import Rulebook
+from achievements.states import MemberState
+from achievements.values import Fact, Input, Order, Rank
 from engagement.actions.programs import Loaded
 from engagement.actions.purse import Purse
 from engagement.records.activity import Item

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from achievements.lots import Lot, plan_expiry, plan_spending, plan_takeback
-from achievements.values import PointsEarned, PointsExpired
+from achievements.outcomes import PointsEarned, PointsExpired
 from engagement.records.bookings import Booked, Transfer
 from engagement.records.ledger import AtHand, Spend
 

@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.values import Effect, Event
+from achievements.outcomes import Effect
+from achievements.values import Event
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft

@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import astuple
 
 from achievements import fold
+from achievements.outcomes import SpendAsked
 from achievements.states import MemberState
-from achievements.values import Event, Fact, Input, SpendAsked
+from achievements.values import Event, Fact, Input
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft, Told, worth_of
 from engagement.actions.programs import Loaded, Programs

@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from achievements import periods
+from achievements.outcomes import Effect
 from achievements.rulebook import Rulebook
-from achievements.values import Effect, Event
+from achievements.values import Event
 from engagement.actions.programs import Loaded
 from engagement.errors import InvalidInput
 

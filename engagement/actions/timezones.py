@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from achievements import periods
-from achievements.values import Effect, Fact, Order, Rank
+from achievements.outcomes import Effect
+from achievements.values import Fact, Order, Rank
 from engagement.actions.changes import Changes
 from engagement.actions.programs import Programs
 from engagement.actions.sent_events import ID_CHARACTERS_MAX

@@ -16,8 +16,9 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
+from achievements.outcomes import AnyOutcome, Identity, PointsEarned, SpendAsked
 from achievements.states import MemberState
-from achievements.values import AnyOutcome, Fact, Identity, PointsEarned, SpendAsked
+from achievements.values import Fact
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause

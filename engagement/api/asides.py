@@ -5,21 +5,21 @@ from typing import Any, TypeAlias
 
 from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
 
-from achievements import values
+from achievements import outcomes
 from achievements.badges import Badge
 from achievements.rulebook import Rulebook
 from engagement.api.effects import Aside
 from engagement.api.principals import Info
 from engagement.api.resources import resources_of
 
-Told: TypeAlias = Sequence[tuple[str, Sequence[values.Effect]]]
+Told: TypeAlias = Sequence[tuple[str, Sequence[outcomes.Effect]]]
 """Effects, with the app's own id of the member to whom they belong."""
 
 
 async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> Aside:
     """What these effects need to be shown; a rulebook that is not at hand is loaded where a badge has to be named."""
     resources, principal = resources_of(info), info.context.principal
-    awarded = any(isinstance(each, values.BadgeAwarded) for _, effects in told for each in _outcomes(effects))
+    awarded = any(isinstance(each, outcomes.BadgeAwarded) for _, effects in told for each in _outcomes(effects))
     if awarded and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
     names = _names(rulebook) if awarded and rulebook is not None else {}
@@ -29,7 +29,7 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
         (each.board, each.period, member): None
         for member, effects in told
         for each in _outcomes(effects)
-        if isinstance(each, values.Scored)
+        if isinstance(each, outcomes.Scored)
     }
     if scored and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
@@ -56,8 +56,8 @@ def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
     return False
 
 
-def _outcomes(effects: Iterable[values.Effect]) -> Iterator[values.Effect]:
-    return (each.outcome if isinstance(each, values.Withdrawn) else each for each in effects)
+def _outcomes(effects: Iterable[outcomes.Effect]) -> Iterator[outcomes.Effect]:
+    return (each.outcome if isinstance(each, outcomes.Withdrawn) else each for each in effects)
 
 
 def _names(rulebook: Rulebook) -> dict[tuple[str, str], str]:

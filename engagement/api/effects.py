@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from achievements import values
+from achievements import outcomes
 from achievements.values import Amount
 from engagement.api.scalars import DateTime, Decimal, Points, exact, written
 
@@ -193,25 +193,25 @@ class Aside:
     ranks: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
-def shown(effects: Iterable[values.Effect], member: str, aside: Aside) -> list[Effect]:
+def shown(effects: Iterable[outcomes.Effect], member: str, aside: Aside) -> list[Effect]:
     """A member's effects as clients read them; `member` is the app's id."""
     return [_shown(each, member, aside) for each in effects]
 
 
-def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
+def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
     match effect:
-        case values.Withdrawn(outcome):
+        case outcomes.Withdrawn(outcome):
             return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
-        case values.PointsEarned() | values.PointsExpired() | values.PointsSpent() | values.SpendRejected():
+        case outcomes.PointsEarned() | outcomes.PointsExpired() | outcomes.PointsSpent() | outcomes.SpendRejected():
             return _points(effect)
-        case values.Scored(board, period, score):
+        case outcomes.Scored(board, period, score):
             rank = aside.ranks.get((board, period, member))
             return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
-        case values.ChallengeProgressed():
+        case outcomes.ChallengeProgressed():
             pairs = zip(effect.current, effect.target, strict=True)
             objectives = [Progress.of(current, target) for current, target in pairs]
             return ChallengeProgressed(challenge=effect.challenge, period=effect.period, objectives=objectives)
-        case values.StreakChanged():
+        case outcomes.StreakChanged():
             return StreakChanged(
                 streak=effect.streak,
                 current=effect.current,
@@ -220,12 +220,12 @@ def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
                 freezes_used=effect.freezes_used,
                 at=written(effect.at),
             )
-        case values.ChallengeCompleted(challenge, period, at):
+        case outcomes.ChallengeCompleted(challenge, period, at):
             return ChallengeCompleted(challenge=challenge, period=period, at=written(at))
-        case values.BadgeAwarded(badge, level, at):
+        case outcomes.BadgeAwarded(badge, level, at):
             name = aside.names.get((badge, level), badge)
             return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
-        case values.RewardGiven():
+        case outcomes.RewardGiven():
             return RewardGiven(
                 sort=RewardSort[effect.sort.upper()],
                 key=effect.key,
@@ -234,25 +234,25 @@ def _shown(effect: values.Effect, member: str, aside: Aside) -> Effect:
                 until=None if effect.until is None else written(effect.until),
                 at=written(effect.at),
             )
-        case values.TierChanged(ladder, below, above, at, qualifying):
+        case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
     raise AssertionError(f"{type(effect).__name__} is no effect")
 
 
-_OfPoints: TypeAlias = values.PointsEarned | values.PointsExpired | values.PointsSpent | values.SpendRejected
+_OfPoints: TypeAlias = outcomes.PointsEarned | outcomes.PointsExpired | outcomes.PointsSpent | outcomes.SpendRejected
 
 
 def _points(effect: _OfPoints) -> Effect:
     points, at = Points(effect.points), written(effect.at)
     match effect:
-        case values.PointsEarned():
+        case outcomes.PointsEarned():
             return PointsEarned(currency=effect.currency, points=points, source=effect.source, at=at)
-        case values.PointsExpired():
+        case outcomes.PointsExpired():
             return PointsExpired(currency=effect.currency, points=points, at=at)
-        case values.PointsSpent():
+        case outcomes.PointsSpent():
             times = effect.times
             return PointsSpent(currency=effect.currency, points=points, source=effect.source, times=times, at=at)
-        case values.SpendRejected():
+        case outcomes.SpendRejected():
             missing = Points(effect.missing)
             return SpendRejected(currency=effect.currency, points=points, missing=missing, source=effect.source, at=at)

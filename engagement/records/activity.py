@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import Effect
+from achievements.outcomes import Effect
 from engagement.records.rows import Rows
 from engagement.records.unit import Unit
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from achievements.lots import Lot
-from achievements.values import PointsEarned
+from achievements.outcomes import PointsEarned
 from engagement.records.rows import columns_of
 from engagement.records.unit import Unit
 

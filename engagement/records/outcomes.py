@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import AnyOutcome, BadgeAwarded, ChallengeCompleted, RewardGiven, Scored, TierChanged
+from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, RewardGiven, Scored, TierChanged
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 

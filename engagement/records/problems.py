@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import ConditionFailed
+from achievements.outcomes import ConditionFailed
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 

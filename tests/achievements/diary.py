@@ -14,26 +14,22 @@ from decimal import Decimal
 from typing import Any
 
 from achievements import fold
-from achievements.rulebook import Rulebook
-from achievements.states import MemberState
-from achievements.values import (
+from achievements.outcomes import (
     BadgeAwarded,
     ChallengeCompleted,
     ChallengeProgressed,
     ConditionFailed,
     Emitted,
-    Event,
-    Fact,
-    Input,
-    Order,
     PointsEarned,
-    Rank,
     RewardGiven,
     Scored,
     SpendAsked,
     StreakChanged,
     TierChanged,
 )
+from achievements.rulebook import Rulebook
+from achievements.states import MemberState
+from achievements.values import Event, Fact, Input, Order, Rank
 
 _WORDS: Mapping[type, Callable[[Any], str]] = {
     PointsEarned: lambda it: f"points +{it.points} {it.source}",

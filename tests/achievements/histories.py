@@ -8,9 +8,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.outcomes import AnyOutcome, Identity, PointsEarned
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
-from achievements.values import AnyOutcome, Event, Fact, Identity, Input, Order, PointsEarned, Rank
+from achievements.values import Event, Fact, Input, Order, Rank
 
 FIRST = datetime(2017, 2, 25, tzinfo=UTC)
 END = FIRST + timedelta(days=80)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.outcomes import AnyOutcome, ChallengeProgressed, PointsEarned, StreakChanged, TierChanged
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Tally
-from achievements.values import AnyOutcome, ChallengeProgressed, Event, PointsEarned, StreakChanged, TierChanged
+from achievements.values import Event
 from achievements.windows import sighted
 from tests.achievements.programs import rulebook, rules
 

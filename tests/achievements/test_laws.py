@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from achievements import fold
 from achievements.definitions import document_of, parse
+from achievements.outcomes import AnyOutcome, Emitted, SpendAsked
 from achievements.rulebook import Rulebook, ready
 from achievements.states import MemberState
-from achievements.values import AnyOutcome, Emitted, Event, Fact, Input, SpendAsked
+from achievements.values import Event, Fact, Input
 from engagement.cli.documents import read_program
 from tests.achievements.histories import END, FIRST, Member, events, histories, told
 from tests.achievements.programs import BEGIN, EVERYTHING, EXACT, REFERENCE_PROGRAMS, document, rulebook

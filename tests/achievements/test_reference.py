@@ -14,10 +14,11 @@ import pytest
 
 from achievements import fold, periods
 from achievements.definitions import parse
+from achievements.outcomes import BadgeAwarded, ChallengeCompleted, PointsEarned, Scored, TierChanged
 from achievements.ranking import Entry, ranked
 from achievements.rulebook import Rulebook, ready
 from achievements.states import MemberState, StreakPart
-from achievements.values import BadgeAwarded, ChallengeCompleted, Event, PointsEarned, Scored, TierChanged
+from achievements.values import Event
 from engagement.cli.documents import read_program
 from tests.achievements.histories import Member
 from tests.achievements.programs import BEGIN, REFERENCE_PROGRAMS

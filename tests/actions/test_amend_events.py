@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from achievements.values import PointsEarned, Withdrawn
+from achievements.outcomes import PointsEarned, Withdrawn
 from engagement.actions import amend_events, refolding
 from engagement.actions.amend_events import Amend, Amended
 from engagement.actions.programs import Sandbox

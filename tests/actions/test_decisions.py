@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from achievements.outcomes import PointsEarned, PointsSpent, SpendRejected
 from achievements.periods import rfc3339
-from achievements.values import PointsEarned, PointsSpent, SpendRejected
 from engagement.actions import refolding
 from engagement.actions.programs import Programs, Sandbox
 from engagement.actions.record_events import Intake

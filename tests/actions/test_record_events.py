@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from achievements.values import PointsEarned, StreakChanged
+from achievements.outcomes import PointsEarned, StreakChanged
 from engagement.actions import refolding
 from engagement.actions.programs import Programs, Sandbox
 from engagement.actions.record_events import Intake

@@ -2,8 +2,8 @@
 
 import pytest
 
+from achievements.outcomes import PointsSpent, Withdrawn
 from achievements.periods import rfc3339
-from achievements.values import PointsSpent, Withdrawn
 from engagement.actions.programs import Sandbox
 from engagement.records.unit import Database
 from tests.actions.books import books_balance

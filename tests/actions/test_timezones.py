@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from achievements.outcomes import StreakChanged
 from achievements.periods import rfc3339
-from achievements.values import StreakChanged
 from engagement.actions import screens, timezones
 from engagement.actions.read_screens import Reader
 from engagement.actions.timezones import SetTimezone, TimezoneSet

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from achievements import values
+from achievements import outcomes
 from engagement.api.effects import Aside, BadgeAwarded, LeaderboardScored, OutcomeWithdrawn, PointsExpired, shown
 from engagement.api.scalars import DateTime, Points
 from engagement.records.unit import Unit
@@ -112,11 +112,11 @@ async def test_late_event_tells_what_it_changed_afterwards(house: House) -> None
 
 def test_what_is_withdrawn_is_told_with_what_it_was() -> None:
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    badge = values.BadgeAwarded("regular", "bronze", at, "e1")
-    board = values.Scored("ever", "", 12, at)
+    badge = outcomes.BadgeAwarded("regular", "bronze", at, "e1")
+    board = outcomes.Scored("ever", "", 12, at)
     aside = Aside({("regular", "bronze"): "Familiar face"}, {("ever", "", "anna"): 3})
     withdrawn, scored, expired = shown(
-        [values.Withdrawn(badge), board, values.PointsExpired("points", 2**40, at)], "anna", aside
+        [outcomes.Withdrawn(badge), board, outcomes.PointsExpired("points", 2**40, at)], "anna", aside
     )
     assert withdrawn == OutcomeWithdrawn(
         outcome=BadgeAwarded(badge="regular", level="bronze", name="Familiar face", at=DateTime(NOON))

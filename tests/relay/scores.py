@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.values import Scored
+from achievements.outcomes import Scored
 from engagement.records import members, outbox, outcomes
 from engagement.records.outcomes import Score
 from engagement.records.unit import Database, Unit
