@@ -9,10 +9,8 @@ import msgspec
 
 from achievements import periods
 from achievements.outcomes import Effect
-from achievements.values import Fact, Order, Rank
-from engagement.actions.changes import Changes
 from engagement.actions.programs import Programs
-from engagement.actions.sent_events import ID_CHARACTERS_MAX
+from engagement.actions.telling import check_member, listen
 from engagement.errors import InvalidInput, TooSoon
 from engagement.records import facts, members
 from engagement.records.facts import ZONE
@@ -63,8 +61,7 @@ async def set_timezone(
 
 
 def _check(command: SetTimezone) -> None:
-    if not 1 <= len(command.member) <= ID_CHARACTERS_MAX or not command.member.isprintable():
-        raise InvalidInput(f"An id is 1 to {ID_CHARACTERS_MAX} printable characters.", "member")
+    check_member(command.member)
     try:
         if len(command.timezone) > NAME_CHARACTERS_MAX:
             raise ValueError(f"the name of a zone has at most {NAME_CHARACTERS_MAX} characters")
@@ -74,25 +71,16 @@ def _check(command: SetTimezone) -> None:
 
 
 async def _set(unit: Unit, cache: Programs, command: SetTimezone) -> TimezoneSet:
-    loaded = await cache.load(unit, for_writing=True)
-    who = (await members.enrol(unit, [command.member], loaded.now))[command.member]
-    held = (await members.lock_states(unit, [who]))[who]
-    changes = Changes(loaded, [held])
-    draft = changes.drafts[who]
-    at = draft.present
-    known = loaded.program.timezone if held.state.zone is None else held.state.zone.timezone
+    listener = await listen(unit, cache, command.member)
+    zone = listener.state.zone
+    known = listener.loaded.program.timezone if zone is None else zone.timezone
     if known == command.timezone:
-        return TimezoneSet(command.member, known, at, changed=False)
-    last = await facts.last_at(unit, who, ZONE)
-    if last is not None and at < last + BETWEEN_CHANGES:
+        return TimezoneSet(command.member, known, listener.at, changed=False)
+    last = await facts.last_at(unit, listener.id, ZONE)
+    if last is not None and listener.at < last + BETWEEN_CHANGES:
         again = (last + BETWEEN_CHANGES).isoformat()
         raise TooSoon(f"A member's zone changes at most once a day; this one may again from {again} on.", "timezone")
-    await changes.bring_due(unit, {who: at})
-    # Time first: a fact stands behind all that happened up to its instant.
-    order = Order(at, Rank.FACT, f"zone@{at.isoformat()}")
-    fact = Fact(order.id, ZONE, at, order, {"timezone": command.timezone})
-    _, effects = draft.apply(fact)
-    draft.facts.append(fact)
-    await members.set_timezone(unit, who, command.timezone)
-    await changes.save(unit)
-    return TimezoneSet(command.member, command.timezone, at, changed=True, effects=tuple(effects))
+    effects = await listener.tell(ZONE, {"timezone": command.timezone})
+    await members.set_timezone(unit, listener.id, command.timezone)
+    await listener.save()
+    return TimezoneSet(command.member, command.timezone, listener.at, changed=True, effects=effects)
