@@ -18,7 +18,7 @@ class Building:
     """What one program's definitions can refer to, and the mistakes found so far.
 
     `earn_rules` are the event types of each, by key; `defined` the definitions of each section, by key, with the keys of what
-    is within them: the levels of a badge, the tiers of a ladder. `path`, `kind` and `key` are of the definition at hand.
+    is within them: the levels of a badge, the tiers of a ladder; `attributes` those of members, with their types. `path`, `kind` and `key` are of the definition at hand.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Building:
         event_types: Mapping[str, Properties],
         earn_rules: Mapping[str, tuple[str, ...]],
         defined: Mapping[str, Mapping[str, tuple[str, ...]]],
+        attributes: Mapping[str, str],
     ) -> None:
         self.zone = zone
         self.earn_rules = earn_rules
@@ -38,7 +39,7 @@ class Building:
         self.environments: dict[str, Environment] = {}
         for position, (key, properties) in enumerate(event_types.items()):
             self.path = f"event_types[{position}]"
-            self.environments[key] = Environment(self._types(properties))
+            self.environments[key] = Environment(self._types(properties), attributes)
 
     def mistake(self, where: str, message: str) -> None:
         """Tell of a mistake at a path below the definition at hand."""

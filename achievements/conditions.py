@@ -1,15 +1,15 @@
-"""Conditions: CEL expressions over an event's properties and the member's tiers, checked when saved and cheap to ask.
+"""Conditions: CEL expressions over an event's properties and what is known of the member, checked when saved and cheap to ask.
 
 A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. `member.tiers` are
-the tiers held before the event, by the ladder's key. Decimals are
-compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
+the tiers held before the event, by the ladder's key, `member.NAME` her attributes then; `has(member.NAME)` asks whether she
+has one. Decimals are compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
 arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget) is
 `Unanswered`: it counts as not met, and its definition is told of it.
 """
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -38,8 +38,8 @@ _INTEGER_FOR_DECIMAL = re.compile(
     r"no matching overload for '_(>=?|<=?|==|!=)_' applied to '\((double, int|int, double)\)'"
 )
 
-
-_TIERS = "member.tiers"
+TIERS = "member.tiers"
+_NO_TYPES: Mapping[str, str] = {}
 _COMPARISON = re.compile(r"\s*event\.(\w+)\s*(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)\s*", re.ASCII)
 _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -50,7 +50,13 @@ _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _ASKED_FOR = re.compile(r"\bhas\s*\(\s*event\s*\.\s*(\w+)")
+_ASKED_OF_MEMBER = re.compile(
+    r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\bhas\s*\(\s*member\s*\.\s*(\w+)\s*\)""", re.ASCII
+)
 _ABSENT = re.compile(r'No value with name "event\.(\w+)"')
+_ABSENT_OF_MEMBER = re.compile(r'No value with name "member\.(\w+)"')
+_HAS = "has.member."
+"""What begins the variable that stands for `has(member.NAME)`, which CEL itself asks of maps only."""
 _MENDING: Mapping[str, str] = {
     "divide by zero": "it divides by zero; ask first, as in `event.parts != 0 && event.total / event.parts > 2`",
     "modulus by zero": "it divides by zero; ask first, as in `event.parts != 0 && event.total % event.parts == 0`",
@@ -73,14 +79,22 @@ class Unanswered(Exception):
 
 
 class Environment:
-    """The variables that conditions on events of one type can read."""
+    """The variables that conditions on events of one type can read, of the event and of members with these `attributes`.
 
-    def __init__(self, types: Mapping[str, str]) -> None:
+    `reads` are those of the member that a condition does read, by their names.
+    """
+
+    def __init__(self, types: Mapping[str, str], attributes: Mapping[str, str] = _NO_TYPES) -> None:
         self.types = dict(types)
-        self.reads_member = False
+        self.reads: frozenset[str] = frozenset()
+        self._attributes = tuple(sorted(attributes))
         self._compiled: dict[str, Condition] = {}
         variables = {f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()}
-        self._env = cel.NewEnv(variables={**variables, _TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)})
+        self._of_member: dict[str, cel.Type] = {TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)}
+        for name, kind in attributes.items():
+            self._of_member[f"member.{name}"] = CEL_TYPES[kind]
+            self._of_member[f"{_HAS}{name}"] = cel.Type.BOOL
+        self._env = cel.NewEnv(variables={**variables, **self._of_member})
 
     def compile(self, source: str) -> "Condition":
         """Check a condition against the schema; InvalidCondition where it does not fit.
@@ -103,7 +117,7 @@ class Environment:
                 f" is not met; an event without it is refused where its event type says `{{{asked[1]}: {{type: …, required: true}}}}`"
             )
         try:
-            expression = self._env.compile(source)
+            expression = self._env.compile(_ASKED_OF_MEMBER.sub(_in_its_place, source))
         except RuntimeError as error:
             raise InvalidCondition(self._explained(str(error))) from error
         if expression.return_type() != cel.Type.BOOL:
@@ -114,14 +128,14 @@ class Environment:
         problem = overdone(compiled, source)
         if problem is not None:
             raise InvalidCondition(problem)
-        self.reads_member = self.reads_member or "member" in source
+        self.reads |= {name for name in self._of_member if name.encode() in compiled}
         return Condition(source, expression, _comparison(source, self.types))
 
-    def activation(self, properties: Mapping[str, Any], tiers: Mapping[str, str]) -> cel.Activation:
-        """What every condition on one event reads, the member's tiers by ladder included; made once for all of them."""
+    def activation(self, properties: Mapping[str, Any], member: Mapping[str, Any]) -> cel.Activation:
+        """What every condition on one event reads, of the member what `reads` names; made once for all of them."""
         seen = {f"event.{name}": _seen_by_cel(value) for name, value in properties.items()}
-        if self.reads_member:
-            seen[_TIERS] = tiers
+        if member:
+            seen.update(member)
         return self._env.Activation(seen)
 
     def _explained(self, error: str) -> str:
@@ -134,10 +148,12 @@ class Environment:
         advice = ""
         if _INTEGER_FOR_DECIMAL.search(problem):
             advice = "; write the number with a decimal point, as in `event.amount >= 100.0`"
-        elif "undeclared reference to 'member" in problem:
+        elif "undeclared reference to 'member" in problem or f"undeclared reference to '{_HAS}" in problem:
+            problem = re.sub(rf"'{_HAS}(\w+)'", r"'has(member.\1)'", problem)
+            known = ", ".join(f"`member.{name}`" for name in self._attributes) or "of which this program defines none"
             advice = (
-                "; of the member a condition reads `member.tiers['LADDER']` alone: what depends on a balance is a spend rule or"
-                " an automatic reward"
+                f"; of the member a condition reads `member.tiers['LADDER']` and her attributes ({known}): what depends on a"
+                " balance is a spend rule or an automatic reward"
             )
         elif "undeclared reference" in problem:
             known = ", ".join(f"event.{name}" for name in sorted(self.types)) or "none"
@@ -215,8 +231,27 @@ def _missing(name: str) -> str:
     return f"this event has no `{name}`; send it with each event, or say `required: true` of it in its event type"
 
 
+def _in_its_place(found: re.Match[str]) -> str:
+    """The variable for what asks whether a member has an attribute, as wide as that, so that positions stay; texts stay too."""
+    return found[0] if found[2] is None else f"{_HAS}{found[2]}".ljust(len(found[0]))
+
+
+def of_member(tiers: Mapping[str, str] | None, attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The variables of a member: the tiers held, where they are asked for, and attributes with her values (None: she has none)."""
+    seen: dict[str, Any] = {} if tiers is None else {TIERS: tiers}
+    for name, value in attributes:
+        seen[f"{_HAS}{name}"] = value is not None
+        if value is not None:
+            seen[f"member.{name}"] = _seen_by_cel(value)
+    return seen
+
+
 def _reason(said: str) -> str:
     """What CEL says of a failure, in words that say how to mend it."""
+    lacking = _ABSENT_OF_MEMBER.search(said)
+    if lacking is not None:
+        name = lacking[1]
+        return f"this member has no `{name}`; ask first, as in `has(member.{name}) && …`, or give the attribute a `default`"
     absent = _ABSENT.search(said)
     if absent is not None:
         return _missing(absent[1])

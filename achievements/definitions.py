@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from achievements import periods, wording
+from achievements.attributes import Attribute
 from achievements.badges import Badge
 from achievements.benefits import Draw, Entitlement, Voucher
 from achievements.boosts import Boost
@@ -28,6 +29,7 @@ from achievements.tiers import TierLadder
 SECTIONS: Mapping[str, type[Definition]] = {
     "currencies": Currency,
     "event_types": EventType,
+    "attributes": Attribute,
     "earn_rules": EarnRule,
     "boosts": Boost,
     "spend_rules": SpendRule,

@@ -38,13 +38,14 @@ class EventType(Definition, frozen=True, kw_only=True):
                     mistakes.append(Mistake(f"properties.{name}", f"`{self.key}` needs `{name}`, a {shape.type}"))
                 continue
             try:
-                values[name] = _read(shape, value)
+                values[name] = read(shape, value)
             except ValueError as error:
                 mistakes.append(Mistake(f"properties.{name}", str(error)))
         return values, mistakes
 
 
-def _read(shape: PropertyShape, value: Any) -> Any:
+def read(shape: PropertyShape, value: Any) -> Any:
+    """A value as JSON gives it in the type that rules see; ValueError where it does not fit the shape."""
     match shape.type:
         case "decimal":
             return _at_least(_decimal(value), shape)

@@ -8,15 +8,17 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from cel_expr_python import cel
 
 from achievements import periods
+from achievements.attributes import Attribute
 from achievements.boosts import BoostReady
 from achievements.building import Building
-from achievements.conditions import Environment
+from achievements.conditions import TIERS, Environment, of_member
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
@@ -55,12 +57,16 @@ class Rules:
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
 
     def activation(self, event: Event, state: MemberState) -> cel.Activation:
-        """What conditions on an event read, of a member in the state before it: the tiers held, by ladder."""
+        """What conditions on an event read, of a member in the state before it."""
         environment = self.environments[event.type]
-        tiers = {}
-        if environment.reads_member:
+        return environment.activation(event.properties, self._read(environment, state) if environment.reads else {})
+
+    def _read(self, environment: Environment, state: MemberState) -> dict[str, Any]:
+        """What the conditions of an environment read of a member: the tiers held, by ladder, and her attributes."""
+        tiers = None
+        if TIERS in environment.reads:
             tiers = {rule.key: rule.tier(state.parts.get(name)) for name, rule in self.ladders}
-        return environment.activation(event.properties, tiers)
+        return of_member(tiers, ((each.key, each.held(state.attributes)) for each in self.attributes))
 
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
@@ -75,6 +81,11 @@ class Rules:
     def currencies(self) -> Mapping[str, Currency]:
         """The currencies by key."""
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
+
+    @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The attributes of members."""
+        return tuple(each for each in self.program.sections.get("attributes", ()) if isinstance(each, Attribute))
 
     @cached_property
     def ties(self) -> Mapping[str, Ties]:
@@ -148,6 +159,7 @@ def _building(program: Program) -> Building:
         {each.key: each.properties for each in known if isinstance(each, EventType)},
         {each.key: event_types_of(each.on) for each in known if isinstance(each, EarnRule)},
         {section: {each.key: each.within for each in there} for section, there in program.sections.items()},
+        {each.key: each.type for each in known if isinstance(each, Attribute)},
     )
 
 

@@ -4,14 +4,14 @@ The fold is advanced in memory to the program's present, so that a screen shows 
 worker has been by; nothing is written. Every definition in force is shown, untouched ones with nothing counted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
-from achievements import fold, periods
+from achievements import attributes, fold, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.localtime import LocalTime
@@ -111,6 +111,7 @@ class Screen(msgspec.Struct, frozen=True):
 
     member: Member
     zone: str
+    attributes: Mapping[str, Any]
     as_of: datetime
     seq: int
     wallets: tuple[WalletShown, ...]
@@ -151,6 +152,7 @@ def _screen(
     return Screen(
         member=member,
         zone=local.zone.key,
+        attributes=attributes.known(rules.attributes, state.attributes),
         as_of=as_of,
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),

@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from strawberry.scalars import JSON
 
 from engagement.actions import screens
 from engagement.actions.screens import BadgeShown, ChallengeShown, Screen, StreakShown, TierShown, WalletShown
@@ -248,6 +249,9 @@ class Member(Node):
 
     external_id: strawberry.ID = strawberry.field(description="The app's own id of the member.")
     timezone: str = strawberry.field(description="Her IANA time zone; the program's where she has none of her own.")
+    attributes: JSON = strawberry.field(
+        description="The attributes that the program defines and the app has set of her, as a JSON object; without defaults."
+    )
     created_at: DateTime = strawberry.field(description="When the program first heard of her.")
     as_of: DateTime = strawberry.field(description="The program's present, at which all this holds.")
     cursor: str = strawberry.field(description="For `memberUpdates(after:)`: everything up to here is shown already.")
@@ -264,6 +268,7 @@ class Member(Node):
             id=node_id("Member", screen.member.id),
             external_id=strawberry.ID(screen.member.external_id),
             timezone=screen.zone,
+            attributes=JSON(screen.attributes),
             created_at=written(screen.member.created_at),
             as_of=written(screen.as_of),
             cursor=cursor_of(FeedCursor(screen.member.id, screen.seq)),

@@ -16,6 +16,7 @@ from strawberry.types.base import get_object_definition
 
 from engagement.api.activity import ActivityQuery
 from engagement.api.amendments import AmendmentsMutation
+from engagement.api.attributes import AttributesMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
@@ -38,7 +39,7 @@ class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
 
 
 @strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
-class Mutation(EventsMutation, AmendmentsMutation, TimezonesMutation, ProgramsMutation):
+class Mutation(EventsMutation, AmendmentsMutation, TimezonesMutation, AttributesMutation, ProgramsMutation):
     """Every mutation."""
 
 

@@ -12,6 +12,7 @@ from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Row, Unit
 
 ZONE = "zone"
+ATTRIBUTES = "attributes"
 SPENT = "spent"
 SPEND_REJECTED = "spend_rejected"
 REWARD_TAKEN = "reward_taken"

@@ -45,6 +45,11 @@ FIELDS = {
         "events:write",
         False,
     ),
+    "setMemberAttributes": Asked(
+        'mutation { setMemberAttributes(input: {member: "anna", attributes: {}, idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        False,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -75,6 +80,7 @@ def test_no_field_is_forgotten() -> None:
         "reverseEvent",
         "amendEvent",
         "setMemberTimezone",
+        "setMemberAttributes",
         "applyProgram",
         "advanceTestClock",
     }
