@@ -139,8 +139,8 @@ def definition_of(section: str, body: object) -> Definition:
 
 
 def plain(definition: Definition) -> dict[str, Any]:
-    """A definition as plain values: what is stored, exported and compared."""
-    built: dict[str, Any] = msgspec.to_builtins(definition)
+    """A definition as plain values, as JSON has them: what is stored, exported and compared."""
+    built: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(definition))
     return built
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
 from achievements.definitions import Program as Document
+from achievements.differences import FieldChange, fields_changed
 from achievements.parts import Definition, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import BEGINNING
@@ -38,11 +39,20 @@ class Sandbox(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What applying a document did to one definition; of the kind `program`, to the program's own name."""
+    """What applying a document did to one definition; of the kind `program`, to the program's own name.
+
+    `fields` are what differs in one that was changed.
+    """
 
     kind: str
     key: str
     change: Literal["CREATED", "CHANGED", "REMOVED"]
+    fields: tuple[FieldChange, ...] = ()
+
+    @property
+    def takes(self) -> bool:
+        """Whether it may take something from members: the definition ends, or counts otherwise than before."""
+        return self.change == "REMOVED" or any(each.counts for each in self.fields)
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -193,7 +203,8 @@ async def _publish(unit: Unit, wanted: Document) -> Settled:
     name = wanted.head.name or program.key
     if program.name != name:
         await programs.rename(unit, name)
-        changes = (Change("program", program.key, "CHANGED"), *changes)
+        renamed = FieldChange("name", program.name, name)
+        changes = (Change("program", program.key, "CHANGED", (renamed,)), *changes)
     return Settled(program.id, changes)
 
 
@@ -238,6 +249,7 @@ def _changes(
     for path, definition in _with_paths(wanted):
         held = last.pop((definition.kind, definition.key), None)
         body = plain(definition)
+        change = Change(definition.kind, definition.key, "CREATED")
         if held is not None:
             before = _definition(held)
             mistakes += _changed_though_fixed(path, before, definition)
@@ -245,8 +257,8 @@ def _changes(
                 continue
             if held.active_until is None:
                 closed.append(Closing(held.kind, held.key, now))
-        reopened = held is None or held.active_until is not None
-        changes.append(Change(definition.kind, definition.key, "CREATED" if reopened else "CHANGED"))
+                change = Change(definition.kind, definition.key, "CHANGED", fields_changed(plain(before), body))
+        changes.append(change)
         version = 1 if held is None else held.version + 1
         new.append(DefinitionVersion(definition.kind, definition.key, version, msgspec.json.encode(body), now))
     for held in last.values():

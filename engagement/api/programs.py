@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 
 from engagement.actions import clock, programs
 from engagement.actions.clock import Advanced
-from engagement.actions.programs import Applied, Loaded, Sandbox
+from engagement.actions.programs import Applied, Change, Loaded, Sandbox
 from engagement.api.principals import ANY_CREDENTIAL, CLOCK_WRITE, DEFINITIONS, PROGRAMS_WRITE, Info, mutation, query
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
@@ -98,13 +98,39 @@ class ChangeKind(Enum):
     REMOVED = strawberry.enum_value("REMOVED", description="The document leaves it out: it counts no more.")
 
 
+@strawberry.type(description="A field that differs between two versions of a definition.")
+class FieldChange:
+    """One line of the difference."""
+
+    path: str = strawberry.field(
+        description="Where in the definition, like `levels[silver].target`: an entry by its key, or by its position."
+    )
+    before: JSON | None = strawberry.field(description="Its value before, as JSON; null where it was not written.")
+    after: JSON | None = strawberry.field(description="Its value now, as JSON; null where it is not written.")
+
+
 @strawberry.type(description="A definition that a document changed.")
 class DefinitionChange:
-    """One line of the difference."""
+    """One definition of the difference."""
 
     kind: str = strawberry.field(description="Its kind, like `earn_rule`; `program` for the program's own name.")
     key: str = strawberry.field(description="Its key.")
     change: ChangeKind = strawberry.field(description="What became of it.")
+    takes: bool = strawberry.field(
+        description="Whether it may take something from members: it ends, or counts otherwise than before. A change of names"
+        " and descriptions alone does not."
+    )
+    fields: list[FieldChange] = strawberry.field(
+        description="What differs, in the order of the definition; empty for one that is new or ends."
+    )
+
+    @classmethod
+    def of(cls, change: Change) -> "DefinitionChange":
+        """As clients read it."""
+        fields = [FieldChange(path=each.path, before=each.before, after=each.after) for each in change.fields]
+        return cls(
+            kind=change.kind, key=change.key, change=ChangeKind[change.change], takes=change.takes, fields=fields
+        )
 
 
 @strawberry.input(description="Makes a new program a sandbox.")
@@ -144,10 +170,7 @@ class ApplyProgramSuccess:
         """As clients read it."""
         return cls(
             program=Program.of(applied.program, applied.now),
-            changes=[
-                DefinitionChange(kind=each.kind, key=each.key, change=ChangeKind[each.change])
-                for each in applied.changes
-            ],
+            changes=[DefinitionChange.of(each) for each in applied.changes],
             replayed=applied.replayed,
         )
 

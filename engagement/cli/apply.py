@@ -1,6 +1,7 @@
 """`engagement apply`: make a program be what its document says."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from achievements import periods
 from engagement.actions import programs
@@ -26,14 +28,16 @@ PRINCIPAL = "operator"
 _APPLY = """mutation Apply($input: ApplyProgramInput!) {
   applyProgram(input: $input) {
     __typename
-    ... on ApplyProgramSuccess { program { key now } changes { kind key change } }
+    ... on ApplyProgramSuccess { program { key now } changes { kind key change fields { path before after } } }
     ... on InvalidProgramError { mistakes { path message } }
     ... on UserError { code message field }
   }
 }"""
-_SIGNS = {"CREATED": "[green]+ {}[/]", "CHANGED": "[yellow]~ {}[/]", "REMOVED": "[red]- {}[/]"}
+_SIGNS = {"CREATED": ("+", "green"), "CHANGED": ("~", "yellow"), "REMOVED": ("-", "red")}
+VALUE_CHARACTERS_MAX = 160
+"""Of a value in a difference; what is longer is cut."""
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, soft_wrap=True)
 
 
 class Outcome(NamedTuple):
@@ -54,14 +58,18 @@ def apply(
         str | None, typer.Option("--clock", metavar="T", help="Where the test clock begins; the present without it.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and do nothing.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Apply also what ends a definition, or changes what one counts.")
+    ] = False,
     data: DataOption = None,
     url: OtherUrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Make a program be what its document says: what is equal stays, what differs gets a new version, what is left out ends.
 
-    Prints each change before it is made, and each mistake with its place; a document with mistakes changes nothing. Works on
-    the database, as an operator; with --url and --key on a service, as that key may.
+    Prints each change before it is made, field by field, and each mistake with its place; a document with mistakes changes
+    nothing. What may take something from members (a definition that ends, or counts otherwise than before) is applied with
+    --yes alone. Works on the database, as an operator; with --url and --key on a service, as that key may.
 
     Example: engagement apply examples/grocer.yaml --sandbox --clock 1970-01-01T00:00:00Z
     """
@@ -71,19 +79,16 @@ def apply(
     given = Sandbox(None if clock is None else instant(clock, "--clock")) if sandbox else None
     name = program_key(document)
 
+    async def settle(attempt: Callable[[bool], Awaitable[Outcome | programs.Applied]]) -> None:
+        _mind_the_clock(name, given, await _in_turn(name, attempt, dry_run=dry_run, yes=yes))
+
     async def directly(database_url: str) -> None:
         async with database(database_url) as opened:
-
-            async def attempt(dry: bool) -> Outcome:
-                applied = await apply_directly(opened, document, given, dry_run=dry)
-                return Outcome(applied.changes, applied.now)
-
-            _mind_the_clock(name, given, await _in_turn(name, attempt, dry_run))
+            await settle(lambda dry: apply_directly(opened, document, given, dry_run=dry))
 
     async def remotely(service: str) -> None:
         async with Client(service, key, name) as client:
-            outcome = await _in_turn(name, lambda dry: apply_remotely(client, document, given, dry_run=dry), dry_run)
-            _mind_the_clock(name, given, outcome)
+            await settle(lambda dry: apply_remotely(client, document, given, dry_run=dry))
 
     if url is not None:
         asyncio.run(remotely(url))
@@ -126,13 +131,21 @@ def tell(program: str, changes: Sequence[Change]) -> None:
     _console.print(f"{program}: {_counted(changes)}.")
 
 
-async def _in_turn(program: str, apply_: Callable[[bool], Awaitable[Outcome]], dry_run: bool) -> Outcome:
-    """Print what is about to change, then change it."""
+async def _in_turn(
+    program: str, apply_: Callable[[bool], Awaitable[Outcome | programs.Applied]], *, dry_run: bool, yes: bool
+) -> Outcome | programs.Applied:
+    """Print what is about to change, then change it; Stop where it takes something away and nobody said yes to that."""
     foreseen = await apply_(True)
     _list(foreseen.changes)
     if dry_run:
         _console.print(f"{program}: {_counted(foreseen.changes)}, were it applied.")
         return foreseen
+    taking = [f"{each.kind} {each.key}" for each in foreseen.changes if each.takes]
+    if taking and not yes:
+        raise Stop(
+            f"{program}: nothing is applied: this may take something from members ({', '.join(taking)})."
+            " Add --yes to apply it."
+        )
     applied = await apply_(False)
     if applied.changes != foreseen.changes:
         _console.print("Somebody else changed the program meanwhile; what was applied is:")
@@ -141,7 +154,7 @@ async def _in_turn(program: str, apply_: Callable[[bool], Awaitable[Outcome]], d
     return applied
 
 
-def _mind_the_clock(program: str, wanted: Sandbox | None, outcome: Outcome) -> None:
+def _mind_the_clock(program: str, wanted: Sandbox | None, outcome: Outcome | programs.Applied) -> None:
     """Say where the clock of a sandbox stands that was there before, and so did not begin where it was told to."""
     if wanted is not None and wanted.clock not in (None, outcome.now):
         stands = f"{outcome.now:%Y-%m-%dT%H:%M:%SZ}"
@@ -149,8 +162,23 @@ def _mind_the_clock(program: str, wanted: Sandbox | None, outcome: Outcome) -> N
 
 
 def _list(changes: Sequence[Change]) -> None:
+    """Print each definition that differs, and each of its fields; in colour where somebody looks."""
     for each in changes:
-        _console.print(_SIGNS[each.change].format(f"{each.kind} {each.key}"))
+        sign, colour = _SIGNS[each.change]
+        _console.print(Text(f"{sign} {each.kind} {each.key}", style=colour))
+        for field in each.fields:
+            before, after = _shown(field.before), _shown(field.after)
+            _console.print(Text.assemble(f"    {field.path}: ", (before, "red"), " → ", (after, "green")))
+
+
+def _shown(value: object) -> str:
+    """A value on one line, with nothing in it that a terminal would obey."""
+    if value is None:
+        return "(none)"
+    written = msgspec.json.encode(value).decode()
+    if not written.isprintable():
+        written = json.dumps(value)
+    return written if len(written) <= VALUE_CHARACTERS_MAX else f"{written[: VALUE_CHARACTERS_MAX - 1]}…"
 
 
 def _counted(changes: Sequence[Change]) -> str:

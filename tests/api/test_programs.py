@@ -84,6 +84,21 @@ async def test_dry_run_tells_what_would_change(house: House) -> None:
     assert await apply(house, changed, dryRun=False, idempotencyKey="k1") == foreseen
 
 
+async def test_fields_that_differ_are_told_also_of_a_stored_reply(house: House) -> None:
+    changed = document(house.program.key)
+    changed["earn_rules"][0]["earn"]["rate"] = 2
+    changed["streaks"][0]["name"] = "Day by day"
+    asked = """mutation ($input: ApplyProgramInput!) { applyProgram(input: $input) {
+      ... on ApplyProgramSuccess { changes { key takes fields { path before after } } } } }"""
+    given = {"input": {"document": changed, "idempotencyKey": "fields"}}
+    told = [(await house.data(asked, given))["applyProgram"]["changes"] for _ in range(2)]
+    assert told[0] == told[1]
+    assert {each["key"]: (each["takes"], each["fields"]) for each in told[0]} == {
+        "base": (True, [{"path": "earn.rate", "before": None, "after": "2"}]),
+        "daily": (False, [{"path": "name", "before": "Days", "after": "Day by day"}]),
+    }
+
+
 async def test_dry_run_of_a_new_program_makes_none(service: Service) -> None:
     given = {"document": document("not-yet"), "sandbox": {"clock": START}, "dryRun": True}
     for _ in range(2):

@@ -47,7 +47,12 @@ def test_apply_says_what_changes_and_changes_only_that(grocer: Grocer, run: Run,
     again = run("apply", file, "--data", grocer.data)
     file.write_text(text % 6)
     foreseen = run("apply", file, "--dry-run", "--data", grocer.data)
-    changed = run("apply", file, "--data", grocer.data)
+    refused = run("apply", file, "--data", grocer.data)
+    changed = run("apply", file, "--yes", "--data", grocer.data)
+    file.write_text(text.replace("visit}]", "visit, name: Visit}]") % 6)
+    named = run("apply", file, "--data", grocer.data)
+    file.write_text("program: {key: shop}\ncurrencies: [{key: points}]\nevent_types: [{key: visit, name: Visit}]\n")
+    ending = run("apply", file, "--data", grocer.data)
     assert made.stdout.splitlines() == [
         "+ currency points",
         "+ event_type visit",
@@ -55,8 +60,16 @@ def test_apply_says_what_changes_and_changes_only_that(grocer: Grocer, run: Run,
         "shop: 3 created.",
     ]
     assert again.stdout == "shop: nothing to change.\n"
-    assert foreseen.stdout.splitlines() == ["~ earn_rule base", "shop: 1 changed, were it applied."]
-    assert changed.stdout.splitlines() == ["~ earn_rule base", "shop: 1 changed."]
+    difference = ["~ earn_rule base", "    earn.fixed: 5 → 6"]
+    assert foreseen.stdout.splitlines() == [*difference, "shop: 1 changed, were it applied."]
+    assert (refused.returncode, refused.stdout.splitlines()) == (1, difference)
+    assert refused.stderr == (
+        "shop: nothing is applied: this may take something from members (earn_rule base). Add --yes to apply it.\n"
+    )
+    assert changed.stdout.splitlines() == [*difference, "shop: 1 changed."]
+    assert named.stdout.splitlines() == ["~ event_type visit", '    name: (none) → "Visit"', "shop: 1 changed."]
+    assert (ending.returncode, ending.stdout) == (1, "- earn_rule base\n")
+    assert "(earn_rule base)" in ending.stderr
 
 
 def test_dry_run_through_a_service_makes_no_program(grocer: Grocer, run: Run, tmp_path: Path) -> None:
