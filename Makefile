@@ -67,7 +67,7 @@ reference: $(installed) ## Hold replays of real histories against exact answers 
 	@$(bin)/python -m reference $(if $(REFERENCE),--reference '$(REFERENCE)') $(ARGS)
 
 .PHONY: check
-check: lint types schema ## Lint, types, and whether schema.graphql is what the code says
+check: lint types schema ## Lint, types, and whether both schemas are what the code says
 
 .PHONY: lint
 lint: $(installed) ## Ruff: rules and format
@@ -80,10 +80,13 @@ types: $(installed) ## Mypy and TypeScript, both strict
 	@$(bin)/python web/build.py --check
 
 .PHONY: schema
-schema: $(installed) ## Compare schema.graphql with the code
+schema: $(installed) ## Compare schema.graphql and program.schema.json with the code
 	@$(bin)/engagement schema > $(venv)/schema.graphql
 	@diff -u schema.graphql $(venv)/schema.graphql || \
 	  { echo 'schema.graphql is stale: .venv/bin/engagement schema > schema.graphql, and read the difference.'; exit 1; }
+	@$(bin)/engagement schema --program > $(venv)/program.schema.json
+	@diff -u program.schema.json $(venv)/program.schema.json || \
+	  { echo 'program.schema.json is stale: .venv/bin/engagement schema --program > program.schema.json'; exit 1; }
 
 .PHONY: format
 format: $(installed) ## Mend format and what ruff can mend

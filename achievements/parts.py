@@ -144,10 +144,11 @@ class Reward(Shape, frozen=True, kw_only=True):
 
     @property
     def _named(self) -> tuple[str, ...]:
-        return tuple(sort for sort in _SORTS if getattr(self, sort) is not None)
+        return tuple(sort for sort in SORTS if getattr(self, sort) is not None)
 
 
-_SORTS = ("points", "badge", "tier", "boost", "voucher", "entitlement", "draw")
+SORTS = ("points", "badge", "tier", "boost", "voucher", "entitlement", "draw")
+"""What a reward can be, exactly one of them."""
 
 Rewards: TypeAlias = Annotated[tuple[Reward, ...], msgspec.Meta(max_length=REWARDS_MAX)]
 

@@ -1,5 +1,6 @@
 """What stands beside the code is true: pins, compose file, image, changelog, decisions, and the commands that CI runs."""
 
+import json
 import re
 import stat
 import tomllib
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from achievements.document_schema import document_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -126,6 +129,11 @@ def test_image_serves_as_a_nobody_and_copies_what_exists() -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(copied) == let_in
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_schema_for_editors_is_what_the_definitions_say() -> None:
+    committed = json.loads((ROOT / "program.schema.json").read_text())
+    assert committed == document_schema(), "print it anew: engagement schema --program > program.schema.json"
 
 
 def test_changelog_has_a_place_for_the_next_release() -> None:

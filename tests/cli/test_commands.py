@@ -35,8 +35,10 @@ def test_help_teaches_with_an_example(name: str, capsys: pytest.CaptureFixture[s
 
 
 def test_schema_is_the_committed_one(capsys: pytest.CaptureFixture[str]) -> None:
-    schema()
+    schema(program=False)
     assert capsys.readouterr().out == (ROOT / "schema.graphql").read_text()
+    schema(program=True)
+    assert capsys.readouterr().out == (ROOT / "program.schema.json").read_text()
 
 
 def test_apply_says_what_changes_and_changes_only_that(grocer: Grocer, run: Run, tmp_path: Path) -> None:
