@@ -10,7 +10,7 @@ from achievements.conditions import Conditions
 from achievements.measures import Measure
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import BadgeAwarded
-from achievements.parts import Definition, Key, Misfit, Name, Points, Rewards, Shape, Trigger
+from achievements.parts import ForMembers, Key, Misfit, Name, Points, Rewards, Shape, Trigger
 from achievements.states import BadgePart, Tally
 from achievements.windows import Span
 
@@ -76,7 +76,7 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
         return measures.take(self.measure, tally, moment, _LIFETIME, self.levels_up[-1].target)
 
 
-class Badge(Definition, frozen=True, kw_only=True):
+class Badge(ForMembers, frozen=True, kw_only=True):
     """A badge with one or more levels, by a measure over all of a member's events."""
 
     kind = "badge"

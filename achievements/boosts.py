@@ -5,7 +5,6 @@ surpluses over 1 are added up, of those that say `highest` the highest counts; t
 rounded once, after that.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Context, Decimal
@@ -14,9 +13,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from achievements.building import Building
-from achievements.conditions import Conditions
+from achievements.conditions import Audience, Conditions
 from achievements.moment import Moment
-from achievements.parts import Definition, Instant, Key, Misfit, Trigger, between, event_types_of
+from achievements.parts import ForMembers, Instant, Key, Misfit, Trigger, between, event_types_of
 
 FACTOR_MAX = 1_000
 EARN_RULES_MAX = 100
@@ -26,14 +25,12 @@ Stacking: TypeAlias = Literal["compound", "additive", "highest"]
 EXACT = Context(prec=200)
 """Wide enough for amounts, rates and many factors, so that nothing is rounded before the points are."""
 
-_READS_EVENT = re.compile(r"\bevent\s*\.")
-
 
 class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
     """A boost with its conditions compiled, for the earn rules of those keys."""
 
     conditions: Conditions
-    audience: Conditions
+    audience: Audience | None
     opens: datetime | None
     closes: datetime | None
     factor: Decimal
@@ -46,7 +43,7 @@ class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (self.opens is None or self.opens <= at)
             and (self.closes is None or at < self.closes)
-            and moment.meets(self.audience)
+            and (self.audience is None or moment.suits(self.audience))
             and moment.meets(self.conditions)
         )
 
@@ -67,7 +64,7 @@ def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Dec
     return exact if highest is None else EXACT.multiply(exact, highest)
 
 
-class Boost(Definition, frozen=True, kw_only=True):
+class Boost(ForMembers, frozen=True, kw_only=True):
     """A multiplier on earn rules: on all of them where none are named, and for all their events where `on` is left out."""
 
     kind = "boost"
@@ -77,17 +74,12 @@ class Boost(Definition, frozen=True, kw_only=True):
     earn_rules: Annotated[tuple[Key, ...], msgspec.Meta(min_length=1, max_length=EARN_RULES_MAX)] | None = None
     on: Trigger | None = None
     when: str | None = None
-    audience: str | None = None
     since: Instant | None = msgspec.field(default=None, name="from")
     until: Instant | None = None
 
     def __post_init__(self) -> None:
         if not self.factor.is_finite() or not 0 <= self.factor <= FACTOR_MAX:
             raise Misfit("factor", f"a factor lies between 0 and {FACTOR_MAX}")
-        if self.audience is not None and _READS_EVENT.search(self.audience):
-            raise Misfit(
-                "audience", "an audience is told by the member alone; what an event must be like goes under `when`"
-            )
         between(self.since, self.until)
 
     def ready(self, building: Building) -> BoostReady:
@@ -103,7 +95,7 @@ class Boost(Definition, frozen=True, kw_only=True):
         opens, closes = between(self.since, self.until)
         return BoostReady(
             conditions=building.conditions(types, self.when),
-            audience=building.conditions(types, self.audience, where="audience"),
+            audience=building.audience(self.audience),
             opens=opens,
             closes=closes,
             factor=self.factor,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from achievements import measures
-from achievements.conditions import CEL_TYPES, Conditions, Environment, InvalidCondition, ladders_in
+from achievements.conditions import CEL_TYPES, Audience, Conditions, Environment, InvalidCondition, ladders_in
 from achievements.measures import Measure
 from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
 
@@ -36,6 +36,7 @@ class Building:
         self._defined = defined
         self._currencies = tuple(defined.get("currencies", ()))
         self._ladders = frozenset(defined.get("tier_ladders", ()))
+        self.members = Environment({}, attributes, of_members=True)
         self.environments: dict[str, Environment] = {}
         for position, (key, properties) in enumerate(event_types.items()):
             self.path = f"event_types[{position}]"
@@ -48,9 +49,7 @@ class Building:
     def conditions(self, on: Trigger, when: str | None, below: str = "", where: str = "when") -> Conditions:
         """A condition compiled for each event type that a trigger names."""
         ready = Conditions(self.kind, self.key, f"{below}{where}")
-        for ladder in sorted(ladders_in(when or "") - self._ladders):
-            there = ", ".join(sorted(self._ladders)) or "none"
-            self.mistake(f"{below}{where}", f"no tier ladder `{ladder}`; the program defines: {there}")
+        self._check_names(when or "", f"{below}{where}")
         for event_type in event_types_of(on):
             environment = self._environment(event_type, f"{below}on")
             ready[event_type] = None
@@ -61,6 +60,17 @@ class Building:
             except InvalidCondition as error:
                 self.mistake(f"{below}{where}", str(error))
         return ready
+
+    def audience(self, audience: str | None) -> Audience | None:
+        """The condition of an audience compiled; None where a definition is for everybody."""
+        if audience is None:
+            return None
+        self._check_names(audience, "audience")
+        try:
+            return Audience(self.members.compile(audience), self.kind, self.key)
+        except InvalidCondition as error:
+            self.mistake("audience", str(error))
+            return None
 
     def measure(self, measure: Measure, on: Trigger | None, where: str) -> Measure:
         """A measure that fits the events it is taken on."""
@@ -136,6 +146,12 @@ class Building:
             what = section.removesuffix("s").replace("_", " ")
             self.mistake(where, f"no {what} `{key}`; the program defines: {', '.join(there) or 'none'}")
         return there.get(key)
+
+    def _check_names(self, source: str, where: str) -> None:
+        """Tell of what a condition names and the program does not define."""
+        for ladder in sorted(ladders_in(source) - self._ladders):
+            there = ", ".join(sorted(self._ladders)) or "none"
+            self.mistake(where, f"no tier ladder `{ladder}`; the program defines: {there}")
 
     def _environment(self, event_type: str, where: str) -> Environment | None:
         environment = self.environments.get(event_type)

@@ -18,7 +18,7 @@ from achievements.localtime import LocalTime
 from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed
-from achievements.parts import Definition, Misfit, Points, Reward, Rewards, Shape, Trigger
+from achievements.parts import ForMembers, Misfit, Points, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
 from achievements.values import Amount
@@ -170,7 +170,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return (ChallengeProgressed(self.key, self.period(part), amounts, self.targets),)
 
 
-class Challenge(Definition, frozen=True, kw_only=True):
+class Challenge(ForMembers, frozen=True, kw_only=True):
     """One or more objectives, all to be met within a window."""
 
     kind = "challenge"

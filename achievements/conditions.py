@@ -81,12 +81,16 @@ class Unanswered(Exception):
 class Environment:
     """The variables that conditions on events of one type can read, of the event and of members with these `attributes`.
 
+    `of_members` says that conditions here are on members alone.
     `reads` are those of the member that a condition does read, by their names.
     """
 
-    def __init__(self, types: Mapping[str, str], attributes: Mapping[str, str] = _NO_TYPES) -> None:
+    def __init__(
+        self, types: Mapping[str, str], attributes: Mapping[str, str] = _NO_TYPES, *, of_members: bool = False
+    ) -> None:
         self.types = dict(types)
         self.reads: frozenset[str] = frozenset()
+        self._of_members = of_members
         self._attributes = tuple(sorted(attributes))
         self._compiled: dict[str, Condition] = {}
         variables = {f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()}
@@ -155,6 +159,8 @@ class Environment:
                 f"; of the member a condition reads `member.tiers['LADDER']` and her attributes ({known}): what depends on a"
                 " balance is a spend rule or an automatic reward"
             )
+        elif "undeclared reference to 'event" in problem and self._of_members:
+            advice = "; this is told by the member alone: what an event must be like goes under `when`"
         elif "undeclared reference" in problem:
             known = ", ".join(f"event.{name}" for name in sorted(self.types)) or "none"
             advice = f"; this event type has: {known}"
@@ -225,6 +231,14 @@ class Conditions(dict[str, Condition | None]):
         self.kind = kind
         self.key = key
         self.path = path
+
+
+class Audience(NamedTuple):
+    """A condition on the member alone, of the definition of that kind and key."""
+
+    condition: Condition
+    kind: str
+    key: str
 
 
 def _missing(name: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from achievements.localtime import LocalTime, of_member
-from achievements.moment import Moment, Rule, Stage
+from achievements.moment import Judge, Moment, Stage
 from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity, SpendAsked
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
@@ -108,9 +108,12 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
     due = state.due
     if due is None or due > until:
         return state
-    parts = dict(state.parts)
+    parts, at = dict(state.parts), state.at
     while due is not None and due <= until:
         rules = rulebook.at(due) or rulebook.latest
+        if rules.aims:
+            # Who is in an audience is told by what she has come to by then, however long time was let pass at once.
+            state = msgspec.structs.replace(state, at=due, parts=dict(parts))
         moment = _without_event(rulebook, rules, state, parts, due, emitted)
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
@@ -118,7 +121,7 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
                 parts[name] = rule.lapse(part, moment)
         _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
-    return MemberState(state.at, state.last, state.inputs, due, parts, state.zone, state.attributes)
+    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes)
 
 
 def _without_event(
@@ -146,7 +149,7 @@ def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:
     return next_due
 
 
-def _pass(rules: Rules, looking: Sequence[tuple[str, Rule]], moment: Moment) -> None:
+def _pass(rules: Rules, looking: Sequence[tuple[str, Judge]], moment: Moment) -> None:
     """Let rules look at a moment, and again at what their rewards gave, until nothing more is given."""
     parts = moment.parts
     while True:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import msgspec
 from cel_expr_python import cel
 
-from achievements.conditions import Condition, Conditions, Unanswered
+from achievements.conditions import Audience, Condition, Conditions, Unanswered
 from achievements.localtime import LocalTime
 from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, PointsEarned, RewardGiven
 from achievements.parts import Reward
@@ -53,6 +53,7 @@ class Moment:
     __slots__ = (
         "_activation",
         "_failed",
+        "_member",
         "_met",
         "_rules",
         "carried",
@@ -91,6 +92,7 @@ class Moment:
         self.given: list[Given] = []
         self._rules = rules
         self._activation: cel.Activation | None = None
+        self._member: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
         self._failed: dict[Condition, str] | None = None
         self.local_day = local.day(event.at)
@@ -126,7 +128,24 @@ class Moment:
                 self._failed = {**(self._failed or {}), condition: str(error)}
             self._met[condition] = met
         if self._failed is not None and condition in self._failed:
-            self._tell(conditions, self._failed[condition])
+            self._tell(conditions.kind, conditions.key, conditions.path, self._failed[condition])
+        return met
+
+    def suits(self, audience: Audience) -> bool:
+        """Whether the member is in an audience. One that cannot be told is told of, and she is not in it."""
+        condition = audience.condition
+        met = self._met.get(condition)
+        if met is None:
+            try:
+                if self._member is None:
+                    self._member = self._rules.activation_of(self.state)
+                met = condition.holds(self._member)
+            except Unanswered as error:
+                met = False
+                self._failed = {**(self._failed or {}), condition: str(error)}
+            self._met[condition] = met
+        if self._failed is not None and condition in self._failed:
+            self._tell(audience.kind, audience.key, "audience", self._failed[condition])
         return met
 
     def earn(self, currency: str, points: int, rule: str) -> None:
@@ -156,9 +175,9 @@ class Moment:
             seen += sum(each.amount for each in self.received(currency, stage))
         return seen
 
-    def _tell(self, conditions: Conditions, reason: str) -> None:
+    def _tell(self, kind: str, key: str, path: str, reason: str) -> None:
         """Tell a definition of its condition's failure: once, however often the event asks."""
-        failed = ConditionFailed(conditions.kind, conditions.key, conditions.path, reason, self.event.at, self.event.id)
+        failed = ConditionFailed(kind, key, path, reason, self.event.at, self.event.id)
         if failed not in self.emitted:
             self.emitted.append(failed)
 
@@ -179,8 +198,18 @@ class Standing(Protocol):
     def activation(self, event: Event, state: MemberState) -> cel.Activation:
         """What conditions on an event read, of a member in a state."""
 
+    def activation_of(self, state: MemberState) -> cel.Activation:
+        """What conditions on a member alone read, of her in a state."""
+
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
+
+
+class Judge(Protocol):
+    """A rule, or what stands in its place, as events meet it."""
+
+    def apply(self, part: Any, moment: Moment) -> Part | None:
+        """Its part after the event; what changed is added to `moment.emitted`."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,12 @@ class Definition(Shape, frozen=True, kw_only=True):
         return ()
 
 
+class ForMembers(Definition, frozen=True, kw_only=True):
+    """What is for the members of an audience: a condition on the member alone. For everybody, where it has none."""
+
+    audience: str | None = None
+
+
 class Price(Shape, frozen=True):
     """Points of a currency (of the only one, where a program has one)."""
 

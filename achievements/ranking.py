@@ -15,7 +15,7 @@ from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, Scored
-from achievements.parts import Definition, Misfit
+from achievements.parts import ForMembers, Misfit
 from achievements.periods import Calendar
 from achievements.states import BoardPart
 from achievements.windows import Window, span_of
@@ -83,7 +83,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         return (Scored(self.key, periods.name(self.calendar, part.window), part.score, part.reached_at),)
 
 
-class Leaderboard(Definition, frozen=True, kw_only=True):
+class Leaderboard(ForMembers, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time."""
 
     kind = "leaderboard"

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from cel_expr_python import cel
 
 from achievements import periods
 from achievements.attributes import Attribute
+from achievements.audience import Aimed
 from achievements.boosts import BoostReady
 from achievements.building import Building
-from achievements.conditions import TIERS, Environment, of_member
+from achievements.conditions import TIERS, Audience, Environment, Unanswered, of_member
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
@@ -37,29 +37,48 @@ class Rules:
     """Every rule of a program at one time, in the order in which an input meets them."""
 
     def __init__(
-        self, program: Program, zone: ZoneInfo, rules: Sequence[Rule], environments: Mapping[str, Environment]
+        self, program: Program, building: Building, rules: Sequence[Rule], audiences: Mapping[str, Audience]
     ) -> None:
         self.program = program
-        self.zone = zone
-        self.environments = environments
+        self.zone = building.zone
+        self.environments = environments = building.environments
+        self._members = building.members
+        self._audiences = audiences
         in_order = [(rule.name, rule) for rule in sorted(rules, key=lambda rule: rule.stage)]
         self.by_name = dict(in_order)
+        self.aims = bool(audiences)
+        """Whether any rule is for some members alone."""
+        judges = {name: Aimed(rule, audiences[name]) if name in audiences else rule for name, rule in in_order}
         self.by_type = {
             event_type: tuple(
-                (name, rule) for name, rule in in_order if event_type in (rule.event_types or environments)
+                (name, judges[name]) for name, rule in in_order if event_type in (rule.event_types or environments)
             )
             for event_type in environments
         }
-        self.counting_rewards = tuple((name, rule) for name, rule in in_order if rule.counts)
+        self.counting_rewards = tuple((name, judges[name]) for name, rule in in_order if rule.counts)
         heard = {kind for _, rule in in_order for kind in rule.hears}
         self.by_fact = {kind: tuple((name, rule) for name, rule in in_order if kind in rule.hears) for kind in heard}
-        self.program_time = LocalTime(zone)
+        self.program_time = LocalTime(self.zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
 
     def activation(self, event: Event, state: MemberState) -> cel.Activation:
         """What conditions on an event read, of a member in the state before it."""
         environment = self.environments[event.type]
         return environment.activation(event.properties, self._read(environment, state) if environment.reads else {})
+
+    def activation_of(self, state: MemberState) -> cel.Activation:
+        """What conditions on a member alone read, of her in a state."""
+        return self._members.activation({}, self._read(self._members, state))
+
+    def offers(self, name: str, state: MemberState) -> bool:
+        """Whether a definition (`section/key`) is there for a member: she is in its audience, or something counted for her."""
+        audience = self._audiences.get(name)
+        if audience is None or name in state.parts:
+            return True
+        try:
+            return audience.condition.holds(self.activation_of(state))
+        except Unanswered:
+            return False
 
     def _read(self, environment: Environment, state: MemberState) -> dict[str, Any]:
         """What the conditions of an environment read of a member: the tiers held, by ladder, and her attributes."""
@@ -130,6 +149,7 @@ def ready(program: Program) -> Rules:
     building = _building(program)
     rules: list[Rule] = []
     boosts: list[BoostReady] = []
+    audiences: dict[str, Audience] = {}
     paths: dict[str, str] = {}
     for section, definitions in program.sections.items():
         for position, definition in enumerate(definitions):
@@ -140,6 +160,9 @@ def ready(program: Program) -> Rules:
             if isinstance(made, Rule):
                 rules.append(made)
                 paths[made.name] = building.path
+                audience = building.audience(getattr(definition, "audience", None))
+                if audience is not None:
+                    audiences[made.name] = audience
             elif isinstance(made, BoostReady):
                 boosts.append(made)
     mistakes = [*building.mistakes, *_circles(rules, paths)]
@@ -148,7 +171,7 @@ def ready(program: Program) -> Rules:
     # What nobody gives, nobody has to look for.
     given = frozenset[str]().union(*(rule.gives for rule in rules))
     rules = [msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given) for rule in rules]
-    return Rules(program, building.zone, rules, building.environments)
+    return Rules(program, building, rules, audiences)
 
 
 def _building(program: Program) -> Building:

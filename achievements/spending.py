@@ -8,7 +8,7 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import SpendAsked
-from achievements.parts import Definition, Key, Points, Price, Trigger
+from achievements.parts import Definition, ForMembers, Key, Points, Price, Trigger
 
 
 class SpendRuleReady(Rule, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class SpendRuleReady(Rule, frozen=True, kw_only=True):
             )
 
 
-class SpendRule(Definition, frozen=True, kw_only=True):
+class SpendRule(ForMembers, frozen=True, kw_only=True):
     """An event that takes points where the balance allows it, and is rejected, and counted, where it does not."""
 
     kind = "spend_rule"

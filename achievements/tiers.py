@@ -21,7 +21,7 @@ from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import TierChanged
-from achievements.parts import Definition, Key, Misfit, Name, Points, Shape
+from achievements.parts import ForMembers, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
 from achievements.states import TierPart
 from achievements.windows import Span, Window, span_of
@@ -179,7 +179,7 @@ def _first_of_period(calendar: Calendar, day: int) -> int:
     return first if first == day else periods.first_day(calendar, period + 1).toordinal()
 
 
-class TierLadder(Definition, frozen=True, kw_only=True):
+class TierLadder(ForMembers, frozen=True, kw_only=True):
     """Tiers by points earned within a window that rolls over days, a calendar period, or a lifetime."""
 
     kind = "tier_ladder"

@@ -1,7 +1,7 @@
 """A member's whole screen, read in one go: what she has, how far she is, and what comes next.
 
 The fold is advanced in memory to the program's present, so that a screen shows what time has brought whether or not a
-worker has been by; nothing is written. Every definition in force is shown, untouched ones with nothing counted.
+worker has been by; nothing is written. Every definition in force that is for her is shown, untouched ones with nothing counted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -156,20 +156,25 @@ def _screen(
         as_of=as_of,
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
-        streaks=tuple(_streak(rules, each, state, local, as_of) for each in _defined(rules, "streaks", Streak)),
+        streaks=tuple(_streak(rules, each, state, local, as_of) for each in _defined(rules, state, "streaks", Streak)),
         challenges=tuple(
-            _challenge(rules, each, state, local, as_of) for each in _defined(rules, "challenges", Challenge)
+            _challenge(rules, each, state, local, as_of) for each in _defined(rules, state, "challenges", Challenge)
         ),
-        badges=tuple(_badge(rules, each, state) for each in _defined(rules, "badges", Badge)),
-        tiers=tuple(_tier(rules, each, state, as_of) for each in _defined(rules, "tier_ladders", TierLadder)),
+        badges=tuple(_badge(rules, each, state) for each in _defined(rules, state, "badges", Badge)),
+        tiers=tuple(_tier(rules, each, state, as_of) for each in _defined(rules, state, "tier_ladders", TierLadder)),
     )
 
 
 D = TypeVar("D", bound=Definition)
 
 
-def _defined(rules: Rules, section: str, kind: type[D]) -> list[D]:
-    return [each for each in rules.program.sections.get(section, ()) if isinstance(each, kind)]
+def _defined(rules: Rules, state: MemberState, section: str, kind: type[D]) -> list[D]:
+    """The definitions of a section that are there for a member."""
+    return [
+        each
+        for each in rules.program.sections.get(section, ())
+        if isinstance(each, kind) and rules.offers(f"{section}/{each.key}", state)
+    ]
 
 
 def _wallets(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from achievements.values import Event, Fact, Input, Order, Rank
 FIRST = datetime(2017, 2, 25, tzinfo=UTC)
 END = FIRST + timedelta(days=80)
 ZONES = ["Asia/Tokyo", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Kiritimati", "America/Santiago", "UTC"]
+
+SAID: list[Mapping[str, Any]] = [{"age": 1}, {"age": 2, "city": "rome"}, {"age": 3, "city": None}, {"city": "rome"}]
 
 instants = st.integers(0, 70 * 24 * 4).map(lambda quarters: FIRST + timedelta(minutes=15 * quarters))
 amounts = st.sampled_from(["0.00", "0.99", "1.00", "49.50", "99.99", "100.00", "250.10"])
@@ -40,7 +43,7 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of the member's zone and decisions that were taken."""
+    """Events, among them changes of the member's zone and attributes, and decisions that were taken."""
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
@@ -49,6 +52,10 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
                 f"z{number}", "zone", at, Order(at, Rank.FACT, f"z{number}"), {"timezone": draw(st.sampled_from(ZONES))}
             )
         )
+    for number in range(draw(st.integers(0, 2))):
+        at = draw(instants)
+        said: Mapping[str, Any] = draw(st.sampled_from(SAID))
+        made.append(Fact(f"a{number}", "attributes", at, Order(at, Rank.FACT, f"a{number}"), said))
     caused = draw(st.sampled_from(made))
     if isinstance(caused, Event):
         order = Order(caused.at, Rank.EVENT, caused.id, 1)

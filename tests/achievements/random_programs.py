@@ -142,8 +142,13 @@ _boards: st.SearchStrategy[dict[str, Any]] = st.builds(
 _spends = st.builds(lambda trigger, points: {**trigger, "spend": {"points": points}}, _triggers, st.integers(1, 50))
 
 
+_audiences: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {}, {}, {"audience": "member.age > 1"}, {"audience": "has(member.city) && member.city == 'rome'"}]
+)
+
+
 def _section(kind: st.SearchStrategy[dict[str, Any]], at_most: int) -> st.SearchStrategy[list[dict[str, Any]]]:
-    return st.lists(kind, max_size=at_most).map(
+    return st.lists(st.builds(dict.__or__, _audiences, kind), max_size=at_most).map(
         lambda each: [{"key": f"k{number}", **definition} for number, definition in enumerate(each)]
     )
 
@@ -151,6 +156,7 @@ def _section(kind: st.SearchStrategy[dict[str, Any]], at_most: int) -> st.Search
 documents: st.SearchStrategy[dict[str, Any]] = st.builds(
     document,
     ZONES,
+    attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
     earn_rules=_section(_earn_rules, 3),
     boosts=_section(_boosts, 2),
     spend_rules=_section(_spends, 1),
