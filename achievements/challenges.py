@@ -2,6 +2,8 @@
 
 A challenge is completed by the event that brings the last of its objectives to its target: once, once in each window of a
 calendar, or again and again, counting anew after each completion. Windows are cut in the member's own zone.
+
+Where members join it themselves, it counts what they do from then on, until they leave; what was counted by then stays.
 """
 
 from collections.abc import Iterable
@@ -13,55 +15,40 @@ import msgspec
 
 from achievements import periods
 from achievements.building import Building
-from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
-from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
+from achievements.measures import Measure, counted_rewards
 from achievements.moment import Moment, Rule, Stage
-from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed
-from achievements.parts import ForMembers, Misfit, Points, Reward, Rewards, Shape, Trigger
+from achievements.objectives import OBJECTIVES_MAX, Needs, Objective, ObjectiveReady, counted, met
+from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached
+from achievements.parts import ForMembers, Key, Misfit, Name, Points, Reward, Rewards, Shape
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
-from achievements.values import Amount
+from achievements.values import Amount, Fact
 from achievements.windows import Span, Window, pruned, span_of
 
 Repeat: TypeAlias = Literal["once", "each_window", "on_completion"]
+Join: TypeAlias = Literal["automatic", "opt_in"]
 
-OBJECTIVES_MAX = 5
-
-
-class Objective(Shape, frozen=True, kw_only=True):
-    """One target of a challenge. `on` may be left out for a measure of points: every event that earns them counts."""
-
-    on: Trigger | None = None
-    when: str | None = None
-    measure: Measure = "count"
-    target: Points
-
-    def __post_init__(self) -> None:
-        if self.on is None and counts_points(self.measure) is None:
-            raise Misfit("on", "say which events count: `on: EVENT_TYPE`")
-        if self.on is None and self.when is not None:
-            raise Misfit("when", "a condition needs `on: EVENT_TYPE`")
-        if self.measure != "count" and self.measure.distinct and self.target > DISTINCT_MAX:
-            raise Misfit("target", f"a target of different values is at most {DISTINCT_MAX}")
+MILESTONES_MAX = 20
+JOINED = "joined"
+LEFT = "left"
 
 
-class ObjectiveReady(msgspec.Struct, frozen=True):
-    """An objective with its conditions compiled; `conditions` None stands for every event type."""
+class Milestone(Shape, frozen=True, kw_only=True):
+    """A step on the way to the target of a challenge: reached once in each window, or round, when the measure comes to `at`.
 
-    measure: Measure
-    target: int
-    conditions: Conditions | None
+    Its key is `at` where none is given; with one it stays the same when `at` changes.
+    """
 
-    def take(self, tally: Tally, moment: Moment, span: Span) -> Tally:
-        """Its tally with the event in it."""
-        measure = self.measure
-        if measure != "count" and measure.points is not None:
-            counts = self.conditions is None or moment.meets(self.conditions)
-            return take_points(measure, tally, moment, span, Stage.CHALLENGES) if counts else tally
-        if not moment.first_pass or self.conditions is None or not moment.meets(self.conditions):
-            return tally
-        return take(measure, tally, moment, span, self.target)
+    at: Points
+    key: Key | None = None
+    name: Name | None = None
+    rewards: Rewards = ()
+
+    @property
+    def milestone(self) -> str:
+        """Its key."""
+        return self.key or str(self.at)
 
 
 class ChallengeReady(Rule, frozen=True, kw_only=True):
@@ -69,12 +56,16 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
     section = "challenges"
     stage = Stage.CHALLENGES
+    hears = frozenset({JOINED, LEFT})
 
     span: Span
     repeat: Repeat
+    needs: Needs
+    opt_in: bool
     objectives: tuple[ObjectiveReady, ...]
     targets: tuple[int, ...]
     empty: tuple[Tally, ...]
+    milestones: tuple[Milestone, ...]
     rewards: tuple[Reward, ...]
     zone: ZoneInfo
 
@@ -89,52 +80,81 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return frozenset(types)
 
     def apply(self, part: ChallengePart | None, moment: Moment) -> ChallengePart | None:
-        """Count the event in its window, and complete the challenge where every target is met."""
+        """Count the event in its window, and complete the challenge where enough of its targets are met."""
         if part is not None and self.repeat == "once" and part.completions:
+            return part
+        if self.opt_in and (part is None or part.joined is None):
             return part
         window = self.span.period(moment)
         if window is None:
             return part
-        if part is None:
-            tallies = self.empty
-            before = ChallengePart(window, tallies)
-        elif part.window != window:
-            tallies = self.empty
-            before = ChallengePart(window, tallies, part.completed_window, part.completed_at, part.completions)
+        if part is None or part.window != window:
+            before = self._opened(part, window)
         else:
             if self.repeat == "each_window" and part.completed_window == window:
                 return part
-            before, tallies = part, part.tallies
-        span = self.span
+            before = part
+        tallies = before.tallies
         if len(self.objectives) == 1:
-            tally = self.objectives[0].take(tallies[0], moment, span)
+            tally = self.objectives[0].take(tallies[0], moment, self.span)
             if tally is tallies[0]:
                 return part
             tallies = (tally,)
         else:
-            counted = tuple(
-                each.take(tally, moment, span) for each, tally in zip(self.objectives, tallies, strict=True)
-            )
-            if all(new is old for new, old in zip(counted, tallies, strict=True)):
+            tallies = counted(self.objectives, before.tallies, moment, self.span, self.needs)
+            if tallies is before.tallies:
                 return part
-            tallies = counted
         return self._counted(before, tallies, moment)
+
+    def told(self, part: ChallengePart | None, fact: Fact, moment: Moment) -> ChallengePart | None:
+        """The part of a member who joins or leaves; to join again, or to leave what was never joined, changes nothing."""
+        if fact.data.get("challenge") != self.key or not self.opt_in:
+            return part
+        joined = fact.at if fact.kind == JOINED else None
+        if (joined is None) == (part is None or part.joined is None):
+            return part
+        held = self._opened(None, self.span.period(moment) or 0) if part is None else part
+        return msgspec.structs.replace(held, joined=joined)
+
+    def _opened(self, part: ChallengePart | None, window: int) -> ChallengePart:
+        """The part in another window, with nothing counted there yet."""
+        if part is None:
+            return ChallengePart(window, self.empty)
+        history = (part.completed_window, part.completed_at, part.completions)
+        return ChallengePart(window, self.empty, *history, part.joined)
 
     def _counted(self, before: ChallengePart, tallies: tuple[Tally, ...], moment: Moment) -> ChallengePart:
         """The part after its tallies have changed, with what that brings."""
         period = self.period(before)
         amounts = tuple([tally.amount for tally in tallies])
         moment.emitted.append(ChallengeProgressed(self.key, period, amounts, self.targets))
-        for amount, target in zip(amounts, self.targets, strict=True):
-            if amount < target:
-                history = (before.completed_window, before.completed_at, before.completions)
-                return ChallengePart(before.window, tallies, *history)
+        reached = before.milestones
+        if self.milestones:
+            reached = self._passed(reached, period, amounts[0], moment)
+        if not met(amounts, self.targets, self.needs):
+            history = (before.completed_window, before.completed_at, before.completions)
+            return ChallengePart(before.window, tallies, *history, before.joined, reached)
         event = moment.event
         moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
         moment.reward(self.stage, self.rewards, self.key, f"challenge/{self.key}/{period}")
         # What was counted has done its work: what remains is what a screen shows of it.
-        kept = self.empty if self.repeat == "on_completion" else tuple(Tally(each.amount) for each in tallies)
-        return ChallengePart(before.window, kept, before.window, event.at, before.completions + 1)
+        again = self.repeat == "on_completion"
+        kept = self.empty if again else tuple(Tally(each.amount) for each in tallies)
+        history = (before.window, event.at, before.completions + 1)
+        return ChallengePart(before.window, kept, *history, before.joined, () if again else reached)
+
+    def _passed(
+        self, reached: tuple[tuple[str, datetime], ...], period: str, amount: Amount, moment: Moment
+    ) -> tuple[tuple[str, datetime], ...]:
+        """The milestones reached in a window once its measure has come to an amount, and what new ones give."""
+        held = {milestone for milestone, _ in reached}
+        for each in self.milestones:
+            if each.at <= amount and each.milestone not in held:
+                event, name = moment.event, each.milestone
+                reached = (*reached, (name, event.at))
+                moment.emitted.append(MilestoneReached(self.key, period, name, event.at, event.id))
+                moment.reward(self.stage, each.rewards, self.key, f"challenge/{self.key}/{period}/milestone {name}")
+        return reached
 
     def period(self, part: ChallengePart) -> str:
         """How the window, or the round, that a part counts in is written."""
@@ -171,17 +191,21 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
 
 class Challenge(ForMembers, frozen=True, kw_only=True):
-    """One or more objectives, all to be met within a window."""
+    """One or more objectives, of which all have to be met within a window, any one, or all in order."""
 
     kind = "challenge"
     fixed = ("window", "measures", "repeats")
 
     objectives: Annotated[tuple[Objective, ...], msgspec.Meta(min_length=1, max_length=OBJECTIVES_MAX)]
+    needs: Needs = "all"
     window: Window = "lifetime"
     repeat: Repeat | None = None
+    join: Join = "automatic"
+    milestones: Annotated[tuple[Milestone, ...], msgspec.Meta(max_length=MILESTONES_MAX)] = ()
     rewards: Rewards = ()
 
     def __post_init__(self) -> None:
+        self._check_milestones()
         calendar = span_of(self.window).calendar
         if self.repeat == "each_window" and calendar is Calendar.LIFETIME:
             raise Misfit(
@@ -202,6 +226,19 @@ class Challenge(ForMembers, frozen=True, kw_only=True):
         """What its objectives count."""
         return tuple(objective.measure for objective in self.objectives)
 
+    def _check_milestones(self) -> None:
+        if not self.milestones:
+            return
+        if len(self.objectives) > 1:
+            raise Misfit("milestones", "milestones go with a challenge of one objective")
+        steps = [each.at for each in self.milestones]
+        if steps != sorted(set(steps)) or steps[-1] >= self.objectives[0].target:
+            raise Misfit(
+                "milestones", "milestones come lowest first, each higher than the one before and below the target"
+            )
+        if len({each.milestone for each in self.milestones}) < len(steps):
+            raise Misfit("milestones", "two milestones have the same key")
+
     def ready(self, building: Building) -> ChallengeReady:
         """Compile it; mistakes are told to `building`."""
         objectives = tuple(
@@ -215,15 +252,23 @@ class Challenge(ForMembers, frozen=True, kw_only=True):
             for position, each in enumerate(self.objectives)
         )
         rewards = building.rewards(self.rewards, "rewards")
+        milestones = tuple(
+            msgspec.structs.replace(each, rewards=building.rewards(each.rewards, f"milestones[{position}].rewards"))
+            for position, each in enumerate(self.milestones)
+        )
+        given = (*rewards, *(reward for each in milestones for reward in each.rewards))
         return ChallengeReady(
             key=self.key,
             span=span_of(self.window),
             repeat=self.repeats,
+            needs=self.needs,
+            opt_in=self.join == "opt_in",
             objectives=objectives,
             targets=tuple(objective.target for objective in self.objectives),
             empty=tuple(Tally() for _ in self.objectives),
+            milestones=milestones,
             rewards=rewards,
             zone=building.zone,
-            gives=frozenset(reward.gives for reward in rewards),
+            gives=frozenset(reward.gives for reward in given),
             counts=frozenset(filter(None, (counted_rewards(each.measure) for each in objectives))),
         )

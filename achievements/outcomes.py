@@ -119,6 +119,21 @@ class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion"
         return ("completion", self.challenge, self.period)
 
 
+class MilestoneReached(Outcome, frozen=True, array_like=True, tag="milestone", gc=False):
+    """A step on the way to a challenge's target. `milestone` is its key, `period` the window or the round it was reached in."""
+
+    challenge: str
+    period: str
+    milestone: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """Each milestone once in each window."""
+        return ("milestone", self.challenge, self.period, self.milestone)
+
+
 class BadgeAwarded(Outcome, frozen=True, array_like=True, tag="badge", gc=False):
     """A level of a badge reached. `level` is the level's key."""
 
@@ -181,6 +196,7 @@ AnyOutcome: TypeAlias = (
     | StreakChanged
     | ChallengeProgressed
     | ChallengeCompleted
+    | MilestoneReached
     | BadgeAwarded
     | TierChanged
     | Scored

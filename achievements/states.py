@@ -55,13 +55,19 @@ class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=
 
 
 class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):
-    """The open window (its index), the tally of each objective in it, and what was completed before."""
+    """The open window (its index), the tally of each objective in it, and what was completed before.
+
+    `joined` is since when the member takes part, where that is hers to say; `milestones` are those reached in the window, or
+    round, with their instants.
+    """
 
     window: int
     tallies: tuple[Tally, ...]
     completed_window: int | None = None
     completed_at: datetime | None = None
     completions: int = 0
+    joined: datetime | None = None
+    milestones: tuple[tuple[str, datetime], ...] = ()
 
 
 class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):

@@ -15,6 +15,7 @@ from achievements import attributes, fold, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.localtime import LocalTime
+from achievements.objectives import Needs
 from achievements.parts import Definition
 from achievements.rulebook import Rules
 from achievements.states import BadgePart, ChallengePart, MemberState, StreakPart, TierPart
@@ -57,8 +58,20 @@ class StreakShown(msgspec.Struct, frozen=True):
     zone: str
 
 
+class MilestoneShown(msgspec.Struct, frozen=True):
+    """A milestone of a challenge, and when it was reached in the present window."""
+
+    key: str
+    name: str
+    at: int
+    reached_at: datetime | None
+
+
 class ChallengeShown(msgspec.Struct, frozen=True):
-    """A challenge in its present window: (current, target) of each objective; `ends_at` None for a lifetime."""
+    """A challenge in its present window: (current, target) of each objective; `ends_at` None for a lifetime.
+
+    `joined_at` is since when the member takes part in one that is `opt_in`.
+    """
 
     key: str
     name: str
@@ -68,6 +81,10 @@ class ChallengeShown(msgspec.Struct, frozen=True):
     objectives: tuple[tuple[Amount, Amount], ...]
     completed_at: datetime | None
     completions: int
+    needs: Needs
+    milestones: tuple[MilestoneShown, ...]
+    opt_in: bool
+    joined_at: datetime | None
 
 
 class LevelShown(msgspec.Struct, frozen=True):
@@ -213,6 +230,7 @@ def _challenge(
     part = cast("ChallengePart | None", state.parts.get(ready.name))
     window = ready.window(as_of, local)
     completed = part is not None and part.completed_window == window
+    reached = dict(part.milestones) if part is not None and part.window == window else {}
     return ChallengeShown(
         key=challenge.key,
         name=challenge.title,
@@ -222,6 +240,13 @@ def _challenge(
         objectives=tuple(zip(ready.amounts(part, as_of, local), ready.targets, strict=True)),
         completed_at=part.completed_at if part is not None and completed else None,
         completions=0 if part is None else part.completions,
+        needs=challenge.needs,
+        milestones=tuple(
+            MilestoneShown(each.milestone, each.name or each.milestone, each.at, reached.get(each.milestone))
+            for each in challenge.milestones
+        ),
+        opt_in=ready.opt_in,
+        joined_at=part.joined if part is not None and ready.opt_in else None,
     )
 
 

@@ -238,7 +238,7 @@ def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepa
     return found
 
 
-_IN_STATE_ALONE = {"streak", "progress"}
+_IN_STATE_ALONE = {"streak", "progress", "milestone"}
 
 
 def _value(outcome: AnyOutcome | None) -> object:
@@ -272,7 +272,7 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     folded = await asyncio.to_thread(inputs[who].traced, loaded)
     was = {each.identity: each for each in fold.levels(loaded.rulebook, held.state)} | dict(stored.outcomes)
     difference = fold.difference(was, folded.outcomes)
-    # The state's own progress and streaks of the past are not outcomes that could be gone.
+    # Progress, milestones and streaks of the past are kept in the state alone: they are not outcomes that could be gone.
     gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)
     changes = Changes(loaded, [held])
     refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone), folded.snapshots)

@@ -129,7 +129,17 @@ class ChallengeProgressed:
     objectives: list[Progress] = strawberry.field(description="How far each objective is, in the order of the program.")
 
 
-@strawberry.type(description="A challenge of which every target is met.")
+@strawberry.type(description="A step on the way to the target of a challenge, reached once in each window or round.")
+class MilestoneReached:
+    """A milestone of one window."""
+
+    challenge: str = strawberry.field(description="The key of the challenge.")
+    period: str = strawberry.field(description="The window, like `2026-11`; empty for a lifetime.")
+    milestone: str = strawberry.field(description="The key of the milestone.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(description="A challenge of which enough targets are met.")
 class ChallengeCompleted:
     """The completion of one window."""
 
@@ -178,6 +188,7 @@ Effect: TypeAlias = Annotated[
     | StreakChanged
     | ChallengeProgressed
     | ChallengeCompleted
+    | MilestoneReached
     | TierChanged
     | LeaderboardScored
     | OutcomeWithdrawn,
@@ -207,10 +218,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.Scored(board, period, score):
             rank = aside.ranks.get((board, period, member))
             return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
-        case outcomes.ChallengeProgressed():
-            pairs = zip(effect.current, effect.target, strict=True)
-            objectives = [Progress.of(current, target) for current, target in pairs]
-            return ChallengeProgressed(challenge=effect.challenge, period=effect.period, objectives=objectives)
+        case outcomes.ChallengeProgressed() | outcomes.MilestoneReached() | outcomes.ChallengeCompleted():
+            return _of_challenge(effect)
         case outcomes.StreakChanged():
             return StreakChanged(
                 streak=effect.streak,
@@ -220,8 +229,6 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
                 freezes_used=effect.freezes_used,
                 at=written(effect.at),
             )
-        case outcomes.ChallengeCompleted(challenge, period, at):
-            return ChallengeCompleted(challenge=challenge, period=period, at=written(at))
         case outcomes.BadgeAwarded(badge, level, at):
             name = aside.names.get((badge, level), badge)
             return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
@@ -238,6 +245,20 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
     raise AssertionError(f"{type(effect).__name__} is no effect")
+
+
+def _of_challenge(
+    effect: outcomes.ChallengeProgressed | outcomes.MilestoneReached | outcomes.ChallengeCompleted,
+) -> Effect:
+    named = {"challenge": effect.challenge, "period": effect.period}
+    match effect:
+        case outcomes.ChallengeProgressed():
+            pairs = zip(effect.current, effect.target, strict=True)
+            return ChallengeProgressed(**named, objectives=[Progress.of(current, target) for current, target in pairs])
+        case outcomes.MilestoneReached():
+            return MilestoneReached(**named, milestone=effect.milestone, at=written(effect.at))
+        case outcomes.ChallengeCompleted():
+            return ChallengeCompleted(**named, at=written(effect.at))
 
 
 _OfPoints: TypeAlias = outcomes.PointsEarned | outcomes.PointsExpired | outcomes.PointsSpent | outcomes.SpendRejected

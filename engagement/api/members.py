@@ -8,7 +8,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from engagement.actions import screens
-from engagement.actions.screens import BadgeShown, ChallengeShown, Screen, StreakShown, TierShown, WalletShown
+from engagement.actions.screens import BadgeShown, Screen, StreakShown, TierShown, WalletShown
+from engagement.api.challenges import Challenge
 from engagement.api.effects import Progress
 from engagement.api.pagination import (
     FIRST_MAX,
@@ -25,14 +26,11 @@ from engagement.api.pagination import (
 from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Decimal, Points, exact, written, written_or_none
+from engagement.api.texts import DESCRIPTION, KEY, MEMBER, NAME
 from engagement.errors import InvalidInput
 from engagement.records import members
 from engagement.records.ledger import Expiry as Ending
 from engagement.records.unit import Unit
-
-_KEY = "The key that the program gives it."
-_NAME = "What people call it; the key where the program gives no name."
-_DESCRIPTION = "What the program says about it; may be empty."
 
 
 @strawberry.enum(description="What a streak counts.")
@@ -69,7 +67,7 @@ class Wallet:
     """One currency of one member."""
 
     currency: str = strawberry.field(description="The key of the currency.")
-    name: str = strawberry.field(description=_NAME)
+    name: str = strawberry.field(description=NAME)
     balance: Points = strawberry.field(description="What can be spent, less what is owed.")
     earned: Points = strawberry.field(description="Everything ever earned.")
     spent: Points = strawberry.field(description="Everything ever spent.")
@@ -103,8 +101,8 @@ class Wallet:
 class Streak:
     """A streak as it stands."""
 
-    key: str = strawberry.field(description=_KEY)
-    name: str = strawberry.field(description=_NAME)
+    key: str = strawberry.field(description=KEY)
+    name: str = strawberry.field(description=NAME)
     period: CalendarPeriod = strawberry.field(description="What is counted.")
     current: int = strawberry.field(description="Its length now, in periods; 0 where it is broken.")
     longest: int = strawberry.field(description="The longest it ever was.")
@@ -129,41 +127,6 @@ class Streak:
         )
 
 
-@strawberry.type(description="Targets to reach within a window.")
-class Challenge:
-    """A challenge in its present window."""
-
-    key: str = strawberry.field(description=_KEY)
-    name: str = strawberry.field(description=_NAME)
-    description: str = strawberry.field(description=_DESCRIPTION)
-    period: str = strawberry.field(description="The present window, like `2026-11`; empty for a lifetime.")
-    ends_at: DateTime | None = strawberry.field(description="When the window is over; null for a lifetime.")
-    objectives: list[Progress] = strawberry.field(description="How far each objective is; all have to be met.")
-    fraction: float = strawberry.field(description="How far the whole is, from 0 to 1: the mean of its objectives.")
-    completed: bool = strawberry.field(description="Whether it is completed in this window.")
-    completed_at: DateTime | None = strawberry.field(description="When it was; null where it is not.")
-    completions: int = strawberry.field(description="How often it was completed, over all windows.")
-
-    @classmethod
-    def of(cls, shown: ChallengeShown) -> "Challenge":
-        """As clients read it."""
-        objectives = [Progress.of(current, target) for current, target in shown.objectives]
-        completed = shown.completed_at is not None
-        fraction = 1.0 if completed else sum(each.fraction for each in objectives) / len(objectives)
-        return cls(
-            key=shown.key,
-            name=shown.name,
-            description=shown.description,
-            period=shown.period,
-            ends_at=written_or_none(shown.ends_at),
-            objectives=objectives,
-            fraction=fraction,
-            completed=completed,
-            completed_at=written_or_none(shown.completed_at),
-            completions=shown.completions,
-        )
-
-
 @strawberry.type(description="One level of a badge.")
 class BadgeLevel:
     """A step of a badge."""
@@ -178,9 +141,9 @@ class BadgeLevel:
 class Badge:
     """A badge with all of its levels, held or not."""
 
-    key: str = strawberry.field(description=_KEY)
-    name: str = strawberry.field(description=_NAME)
-    description: str = strawberry.field(description=_DESCRIPTION)
+    key: str = strawberry.field(description=KEY)
+    name: str = strawberry.field(description=NAME)
+    description: str = strawberry.field(description=DESCRIPTION)
     level: str | None = strawberry.field(description="The key of the highest level held; null where none is.")
     levels: list[BadgeLevel] = strawberry.field(description="Its levels, lowest first.")
     next: Progress | None = strawberry.field(description="How far the next level is; null where all are held.")
@@ -247,7 +210,7 @@ class Tier:
 class Member(Node):
     """Built whole by one read."""
 
-    external_id: strawberry.ID = strawberry.field(description="The app's own id of the member.")
+    external_id: strawberry.ID = strawberry.field(description=MEMBER)
     timezone: str = strawberry.field(description="Her IANA time zone; the program's where she has none of her own.")
     attributes: JSON = strawberry.field(
         description="The attributes that the program defines and the app has set of her, as a JSON object; without defaults."
@@ -309,7 +272,7 @@ class MembersQuery:
     async def member(
         self,
         info: Info,
-        external_id: Annotated[strawberry.ID, strawberry.argument(description="The app's own id of the member.")],
+        external_id: Annotated[strawberry.ID, strawberry.argument(description=MEMBER)],
     ) -> Member:
         """Anybody's screen."""
         return await _of_external_id(info, external_id)

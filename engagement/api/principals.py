@@ -80,6 +80,9 @@ MEMBERS_READ_OR_OWN: Final = Access(
 )
 BOARDS_READ: Final = Access("Needs scope `boards:read`, or a member's token.", "boards:read", members=True)
 EVENTS_WRITE: Final = Access("Needs scope `events:write`.", "events:write")
+EVENTS_WRITE_OR_OWN: Final = Access(
+    "Needs scope `events:write`, or a member's token for herself.", "events:write", members=True
+)
 PROGRAMS_WRITE: Final = Access(
     "Needs scope `programs:write`; an operator's key makes new programs too.", "programs:write", in_program=False
 )

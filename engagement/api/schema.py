@@ -18,6 +18,7 @@ from engagement.api.activity import ActivityQuery
 from engagement.api.amendments import AmendmentsMutation
 from engagement.api.attributes import AttributesMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
+from engagement.api.challenges import ChallengesMutation
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
@@ -39,7 +40,14 @@ class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
 
 
 @strawberry.type(description="What can be done. Each answers with a union of its success and what can be wrong.")
-class Mutation(EventsMutation, AmendmentsMutation, TimezonesMutation, AttributesMutation, ProgramsMutation):
+class Mutation(
+    EventsMutation,
+    AmendmentsMutation,
+    TimezonesMutation,
+    AttributesMutation,
+    ChallengesMutation,
+    ProgramsMutation,
+):
     """Every mutation."""
 
 

@@ -12,24 +12,23 @@ from engagement.api.principals import EVENTS_WRITE, Info, mutation
 from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TooSoonError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
-
-_MEMBER = "The app's own id of the member."
+from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
 
 
 @strawberry.input(description="A member, and the time zone that she goes by from now on.")
 class SetMemberTimezoneInput:
     """Whose zone, and which."""
 
-    member: strawberry.ID = strawberry.field(description=f"{_MEMBER} One that is not known yet becomes so.")
+    member: strawberry.ID = strawberry.field(description=f"{MEMBER} One that is not known yet becomes so.")
     timezone: str = strawberry.field(description="An IANA name, like `Europe/Berlin`.")
-    idempotency_key: str = strawberry.field(description="A key of your own, 1 to 64 printable characters.")
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
 @strawberry.type(description="The zone that the member goes by.")
 class SetMemberTimezoneSuccess:
     """What a change of zone changed."""
 
-    member: strawberry.ID = strawberry.field(description=_MEMBER)
+    member: strawberry.ID = strawberry.field(description=MEMBER)
     timezone: str = strawberry.field(description="Her zone now.")
     at: DateTime = strawberry.field(description="The program's present, from which on it holds.")
     changed: bool = strawberry.field(description="False where it was hers already.")

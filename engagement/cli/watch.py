@@ -41,6 +41,7 @@ fragment Told on Effect {
   ... on StreakChanged { streak current longest broken }
   ... on ChallengeProgressed { challenge period objectives { current target } }
   ... on ChallengeCompleted { challenge period }
+  ... on MilestoneReached { challenge period milestone }
   ... on RewardGiven { sort key source until }
   ... on TierChanged { ladder from to qualifying }
   ... on LeaderboardScored { leaderboard period score rank }

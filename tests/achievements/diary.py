@@ -5,7 +5,7 @@
 
 A line is a local instant, an event (a purchase with its amount and departments, or any other type; a fact after an exclamation
 mark, as in `!tier_granted ladder=club days=30`; nothing where only time passes), and what it brings: points, streaks, progress,
-completions, badges, rewards and scores, in any order, and nothing else of the kinds that the scenario asks about.
+completions, milestones, badges, rewards and scores, in any order, and nothing else of the kinds that the scenario asks about.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ from achievements.outcomes import (
     ChallengeProgressed,
     ConditionFailed,
     Emitted,
+    MilestoneReached,
     PointsEarned,
     RewardGiven,
     Scored,
@@ -36,6 +37,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     StreakChanged: lambda it: f"streak {it.streak} {it.current}",
     ChallengeProgressed: lambda it: f"progress {it.challenge} {'+'.join(str(each) for each in it.current)}",
     ChallengeCompleted: lambda it: f"completed {it.challenge} {it.period}".rstrip(),
+    MilestoneReached: lambda it: f"milestone {it.challenge} {it.milestone}",
     BadgeAwarded: lambda it: f"badge {it.badge} {it.level}",
     Scored: lambda it: f"score {it.board} {it.score}",
     TierChanged: lambda it: f"tier {it.ladder} {it.tier_from}>{it.tier_to} {it.qualifying}",

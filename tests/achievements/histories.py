@@ -43,7 +43,7 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of the member's zone and attributes, and decisions that were taken."""
+    """Events, among them changes of the member's zone and attributes, decisions taken, and challenges joined and left."""
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
@@ -56,6 +56,10 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
         at = draw(instants)
         said: Mapping[str, Any] = draw(st.sampled_from(SAID))
         made.append(Fact(f"a{number}", "attributes", at, Order(at, Rank.FACT, f"a{number}"), said))
+    for number in range(draw(st.integers(0, 4))):
+        at, kind = draw(instants), draw(st.sampled_from(["joined", "joined", "left"]))
+        data = {"challenge": f"k{draw(st.integers(0, 1))}"}
+        made.append(Fact(f"j{number}", kind, at, Order(at, Rank.FACT, f"j{number}"), data))
     caused = draw(st.sampled_from(made))
     if isinstance(caused, Event):
         order = Order(caused.at, Rank.EVENT, caused.id, 1)

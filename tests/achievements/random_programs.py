@@ -85,21 +85,35 @@ _measured = st.sampled_from(
 )
 
 
-def _challenge(objectives: list[dict[str, Any]], window: Any, repeat: str, rewards: Any) -> dict[str, Any]:
+def _challenge(
+    objectives: list[dict[str, Any]], window: Any, repeat: str, rewards: Any, options: dict[str, Any]
+) -> dict[str, Any]:
     calendar = isinstance(window, dict) and "calendar" in window
     if repeat == "each_window" and not calendar:
         repeat = "once"
-    return {"objectives": objectives, "window": window, "repeat": repeat, "rewards": rewards}
+    # Milestones lie on the way to one objective.
+    if len(objectives) > 1 or objectives[0]["target"] < 2:
+        options = {name: value for name, value in options.items() if name != "milestones"}
+    return {"objectives": objectives, "window": window, "repeat": repeat, "rewards": rewards, **options}
 
 
+_options: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "needs": st.sampled_from(["any", "in_order"]),
+        "join": st.just("opt_in"),
+        "milestones": st.builds(lambda rewards: [{"at": 1, "key": "one", "rewards": rewards}], _rewards),
+    },
+)
 _challenges = st.builds(
     _challenge,
     st.lists(
-        st.builds(lambda measured, target: {**measured, "target": target}, _measured, _targets), min_size=1, max_size=2
+        st.builds(lambda measured, target: {**measured, "target": target}, _measured, _targets), min_size=1, max_size=3
     ),
     _window(),
     st.sampled_from(["once", "each_window", "on_completion"]),
     _rewards,
+    _options,
 )
 _badges = st.builds(
     lambda trigger, first, rewards: {

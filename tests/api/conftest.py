@@ -164,6 +164,7 @@ fragment Told on Effect {
   ... on StreakChanged { streak current longest broken at }
   ... on ChallengeProgressed { challenge period objectives { current target fraction remaining } }
   ... on ChallengeCompleted { challenge period at }
+  ... on MilestoneReached { challenge period milestone at }
   ... on TierChanged { ladder from to qualifying at }
   ... on LeaderboardScored { leaderboard period score rank }
 }

@@ -50,6 +50,16 @@ FIELDS = {
         "events:write",
         False,
     ),
+    "joinChallenge": Asked(
+        'mutation { joinChallenge(input: {member: "anna", challenge: "x", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
+    "leaveChallenge": Asked(
+        'mutation { leaveChallenge(input: {member: "anna", challenge: "x", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -81,6 +91,8 @@ def test_no_field_is_forgotten() -> None:
         "amendEvent",
         "setMemberTimezone",
         "setMemberAttributes",
+        "joinChallenge",
+        "leaveChallenge",
         "applyProgram",
         "advanceTestClock",
     }
