@@ -3,7 +3,7 @@
     2017-03-01 10:00 | purchase 12.50      | points +12 base; streak daily 1
     2017-03-04 00:00 |                     | streak daily 0
 
-A line is a local instant, an event (a purchase with its amount and departments, or any other type; a fact after an exclamation
+A line is a local instant, an event (a purchase with its amount and departments, or any type with its properties; a fact after an exclamation
 mark, as in `!tier_granted ladder=club days=30`; nothing where only time passes), and what it brings: points, streaks, progress,
 completions, milestones, badges, rewards and scores, in any order, and nothing else of the kinds that the scenario asks about.
 """
@@ -86,14 +86,27 @@ def fact(identity: str, at: datetime, words: list[str]) -> Fact:
 
 
 def event(identity: str, at: datetime, words: list[str]) -> Event:
-    """An event from its words: `purchase 12.50 DAIRY,BAKERY`, `visit`."""
+    """An event from its words: `purchase 12.50 DAIRY,BAKERY`, `visit`, `lesson language=fr mistakes=0 weekend=false`."""
     kind, *rest = words
     properties: dict[str, object] = {}
-    if rest:
+    if rest and "=" in rest[0]:
+        properties = {name: _read(value) for name, value in (word.split("=", 1) for word in rest)}
+    elif rest:
         properties["amount"] = Decimal(rest[0])
-    if len(rest) > 1:
-        properties["departments"] = rest[1].split(",")
+        if len(rest) > 1:
+            properties["departments"] = rest[1].split(",")
     return Event(identity, kind, at, properties)
+
+
+def _read(value: str) -> object:
+    """A property as it is written: a whole number, a decimal with its point, true or false, a list with its commas, a word."""
+    if value in ("true", "false"):
+        return value == "true"
+    if value.isdecimal():
+        return int(value)
+    if value.replace(".", "", 1).isdecimal():
+        return Decimal(value)
+    return [each for each in value.split(",") if each] if "," in value else value
 
 
 def _expected(line: str) -> list[str]:
