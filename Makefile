@@ -14,6 +14,9 @@ extras := embedded,demo,analytics,dev
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# Where this is set, every process compiles every library anew: half of what a command takes to start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List what can be made
 	@echo 'usage: make TARGET [ARGS="…"]'
