@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from achievements import measures
-from achievements.conditions import CEL_TYPES, Audience, Conditions, Environment, InvalidCondition, ladders_in
+from achievements.conditions import (
+    CEL_TYPES,
+    Audience,
+    Condition,
+    Conditions,
+    Environment,
+    InvalidCondition,
+    ladders_in,
+)
 from achievements.measures import Measure
 from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
 
@@ -36,11 +44,13 @@ class Building:
         self._defined = defined
         self._currencies = tuple(defined.get("currencies", ()))
         self._ladders = frozenset(defined.get("tier_ladders", ()))
-        self.members = Environment({}, attributes, of_members=True)
+        self._attributes = attributes
+        segments = tuple(defined.get("segments", ()))
+        self.members = Environment({}, attributes, segments, of="member")
         self.environments: dict[str, Environment] = {}
         for position, (key, properties) in enumerate(event_types.items()):
             self.path = f"event_types[{position}]"
-            self.environments[key] = Environment(self._types(properties), attributes)
+            self.environments[key] = Environment(self._types(properties), attributes, segments)
 
     def mistake(self, where: str, message: str) -> None:
         """Tell of a mistake at a path below the definition at hand."""
@@ -63,13 +73,20 @@ class Building:
 
     def audience(self, audience: str | None) -> Audience | None:
         """The condition of an audience compiled; None where a definition is for everybody."""
-        if audience is None:
-            return None
-        self._check_names(audience, "audience")
+        condition = None if audience is None else self.compiled(self.members, audience, "audience")
+        return None if condition is None else Audience(condition, self.kind, self.key)
+
+    def measured(self, types: Mapping[str, str]) -> Environment:
+        """What the condition of a segment reads, with measures of these types."""
+        return Environment(types, self._attributes, of="measure")
+
+    def compiled(self, environment: Environment, source: str, where: str) -> Condition | None:
+        """A condition that fits an environment; None where it does not, which is told."""
+        self._check_names(source, where)
         try:
-            return Audience(self.members.compile(audience), self.kind, self.key)
+            return environment.compile(source)
         except InvalidCondition as error:
-            self.mistake("audience", str(error))
+            self.mistake(where, str(error))
             return None
 
     def measure(self, measure: Measure, on: Trigger | None, where: str) -> Measure:

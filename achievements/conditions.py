@@ -1,8 +1,8 @@
 """Conditions: CEL expressions over an event's properties and what is known of the member, checked when saved and cheap to ask.
 
 A condition reads flat variables (`event.amount`), typed by the event type's schema, and is compiled once. `member.tiers` are
-the tiers held before the event, by the ladder's key, `member.NAME` her attributes then; `has(member.NAME)` asks whether she
-has one. Decimals are compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
+the tiers held before the event, by the ladder's key, `member.NAME` her attributes then (`has(member.NAME)` asks whether she
+has one) and `member.segments.KEY` whether she is in a segment then. Decimals are compared as doubles: with at most 15 significant digits no two different amounts become equal, so a comparison is exact;
 arithmetic on them would not be and is refused. What fails at run time (a property the event lacks, the iteration budget) is
 `Unanswered`: it counts as not met, and its definition is told of it.
 """
@@ -54,6 +54,7 @@ _ASKED_OF_MEMBER = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\bhas\s*\(\s*member\s*\.\s*(\w+)\s*\)""", re.ASCII
 )
 _ABSENT = re.compile(r'No value with name "event\.(\w+)"')
+_ABSENT_SEGMENT = re.compile(r'No value with name "member\.segments\.(\w+)"')
 _ABSENT_OF_MEMBER = re.compile(r'No value with name "member\.(\w+)"')
 _HAS = "has.member."
 """What begins the variable that stands for `has(member.NAME)`, which CEL itself asks of maps only."""
@@ -81,23 +82,33 @@ class Unanswered(Exception):
 class Environment:
     """The variables that conditions on events of one type can read, of the event and of members with these `attributes`.
 
-    `of_members` says that conditions here are on members alone.
+    `of` is the word for what has the values of `types`: an `event`, a `measure` of a segment, or a `member` herself, of whom
+    conditions then are alone. `segments` are the keys of those that can be asked for.
     `reads` are those of the member that a condition does read, by their names.
     """
 
     def __init__(
-        self, types: Mapping[str, str], attributes: Mapping[str, str] = _NO_TYPES, *, of_members: bool = False
+        self,
+        types: Mapping[str, str],
+        attributes: Mapping[str, str] = _NO_TYPES,
+        segments: Iterable[str] = (),
+        *,
+        of: str = "event",
     ) -> None:
         self.types = dict(types)
         self.reads: frozenset[str] = frozenset()
-        self._of_members = of_members
-        self._attributes = tuple(sorted(attributes))
+        self._of = of
+        segments = tuple(segments)
+        self._known = ", ".join(
+            f"`member.{name}`" for name in (*sorted(attributes), *map("segments.{}".format, segments))
+        )
         self._compiled: dict[str, Condition] = {}
-        variables = {f"event.{name}": CEL_TYPES[kind] for name, kind in types.items()}
+        variables = {f"{of}.{name}": CEL_TYPES[kind] for name, kind in types.items()}
         self._of_member: dict[str, cel.Type] = {TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)}
         for name, kind in attributes.items():
             self._of_member[f"member.{name}"] = CEL_TYPES[kind]
             self._of_member[f"{_HAS}{name}"] = cel.Type.BOOL
+        self._of_member.update((of_segment(key), cel.Type.BOOL) for key in segments)
         self._env = cel.NewEnv(variables={**variables, **self._of_member})
 
     def compile(self, source: str) -> "Condition":
@@ -137,7 +148,7 @@ class Environment:
 
     def activation(self, properties: Mapping[str, Any], member: Mapping[str, Any]) -> cel.Activation:
         """What every condition on one event reads, of the member what `reads` names; made once for all of them."""
-        seen = {f"event.{name}": _seen_by_cel(value) for name, value in properties.items()}
+        seen = {f"{self._of}.{name}": _seen_by_cel(value) for name, value in properties.items()}
         if member:
             seen.update(member)
         return self._env.Activation(seen)
@@ -154,16 +165,16 @@ class Environment:
             advice = "; write the number with a decimal point, as in `event.amount >= 100.0`"
         elif "undeclared reference to 'member" in problem or f"undeclared reference to '{_HAS}" in problem:
             problem = re.sub(rf"'{_HAS}(\w+)'", r"'has(member.\1)'", problem)
-            known = ", ".join(f"`member.{name}`" for name in self._attributes) or "of which this program defines none"
+            known = self._known or "of which there are none"
             advice = (
-                f"; of the member a condition reads `member.tiers['LADDER']` and her attributes ({known}): what depends on a"
-                " balance is a spend rule or an automatic reward"
+                f"; of the member a condition reads `member.tiers['LADDER']`, and her attributes and segments ({known}): what"
+                " depends on a balance is a spend rule or an automatic reward"
             )
-        elif "undeclared reference to 'event" in problem and self._of_members:
+        elif "undeclared reference to 'event" in problem and self._of != "event":
             advice = "; this is told by the member alone: what an event must be like goes under `when`"
         elif "undeclared reference" in problem:
-            known = ", ".join(f"event.{name}" for name in sorted(self.types)) or "none"
-            advice = f"; this event type has: {known}"
+            known = ", ".join(f"{self._of}.{name}" for name in sorted(self.types)) or "none"
+            advice = f"; this {'event type' if self._of == 'event' else 'segment'} has: {known}"
         return f"at {line}:{column}: {problem.strip()}{advice}"
 
 
@@ -250,9 +261,14 @@ def _in_its_place(found: re.Match[str]) -> str:
     return found[0] if found[2] is None else f"{_HAS}{found[2]}".ljust(len(found[0]))
 
 
-def of_member(tiers: Mapping[str, str] | None, attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The variables of a member: the tiers held, where they are asked for, and attributes with her values (None: she has none)."""
-    seen: dict[str, Any] = {} if tiers is None else {TIERS: tiers}
+def of_segment(key: str) -> str:
+    """The variable that says whether a member is in a segment."""
+    return f"member.segments.{key}"
+
+
+def of_attributes(attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The variables of a member's attributes, from their names and her values (None: she has none)."""
+    seen: dict[str, Any] = {}
     for name, value in attributes:
         seen[f"{_HAS}{name}"] = value is not None
         if value is not None:
@@ -262,6 +278,9 @@ def of_member(tiers: Mapping[str, str] | None, attributes: Iterable[tuple[str, A
 
 def _reason(said: str) -> str:
     """What CEL says of a failure, in words that say how to mend it."""
+    untold = _ABSENT_SEGMENT.search(said)
+    if untold is not None:
+        return f"whether this member is in `{untold[1]}` cannot be told; let the condition of that segment ask first with `has`"
     lacking = _ABSENT_OF_MEMBER.search(said)
     if lacking is not None:
         name = lacking[1]

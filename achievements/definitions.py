@@ -22,6 +22,7 @@ from achievements.events import EventType
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
 from achievements.ranking import Leaderboard
+from achievements.segments import Segment
 from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
 from achievements.tiers import TierLadder
@@ -30,6 +31,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "currencies": Currency,
     "event_types": EventType,
     "attributes": Attribute,
+    "segments": Segment,
     "earn_rules": EarnRule,
     "boosts": Boost,
     "spend_rules": SpendRule,

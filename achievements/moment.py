@@ -138,7 +138,7 @@ class Moment:
         if met is None:
             try:
                 if self._member is None:
-                    self._member = self._rules.activation_of(self.state)
+                    self._member = self._rules.activation_of(self.state, self.event.at)
                 met = condition.holds(self._member)
             except Unanswered as error:
                 met = False
@@ -195,11 +195,11 @@ class Standing(Protocol):
 
     program_time: LocalTime
 
+    def activation_of(self, state: MemberState, at: datetime) -> cel.Activation:
+        """What conditions on a member alone read, of her in a state at an instant."""
+
     def activation(self, event: Event, state: MemberState) -> cel.Activation:
         """What conditions on an event read, of a member in a state."""
-
-    def activation_of(self, state: MemberState) -> cel.Activation:
-        """What conditions on a member alone read, of her in a state."""
 
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""

@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import msgspec
 from cel_expr_python import cel
@@ -18,15 +17,17 @@ from achievements.attributes import Attribute
 from achievements.audience import Aimed
 from achievements.boosts import BoostReady
 from achievements.building import Building
-from achievements.conditions import TIERS, Audience, Environment, Unanswered, of_member
+from achievements.conditions import Audience
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
 from achievements.localtime import LocalTime
+from achievements.members import Members
 from achievements.moment import Rule
 from achievements.parts import Mistake, event_types_of
 from achievements.points import Currency
 from achievements.ranking import Leaderboard, Ties
+from achievements.segments import SegmentReady
 from achievements.spending import AutoReward
 from achievements.states import MemberState
 from achievements.tiers import LadderReady
@@ -42,7 +43,6 @@ class Rules:
         self.program = program
         self.zone = building.zone
         self.environments = environments = building.environments
-        self._members = building.members
         self._audiences = audiences
         in_order = [(rule.name, rule) for rule in sorted(rules, key=lambda rule: rule.stage)]
         self.by_name = dict(in_order)
@@ -60,32 +60,28 @@ class Rules:
         self.by_fact = {kind: tuple((name, rule) for name, rule in in_order if kind in rule.hears) for kind in heard}
         self.program_time = LocalTime(self.zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
+        self.members = Members(
+            building.members,
+            self.program_time,
+            [rule for _, rule in self.ladders],
+            [each for each in program.sections.get("attributes", ()) if isinstance(each, Attribute)],
+            [rule for _, rule in in_order if isinstance(rule, SegmentReady)],
+        )
 
     def activation(self, event: Event, state: MemberState) -> cel.Activation:
         """What conditions on an event read, of a member in the state before it."""
         environment = self.environments[event.type]
-        return environment.activation(event.properties, self._read(environment, state) if environment.reads else {})
+        seen = self.members.read(environment, state, event.at) if environment.reads else {}
+        return environment.activation(event.properties, seen)
 
-    def activation_of(self, state: MemberState) -> cel.Activation:
-        """What conditions on a member alone read, of her in a state."""
-        return self._members.activation({}, self._read(self._members, state))
+    def activation_of(self, state: MemberState, at: datetime) -> cel.Activation:
+        """What conditions on a member alone read, of her in a state at an instant."""
+        return self.members.activation(state, at)
 
-    def offers(self, name: str, state: MemberState) -> bool:
+    def offers(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition (`section/key`) is there for a member: she is in its audience, or something counted for her."""
         audience = self._audiences.get(name)
-        if audience is None or name in state.parts:
-            return True
-        try:
-            return audience.condition.holds(self.activation_of(state))
-        except Unanswered:
-            return False
-
-    def _read(self, environment: Environment, state: MemberState) -> dict[str, Any]:
-        """What the conditions of an environment read of a member: the tiers held, by ladder, and her attributes."""
-        tiers = None
-        if TIERS in environment.reads:
-            tiers = {rule.key: rule.tier(state.parts.get(name)) for name, rule in self.ladders}
-        return of_member(tiers, ((each.key, each.held(state.attributes)) for each in self.attributes))
+        return audience is None or name in state.parts or self.members.in_audience(audience, state, at)
 
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
@@ -100,11 +96,6 @@ class Rules:
     def currencies(self) -> Mapping[str, Currency]:
         """The currencies by key."""
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
-
-    @cached_property
-    def attributes(self) -> tuple[Attribute, ...]:
-        """The attributes of members."""
-        return tuple(each for each in self.program.sections.get("attributes", ()) if isinstance(each, Attribute))
 
     @cached_property
     def ties(self) -> Mapping[str, Ties]:

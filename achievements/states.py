@@ -93,6 +93,13 @@ class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=Fals
     due: datetime | None = None
 
 
+class SegmentPart(msgspec.Struct, frozen=True, array_like=True, tag="segment", gc=False):
+    """Of each measure of a segment, the open period (its index) and the tally in it; of a list, whether she is on it."""
+
+    counted: tuple[tuple[int, Tally], ...] = ()
+    listed: bool = False
+
+
 class BoostPart(msgspec.Struct, frozen=True, array_like=True, tag="boost", gc=False):
     """Until when a boost that was given as a reward multiplies what the member earns."""
 
@@ -107,7 +114,7 @@ class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board", gc=Fa
     reached_at: datetime
 
 
-Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | BoostPart | BoardPart
+Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | SegmentPart | BoostPart | BoardPart
 
 
 class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):

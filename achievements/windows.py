@@ -81,6 +81,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return 0
 
+    def period_at(self, at: datetime, local: LocalTime) -> int:
+        """The index of the period of any instant of a member; of dates, 0 for all of time."""
+        return 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, local.day(at))
+
     def mark(self, moment: Moment) -> int:
         """How the time of an event is written in a tally that rolls."""
         return moment.local_day if self.by_day else micros(moment.event.at)

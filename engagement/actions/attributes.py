@@ -71,7 +71,7 @@ async def _set(unit: Unit, cache: Programs, command: SetAttributes) -> Attribute
     listener = await listen(unit, cache, command.member)
     rules = listener.loaded.rulebook.at(listener.at) or listener.loaded.rulebook.latest
     held = listener.state.attributes
-    said = {name: _read(rules.attributes, name, value) for name, value in command.attributes.items()}
+    said = {name: _read(rules.members.attributes, name, value) for name, value in command.attributes.items()}
     news = {name: value for name, value in said.items() if held.get(name) != value}
     whole = {name: value for name, value in {**held, **news}.items() if value is not None}
     if news and len(msgspec.json.encode(whole)) > BYTES_MAX:
@@ -80,7 +80,7 @@ async def _set(unit: Unit, cache: Programs, command: SetAttributes) -> Attribute
     if news:
         effects = await listener.tell(ATTRIBUTES, news)
         await listener.save()
-    known = attributes.known(rules.attributes, whole)
+    known = attributes.known(rules.members.attributes, whole)
     return AttributesSet(command.member, known, listener.at, changed=bool(news), effects=effects)
 
 

@@ -129,6 +129,7 @@ class Screen(msgspec.Struct, frozen=True):
     member: Member
     zone: str
     attributes: Mapping[str, Any]
+    segments: tuple[str, ...]
     as_of: datetime
     seq: int
     wallets: tuple[WalletShown, ...]
@@ -169,28 +170,34 @@ def _screen(
     return Screen(
         member=member,
         zone=local.zone.key,
-        attributes=attributes.known(rules.attributes, state.attributes),
+        attributes=attributes.known(rules.members.attributes, state.attributes),
+        segments=rules.members.segments(state, as_of),
         as_of=as_of,
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
-        streaks=tuple(_streak(rules, each, state, local, as_of) for each in _defined(rules, state, "streaks", Streak)),
-        challenges=tuple(
-            _challenge(rules, each, state, local, as_of) for each in _defined(rules, state, "challenges", Challenge)
+        streaks=tuple(
+            _streak(rules, each, state, local, as_of) for each in _defined(rules, state, as_of, "streaks", Streak)
         ),
-        badges=tuple(_badge(rules, each, state) for each in _defined(rules, state, "badges", Badge)),
-        tiers=tuple(_tier(rules, each, state, as_of) for each in _defined(rules, state, "tier_ladders", TierLadder)),
+        challenges=tuple(
+            _challenge(rules, each, state, local, as_of)
+            for each in _defined(rules, state, as_of, "challenges", Challenge)
+        ),
+        badges=tuple(_badge(rules, each, state) for each in _defined(rules, state, as_of, "badges", Badge)),
+        tiers=tuple(
+            _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
+        ),
     )
 
 
 D = TypeVar("D", bound=Definition)
 
 
-def _defined(rules: Rules, state: MemberState, section: str, kind: type[D]) -> list[D]:
+def _defined(rules: Rules, state: MemberState, as_of: datetime, section: str, kind: type[D]) -> list[D]:
     """The definitions of a section that are there for a member."""
     return [
         each
         for each in rules.program.sections.get(section, ())
-        if isinstance(each, kind) and rules.offers(f"{section}/{each.key}", state)
+        if isinstance(each, kind) and rules.offers(f"{section}/{each.key}", state, as_of)
     ]
 
 

@@ -215,6 +215,10 @@ class Member(Node):
     attributes: JSON = strawberry.field(
         description="The attributes that the program defines and the app has set of her, as a JSON object; without defaults."
     )
+    segments: list[str] | None = strawberry.field(
+        description="The keys of the segments that she is in at this present; null for a member's token, as they are the"
+        " program's own view of her."
+    )
     created_at: DateTime = strawberry.field(description="When the program first heard of her.")
     as_of: DateTime = strawberry.field(description="The program's present, at which all this holds.")
     cursor: str = strawberry.field(description="For `memberUpdates(after:)`: everything up to here is shown already.")
@@ -225,13 +229,14 @@ class Member(Node):
     tiers: list[Tier] = strawberry.field(description="Where she stands on every ladder of the program, by key.")
 
     @classmethod
-    def of(cls, screen: Screen) -> "Member":
-        """As clients read it."""
+    def of(cls, screen: Screen, principal: Principal) -> "Member":
+        """As this client may read it."""
         return cls(
             id=node_id("Member", screen.member.id),
             external_id=strawberry.ID(screen.member.external_id),
             timezone=screen.zone,
             attributes=JSON(screen.attributes),
+            segments=None if principal.member is not None else [*screen.segments],
             created_at=written(screen.member.created_at),
             as_of=written(screen.as_of),
             cursor=cursor_of(FeedCursor(screen.member.id, screen.seq)),
@@ -296,9 +301,11 @@ class MembersQuery:
             shown = await members.page(unit, None if place is None else place.external_id, size + 1)
             return await screens.read(unit, loaded, shown[:size]), len(shown) > size
 
-        page, more = await resources.read(info.context.principal, work)
+        principal = info.context.principal
+        page, more = await resources.read(principal, work)
         edges = [
-            MemberEdge(node=Member.of(each), cursor=cursor_of(MembersCursor(each.member.external_id))) for each in page
+            MemberEdge(node=Member.of(each, principal), cursor=cursor_of(MembersCursor(each.member.external_id)))
+            for each in page
         ]
         cursors = [each.cursor for each in edges]
         return MemberConnection(edges=edges, page_info=PageInfo.of(cursors, after=after, more=more))
@@ -327,7 +334,8 @@ class MembersQuery:
 
 
 async def _of_external_id(info: Info, external_id: str) -> Member:
-    return Member.of(await resources_of(info).reader.screen(info.context.principal.program, external_id))
+    principal = info.context.principal
+    return Member.of(await resources_of(info).reader.screen(principal.program, external_id), principal)
 
 
 async def _of_node_ids(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
@@ -343,7 +351,9 @@ async def _of_node_ids(info: Info, ids: list[strawberry.ID]) -> list[Node | None
         shown = [each for each in held if _may_see(principal, each)]
         return await screens.read(unit, await resources.programs.load(unit), shown)
 
-    found: dict[UUID, Node] = {screen.member.id: Member.of(screen) for screen in await resources.read(principal, work)}
+    found: dict[UUID, Node] = {
+        screen.member.id: Member.of(screen, principal) for screen in await resources.read(principal, work)
+    }
     return [None if each is None else found.get(each) for each in asked]
 
 

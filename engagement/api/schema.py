@@ -23,6 +23,7 @@ from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
 from engagement.api.limits import Limits
+from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
@@ -46,6 +47,7 @@ class Mutation(
     TimezonesMutation,
     AttributesMutation,
     ChallengesMutation,
+    ListsMutation,
     ProgramsMutation,
 ):
     """Every mutation."""

@@ -108,7 +108,9 @@ async def _updates(info: Info, member: Member, seq: int | None) -> AsyncGenerato
             if looked is not None and looked.screen is not None:
                 seq = looked.screen.seq
                 cursor = cursor_of(FeedCursor(member.id, seq))
-                yield Reset(member=members.Member.of(looked.screen), cursor=cursor, reason=looked.reason)
+                yield Reset(
+                    member=members.Member.of(looked.screen, info.context.principal), cursor=cursor, reason=looked.reason
+                )
                 spoken = time.monotonic()
             elif looked is not None and looked.items:
                 aside = await aside_of(

@@ -55,6 +55,8 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
         said: Mapping[str, Any] = draw(st.sampled_from(SAID))
+        listed = {"segment": "listed", "listed": draw(st.booleans())}
+        made.append(Fact(f"l{number}", "listed", at, Order(at, Rank.FACT, f"l{number}"), listed))
         made.append(Fact(f"a{number}", "attributes", at, Order(at, Rank.FACT, f"a{number}"), said))
     for number in range(draw(st.integers(0, 4))):
         at, kind = draw(instants), draw(st.sampled_from(["joined", "joined", "left"]))

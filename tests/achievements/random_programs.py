@@ -156,8 +156,27 @@ _boards: st.SearchStrategy[dict[str, Any]] = st.builds(
 _spends = st.builds(lambda trigger, points: {**trigger, "spend": {"points": points}}, _triggers, st.integers(1, 50))
 
 
+SEGMENTS = [
+    {
+        "key": "busy",
+        "measures": {
+            "spent": {"on": "purchase", "measure": {"sum": "amount"}, "window": {"calendar": "week"}},
+            "lately": {"on": ["visit", "purchase"], "window": {"days": 4}},
+            "hourly": {"on": "purchase", "measure": {"distinct": "departments"}, "window": {"hours": 30}},
+            "points": {"measure": {"points": "points", "including": "rewards"}, "window": {"days": 9}},
+        },
+        "when": "measure.spent > 150.0 || measure.lately >= 3 || measure.hourly > 2 || measure.points > 90",
+    },
+    {"key": "listed", "list": True},
+]
 _audiences: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [{}, {}, {}, {"audience": "member.age > 1"}, {"audience": "has(member.city) && member.city == 'rome'"}]
+    [
+        *({}, {}, {}),
+        {"audience": "member.segments.busy"},
+        {"audience": "!member.segments.listed"},
+        {"audience": "member.age > 1"},
+        {"audience": "has(member.city) && member.city == 'rome'"},
+    ]
 )
 
 
@@ -171,6 +190,7 @@ documents: st.SearchStrategy[dict[str, Any]] = st.builds(
     document,
     ZONES,
     attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
+    segments=st.just(SEGMENTS),
     earn_rules=_section(_earn_rules, 3),
     boosts=_section(_boosts, 2),
     spend_rules=_section(_spends, 1),

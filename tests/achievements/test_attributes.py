@@ -84,7 +84,7 @@ def test_every_type_is_read_as_one_of_an_event_is() -> None:
     assert kept == {"limit": "-3.25", "born": "1999-12-31T23:30:00Z", "likes": ["milk", "tea"]}
     book = _book(when)
     rules = book.latest
-    assert {each.key: each.held(kept) for each in rules.attributes if each.key in kept} == values
+    assert {each.key: each.held(kept) for each in rules.members.attributes if each.key in kept} == values
 
 
 def _attribute(written: dict[str, Any]) -> Attribute:

@@ -8,7 +8,7 @@ from achievements.definitions import Mistaken, parse
 from achievements.rulebook import Rulebook, ready
 from achievements.states import MemberState
 from tests.achievements.diary import check
-from tests.achievements.programs import document, rulebook
+from tests.achievements.programs import BEGIN, document, rulebook
 
 ATTRIBUTES = [{"key": "plan", "type": "string", "default": "free"}, {"key": "age", "type": "int"}]
 PAID = "member.plan == 'paid'"
@@ -47,9 +47,9 @@ def test_an_earn_rule_a_streak_and_a_challenge_are_for_their_audience() -> None:
         2017-03-03 11:00 | purchase 5.00         | points +1 base; points +5 paid; streak daily 1; progress two 2; completed two; points +7 two
         """,
     )
-    assert not book.latest.offers("challenges/two", MemberState.NOTHING)
-    assert book.latest.offers("challenges/two", MemberState(attributes={"plan": "paid"}))
-    assert book.latest.offers("earn_rules/base", MemberState.NOTHING)
+    assert not book.latest.offers("challenges/two", MemberState.NOTHING, BEGIN)
+    assert book.latest.offers("challenges/two", MemberState(attributes={"plan": "paid"}), BEGIN)
+    assert book.latest.offers("earn_rules/base", MemberState.NOTHING, BEGIN)
 
 
 def test_a_badge_and_a_board_that_count_rewards_are_for_their_audience_too() -> None:

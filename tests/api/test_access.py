@@ -60,6 +60,16 @@ FIELDS = {
         "events:write",
         True,
     ),
+    "addToList": Asked(
+        'mutation { addToList(input: {member: "anna", list: "x", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        False,
+    ),
+    "removeFromList": Asked(
+        'mutation { removeFromList(input: {member: "anna", list: "x", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        False,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -93,6 +103,8 @@ def test_no_field_is_forgotten() -> None:
         "setMemberAttributes",
         "joinChallenge",
         "leaveChallenge",
+        "addToList",
+        "removeFromList",
         "applyProgram",
         "advanceTestClock",
     }

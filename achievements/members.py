@@ -1,0 +1,76 @@
+"""What conditions read of a member: the tiers held, her attributes, and the segments that she is in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cel_expr_python import cel
+
+from achievements.attributes import Attribute
+from achievements.conditions import TIERS, Audience, Environment, Unanswered, of_attributes, of_segment
+from achievements.localtime import LocalTime, of_member
+from achievements.segments import SegmentReady
+from achievements.states import MemberState
+from achievements.tiers import LadderReady
+
+
+class Members:
+    """The members of a program, as its conditions see them at an instant, each in her state before it."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        program_time: LocalTime,
+        ladders: Sequence[LadderReady],
+        attributes: Sequence[Attribute],
+        segments: Sequence[SegmentReady],
+    ) -> None:
+        self.attributes = tuple(attributes)
+        self._environment = environment
+        self._program_time = program_time
+        self._ladders = tuple(ladders)
+        self._segments = tuple((of_segment(each.key), each) for each in segments)
+
+    def activation(self, state: MemberState, at: datetime) -> cel.Activation:
+        """What conditions on a member alone read."""
+        return self._environment.activation({}, self.read(self._environment, state, at))
+
+    def read(self, environment: Environment, state: MemberState, at: datetime) -> dict[str, Any]:
+        """What the conditions of an environment read of a member. A segment that cannot be told is left out."""
+        seen = of_attributes((each.key, each.held(state.attributes)) for each in self.attributes)
+        if TIERS in environment.reads:
+            seen[TIERS] = {each.key: each.tier(state.parts.get(each.name)) for each in self._ladders}
+        for name, segment in self._segments:
+            if name in environment.reads:
+                try:
+                    seen[name] = self._holds(segment, state, at)
+                except Unanswered:
+                    continue
+        return seen
+
+    def in_audience(self, audience: Audience, state: MemberState, at: datetime) -> bool:
+        """Whether a member is in an audience; False where that cannot be told."""
+        try:
+            return audience.condition.holds(self.activation(state, at))
+        except Unanswered:
+            return False
+
+    def segments(self, state: MemberState, at: datetime) -> tuple[str, ...]:
+        """The keys, in order, of the segments that a member is in at an instant to which her state was advanced."""
+        found = []
+        for _, segment in self._segments:
+            try:
+                if self._holds(segment, state, at):
+                    found.append(segment.key)
+            except Unanswered:
+                continue
+        return tuple(sorted(found))
+
+    def _holds(self, segment: SegmentReady, state: MemberState, at: datetime) -> bool:
+        part: Any = state.parts.get(segment.name)
+        if segment.condition is None:
+            return part is not None and part.listed
+        local = self._program_time if state.zone is None else of_member(state.zone)
+        environment = segment.environment
+        amounts = segment.amounts(part, at, local)
+        return segment.condition.holds(environment.activation(amounts, self.read(environment, state, at)))
