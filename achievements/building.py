@@ -139,10 +139,17 @@ class Building:
             return replace(reward, currency=self.currency(reward.currency, f"{where}.currency"))
         if reward.tier is not None:
             return replace(reward, ladder=self._ladder_of(reward, reward.tier, where))
-        details = self._named(f"{reward.sort}s", reward.given, f"{where}.{reward.sort}")
-        if reward.level is not None and details is not None and reward.level not in details:
-            self.mistake(f"{where}.level", f"no level `{reward.level}`; the badge has: {', '.join(details) or 'none'}")
+        if reward.badge is not None:
+            self.badge(reward.badge, reward.level, where)
+        else:
+            self.named(f"{reward.sort}s", reward.given, f"{where}.{reward.sort}")
         return reward
+
+    def badge(self, key: str, level: str | None, where: str) -> None:
+        """A badge, and a level of it, that the program defines."""
+        levels = self.named("badges", key, f"{where}.badge")
+        if level is not None and levels is not None and level not in levels:
+            self.mistake(f"{where}.level", f"no level `{level}`; the badge has: {', '.join(levels)}")
 
     def _ladder_of(self, reward: Reward, tier: str, where: str) -> str:
         """The ladder of a tier that is given."""
@@ -151,12 +158,12 @@ class Building:
             self.mistake(where, f"say of which ladder: `ladder:` one of {', '.join(ladders)}")
             return ""
         ladder = reward.ladder or next(iter(ladders), "")
-        tiers = self._named("tier_ladders", ladder, f"{where}.ladder")
+        tiers = self.named("tier_ladders", ladder, f"{where}.ladder")
         if tiers is not None and tier not in tiers:
             self.mistake(f"{where}.tier", f"no tier `{tier}`; `{ladder}` has: {', '.join(tiers)}")
         return ladder
 
-    def _named(self, section: str, key: str, where: str) -> tuple[str, ...] | None:
+    def named(self, section: str, key: str, where: str) -> tuple[str, ...] | None:
         """What a definition that is named holds (the levels of a badge, the tiers of a ladder); None where there is none."""
         there = self._defined.get(section, {})
         if key not in there:

@@ -17,7 +17,7 @@ from achievements import periods
 from achievements.building import Building
 from achievements.localtime import LocalTime
 from achievements.measures import Measure, counted_rewards
-from achievements.moment import Moment, Rule, Stage
+from achievements.moment import Given, Moment, Rule, Stage, completed
 from achievements.objectives import OBJECTIVES_MAX, Needs, Objective, ObjectiveReady, counted, met
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached
 from achievements.parts import ForMembers, Key, Misfit, Name, Points, Reward, Rewards, Shape
@@ -137,6 +137,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         event = moment.event
         moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
         moment.reward(self.stage, self.rewards, self.key, f"challenge/{self.key}/{period}")
+        if completed(self.key) in self.gives:
+            moment.given.append(Given(self.stage, completed(self.key), 0))
         # What was counted has done its work: what remains is what a screen shows of it.
         again = self.repeat == "on_completion"
         kept = self.empty if again else tuple(Tally(each.amount) for each in tallies)
@@ -269,6 +271,6 @@ class Challenge(ForMembers, frozen=True, kw_only=True):
             milestones=milestones,
             rewards=rewards,
             zone=building.zone,
-            gives=frozenset(reward.gives for reward in given),
+            gives=frozenset({completed(self.key), *(reward.gives for reward in given)}),
             counts=frozenset(filter(None, (counted_rewards(each.measure) for each in objectives))),
         )

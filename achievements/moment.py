@@ -28,8 +28,18 @@ class Stage(IntEnum):
     DECISIONS = 6
 
 
+def held(badge: str) -> str:
+    """What tells that a level of a badge was awarded, in the words of a rule's `gives` and `counts`."""
+    return f"held/{badge}"
+
+
+def completed(challenge: str) -> str:
+    """What tells that a challenge was completed, in the same words."""
+    return f"completed/{challenge}"
+
+
 class Given(NamedTuple):
-    """What a reward gave, and the stage of the rule that gave it.
+    """What a reward gave, or that something was reached on which another rests, and the stage of the rule that gave it.
 
     `what` is a currency, or `badge/KEY`, `tier/LADDER`, `boost/KEY`; `amount` is points, or days for which it is given (0 for
     good); `detail` the level of the badge, or the tier.
@@ -224,7 +234,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     gives: frozenset[str] = frozenset()
-    """What its rewards give: currencies, and `badge/KEY`, `tier/LADDER`, `boost/KEY`."""
+    """What its rewards give: currencies, and `badge/KEY`, `tier/LADDER`, `boost/KEY`; and `held/KEY`, `completed/KEY` of itself.
+
+    In a rule that is in force, only what another one counts.
+    """
     counts: frozenset[str] = frozenset()
     """What it also counts where rewards gave it, in the same words."""
 

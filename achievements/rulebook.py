@@ -5,7 +5,7 @@ along time: an input is judged by those in force at its instant, and before the 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from cel_expr_python import cel
 from achievements import periods
 from achievements.attributes import Attribute
 from achievements.audience import Aimed
+from achievements.badges import BadgeReady
 from achievements.boosts import BoostReady
 from achievements.building import Building
 from achievements.conditions import Audience
@@ -23,7 +24,7 @@ from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
 from achievements.localtime import LocalTime
 from achievements.members import Members
-from achievements.moment import Rule
+from achievements.moment import Rule, completed, held
 from achievements.parts import Mistake, event_types_of
 from achievements.points import Currency
 from achievements.ranking import Leaderboard, Ties
@@ -50,9 +51,7 @@ class Rules:
         """Whether any rule is for some members alone."""
         judges = {name: Aimed(rule, audiences[name]) if name in audiences else rule for name, rule in in_order}
         self.by_type = {
-            event_type: tuple(
-                (name, judges[name]) for name, rule in in_order if event_type in (rule.event_types or environments)
-            )
+            event_type: tuple((name, judges[name]) for name, rule in in_order if _looks_at(rule, event_type))
             for event_type in environments
         }
         self.counting_rewards = tuple((name, judges[name]) for name, rule in in_order if rule.counts)
@@ -159,9 +158,13 @@ def ready(program: Program) -> Rules:
     mistakes = [*building.mistakes, *_circles(rules, paths)]
     if mistakes:
         raise Mistaken(mistakes)
-    # What nobody gives, nobody has to look for.
+    # What nobody gives, nobody has to look for, and of what nobody counts, nobody has to tell.
     given = frozenset[str]().union(*(rule.gives for rule in rules))
-    rules = [msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given) for rule in rules]
+    counted = frozenset[str]().union(*(rule.counts for rule in rules))
+    rules = [
+        msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given, gives=rule.gives & counted)
+        for rule in rules
+    ]
     return Rules(program, building, rules, audiences)
 
 
@@ -177,6 +180,11 @@ def _building(program: Program) -> Building:
     )
 
 
+def _looks_at(rule: Rule, event_type: str) -> bool:
+    types = rule.event_types
+    return types is None or event_type in types
+
+
 def _boosted(rule: Rule, boosts: Sequence[BoostReady]) -> Rule:
     """A rule with the boosts that may reach it."""
     if not isinstance(rule, EarnRuleReady):
@@ -186,8 +194,9 @@ def _boosted(rule: Rule, boosts: Sequence[BoostReady]) -> Rule:
 
 def _circles(rules: Sequence[Rule], paths: Mapping[str, str]) -> list[Mistake]:
     """Definitions whose rewards would count towards themselves, straight or through others."""
+    by_name = {rule.name: rule for rule in rules}
     feeds = {rule.name: [other.name for other in rules if rule.gives & other.counts] for rule in rules}
-    mistakes = []
+    mistakes: list[Mistake] = []
     for name, fed in feeds.items():
         seen: set[str] = set()
         ahead = list(fed)
@@ -198,6 +207,14 @@ def _circles(rules: Sequence[Rule], paths: Mapping[str, str]) -> list[Mistake]:
                 ahead.extend(feeds[other])
         if name in seen:
             through = f" through {', '.join(sorted(seen - {name}))}" if len(seen) > 1 else ""
-            mend = "leave out `including: rewards`, or give another currency"
-            mistakes.append(Mistake(f"{paths[name]}.rewards", f"its own rewards count towards it{through}; {mend}"))
+            mistakes.extend(_circle(by_name[name], paths[name], through))
     return mistakes
+
+
+def _circle(rule: Rule, path: str, through: str) -> Iterator[Mistake]:
+    """What is wrong with one definition of a circle; nothing with one that others would have to let alone."""
+    if isinstance(rule, BadgeReady) and rule.of:
+        yield Mistake(f"{path}.of", f"it would count towards itself{through}; leave out a part of it, or what it gives")
+    elif not rule.gives <= {held(rule.key), completed(rule.key)}:
+        mend = "leave out `including: rewards`, or give another currency"
+        yield Mistake(f"{path}.rewards", f"its own rewards count towards it{through}; {mend}")

@@ -71,7 +71,7 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
 
 
 class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):
-    """The tally, and the levels awarded with their instants, lowest first."""
+    """The tally, and the levels awarded with their instants, in the order in which they came."""
 
     tally: Tally
     awarded: tuple[tuple[str, datetime], ...] = ()

@@ -13,6 +13,7 @@ from achievements.differences import FieldChange, fields_changed
 from achievements.parts import Definition, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import BEGINNING
+from engagement.actions.rarity import Rarities
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
 from engagement.records import problems, programs
 from engagement.records.programs import Closing, DefinitionVersion, Program
@@ -25,11 +26,12 @@ Edition: TypeAlias = frozenset[tuple[str, str, int]]
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A program as one unit sees it: its row, its rules, and what time it is in it."""
+    """A program as one unit sees it: its row, its rules, what time it is in it, and how rare its badges were found to be."""
 
     program: Program
     rulebook: Rulebook
     now: datetime
+    rarities: Rarities
 
 
 class Sandbox(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ class Programs:
 
     def __init__(self) -> None:
         self._rulebooks: dict[int, Rulebook] = {}
+        self._rarities = Rarities()
         self._editions: dict[int, dict[Edition, Rules]] = {}
 
     async def load(self, unit: Unit, *, for_writing: bool = False) -> Loaded:
@@ -84,7 +87,7 @@ class Programs:
         rulebook = self._rulebooks.get(program.id)
         if rulebook is None or rulebook.revision != program.revision:
             rulebook = self._rulebooks[program.id] = self._compiled(program, await programs.versions(unit))
-        return Loaded(program, rulebook, now)
+        return Loaded(program, rulebook, now, self._rarities)
 
     def _compiled(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
         """Rules for each stretch of time between two changes."""

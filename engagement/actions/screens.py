@@ -97,13 +97,23 @@ class LevelShown(msgspec.Struct, frozen=True):
 
 
 class BadgeShown(msgspec.Struct, frozen=True):
-    """A badge with its levels, lowest first, and what its measure has come to."""
+    """A badge with its levels, lowest first, and what its measure has come to, or how many of its parts are there.
+
+    `rarity` is the share of members who hold it. One that is `hidden` members do not see before they hold it.
+    """
 
     key: str
     name: str
     description: str
     levels: tuple[LevelShown, ...]
     amount: Amount
+    rarity: float
+    hidden: bool
+
+    @property
+    def secret(self) -> bool:
+        """Whether its member does not see it yet."""
+        return self.hidden and all(each.awarded_at is None for each in self.levels)
 
 
 class TierShown(msgspec.Struct, frozen=True):
@@ -149,18 +159,28 @@ async def found(unit: Unit, external_id: str) -> Member:
 
 
 async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Screen]:
-    """The screens of members, in the given order, by three statements however many they are."""
+    """The screens of members, in the given order, by three statements however many they are (and one in a while for rarity)."""
     ids = [each.id for each in shown]
     if not ids:
         return []
     held = await members.states(unit, ids)
     wallets = await ledger.wallets(unit, ids, loaded.now)
     expiries = await ledger.next_expiries(unit, ids, loaded.now)
-    return [_screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, [])) for each in shown]
+    badges = loaded.rulebook.latest.program.sections.get("badges")
+    rarity = await loaded.rarities.of(unit, loaded.program.id) if badges else {}
+    return [
+        _screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, []), rarity)
+        for each in shown
+    ]
 
 
 def _screen(
-    loaded: Loaded, member: Member, held: Held, wallets: Sequence[Wallet], expiries: Sequence[Expiry]
+    loaded: Loaded,
+    member: Member,
+    held: Held,
+    wallets: Sequence[Wallet],
+    expiries: Sequence[Expiry],
+    rarity: Mapping[str, float],
 ) -> Screen:
     # Events of a sandbox may lie ahead of its clock: then her own time is the later one.
     as_of = max(loaded.now, held.state.at)
@@ -182,7 +202,7 @@ def _screen(
             _challenge(rules, each, state, local, as_of)
             for each in _defined(rules, state, as_of, "challenges", Challenge)
         ),
-        badges=tuple(_badge(rules, each, state) for each in _defined(rules, state, as_of, "badges", Badge)),
+        badges=tuple(_badge(rules, each, state, rarity) for each in _defined(rules, state, as_of, "badges", Badge)),
         tiers=tuple(
             _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
         ),
@@ -257,15 +277,22 @@ def _challenge(
     )
 
 
-def _badge(rules: Rules, badge: Badge, state: MemberState) -> BadgeShown:
+def _badge(rules: Rules, badge: Badge, state: MemberState, rarity: Mapping[str, float]) -> BadgeShown:
     ready = cast("BadgeReady", rules.by_name[f"badges/{badge.key}"])
     part = cast("BadgePart | None", state.parts.get(ready.name))
     awarded = {} if part is None else dict(part.awarded)
     levels = tuple(
         LevelShown(each.level, each.name or each.level, each.target, awarded.get(each.level)) for each in badge.levels
     )
-    amount = 0 if part is None else part.tally.amount
-    return BadgeShown(badge.key, badge.title, badge.description, levels, amount)
+    return BadgeShown(
+        key=badge.key,
+        name=badge.title,
+        description=badge.description,
+        levels=levels,
+        amount=ready.amount(part, state.parts),
+        rarity=rarity.get(badge.key, 0.0),
+        hidden=badge.hidden,
+    )
 
 
 def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime) -> TierShown:

@@ -8,7 +8,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from engagement.actions import screens
-from engagement.actions.screens import BadgeShown, Screen, StreakShown, TierShown, WalletShown
+from engagement.actions.screens import Screen, StreakShown, TierShown, WalletShown
+from engagement.api.badges import Badge
 from engagement.api.challenges import Challenge
 from engagement.api.effects import Progress
 from engagement.api.pagination import (
@@ -25,8 +26,8 @@ from engagement.api.pagination import (
 )
 from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
 from engagement.api.resources import resources_of
-from engagement.api.scalars import DateTime, Decimal, Points, exact, written, written_or_none
-from engagement.api.texts import DESCRIPTION, KEY, MEMBER, NAME
+from engagement.api.scalars import DateTime, Points, written, written_or_none
+from engagement.api.texts import KEY, MEMBER, NAME
 from engagement.errors import InvalidInput
 from engagement.records import members
 from engagement.records.ledger import Expiry as Ending
@@ -127,48 +128,6 @@ class Streak:
         )
 
 
-@strawberry.type(description="One level of a badge.")
-class BadgeLevel:
-    """A step of a badge."""
-
-    key: str = strawberry.field(description="The key of the level.")
-    name: str = strawberry.field(description="The level's name; its key where it has none.")
-    target: Decimal = strawberry.field(description="What has to be reached for it.")
-    awarded_at: DateTime | None = strawberry.field(description="When the member reached it; null where she did not.")
-
-
-@strawberry.type(description="A badge, won level by level and kept.")
-class Badge:
-    """A badge with all of its levels, held or not."""
-
-    key: str = strawberry.field(description=KEY)
-    name: str = strawberry.field(description=NAME)
-    description: str = strawberry.field(description=DESCRIPTION)
-    level: str | None = strawberry.field(description="The key of the highest level held; null where none is.")
-    levels: list[BadgeLevel] = strawberry.field(description="Its levels, lowest first.")
-    next: Progress | None = strawberry.field(description="How far the next level is; null where all are held.")
-
-    @classmethod
-    def of(cls, shown: BadgeShown) -> "Badge":
-        """As clients read it."""
-        levels = [
-            BadgeLevel(
-                key=each.key, name=each.name, target=exact(each.target), awarded_at=written_or_none(each.awarded_at)
-            )
-            for each in shown.levels
-        ]
-        held = [each.key for each in shown.levels if each.awarded_at is not None]
-        ahead = next((each for each in shown.levels if each.awarded_at is None and each.target > shown.amount), None)
-        return cls(
-            key=shown.key,
-            name=shown.name,
-            description=shown.description,
-            level=held[-1] if held else None,
-            levels=levels,
-            next=None if ahead is None else Progress.of(shown.amount, ahead.target),
-        )
-
-
 @strawberry.type(description="Where a member stands on a ladder of tiers.")
 class Tier:
     """A tier that is held, and what is missing to the next."""
@@ -225,12 +184,14 @@ class Member(Node):
     wallets: list[Wallet] = strawberry.field(description="What she has of each currency.")
     streaks: list[Streak] = strawberry.field(description="Every streak of the program, by key.")
     challenges: list[Challenge] = strawberry.field(description="Every challenge of the program, by key.")
-    badges: list[Badge] = strawberry.field(description="Every badge of the program, by key.")
+    badges: list[Badge] = strawberry.field(
+        description="Every badge of the program, by key; of those that are hidden, a member's own token sees what she holds."
+    )
     tiers: list[Tier] = strawberry.field(description="Where she stands on every ladder of the program, by key.")
 
     @classmethod
     def of(cls, screen: Screen, principal: Principal) -> "Member":
-        """As this client may read it."""
+        """As this client may read it: a member does not see what is hidden from her."""
         return cls(
             id=node_id("Member", screen.member.id),
             external_id=strawberry.ID(screen.member.external_id),
@@ -243,7 +204,7 @@ class Member(Node):
             wallets=[Wallet.of(each) for each in screen.wallets],
             streaks=[Streak.of(each) for each in screen.streaks],
             challenges=[Challenge.of(each) for each in screen.challenges],
-            badges=[Badge.of(each) for each in screen.badges],
+            badges=[Badge.of(each) for each in screen.badges if principal.member is None or not each.secret],
             tiers=[Tier.of(each) for each in screen.tiers],
         )
 

@@ -186,6 +186,20 @@ async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[
     return found
 
 
+async def badge_holders(unit: Unit, at_most: int) -> tuple[int, dict[str, int]]:
+    """Of so many members in order of their ids, or fewer where there are not more: how many they are (0 where none holds any
+    badge), and how many hold each badge.
+    """
+    rows = await unit.fetch(
+        "WITH sampled AS MATERIALIZED (SELECT id FROM member WHERE program_id = $1 ORDER BY id LIMIT $2)"
+        " SELECT held.badge, count(DISTINCT held.member_id) AS holders, (SELECT count(*) FROM sampled) AS members"
+        " FROM sampled JOIN badge_award AS held ON held.program_id = $1 AND held.member_id = sampled.id GROUP BY held.badge",
+        unit.program,
+        at_most,
+    )
+    return rows[0]["members"] if rows else 0, {row["badge"]: row["holders"] for row in rows}
+
+
 async def scores(unit: Unit, board: str, period: str) -> list[Score]:
     """Every score of one period of a board, best first: by score, then who reached it first, then the app's own id."""
     rows = await unit.fetch(

@@ -186,7 +186,24 @@ def _section(kind: st.SearchStrategy[dict[str, Any]], at_most: int) -> st.Search
     )
 
 
-documents: st.SearchStrategy[dict[str, Any]] = st.builds(
+def _with_composites(written: dict[str, Any], given: bool, target: int) -> dict[str, Any]:
+    """The same with a badge made of the first badge and the first challenge, which may give the badge, and one made of that."""
+    challenges, badges = written["challenges"], written["badges"]
+    if not challenges or not badges:
+        return written
+    if given:
+        first = challenges[0]
+        challenges = [{**first, "rewards": [*first["rewards"], {"badge": "k0", "level": "two"}]}, *challenges[1:]]
+    whole = {"of": [{"badge": "k0", "level": "two"}, {"challenge": "k0"}], "levels": [{"target": target, "key": "one"}]}
+    top = {
+        "key": "top",
+        "of": [{"badge": "whole"}],
+        "levels": [{"target": 1, "key": "one", "rewards": [{"points": 9}]}],
+    }
+    return {**written, "challenges": challenges, "badges": [top, *badges, {"key": "whole", **whole}]}
+
+
+_plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     document,
     ZONES,
     attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
@@ -200,4 +217,5 @@ documents: st.SearchStrategy[dict[str, Any]] = st.builds(
     tier_ladders=_section(_ladders, 2),
     leaderboards=_section(_boards, 2),
 )
+documents: st.SearchStrategy[dict[str, Any]] = st.builds(_with_composites, _plain, st.booleans(), st.integers(1, 2))
 """Program documents without a mistake in them."""
