@@ -109,6 +109,17 @@ class Building:
             if problem:
                 self.mistake(where, problem.replace("`sum`", "`per`"))
 
+    def text(self, on: Trigger, name: str, where: str) -> None:
+        """A property that must be a string on every event of a trigger."""
+        for event_type in event_types_of(on):
+            environment = self.environments.get(event_type)
+            kind = None if environment is None else environment.types.get(name)
+            if environment is not None and kind != "string":
+                found = f"it is a {kind}" if kind else "there is none"
+                self.mistake(
+                    where, f"`{where}` needs a property that is a string; of `{name}` of `{event_type}`, {found}"
+                )
+
     def list_of(self, on: Trigger, name: str, where: str) -> None:
         """A property that must be a list on every event of a trigger."""
         for event_type in event_types_of(on):

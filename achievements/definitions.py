@@ -22,6 +22,7 @@ from achievements.events import EventType
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
 from achievements.ranking import Leaderboard
+from achievements.referrals import Referral
 from achievements.segments import Segment
 from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
@@ -41,6 +42,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "badges": Badge,
     "tier_ladders": TierLadder,
     "leaderboards": Leaderboard,
+    "referrals": Referral,
     "vouchers": Voucher,
     "entitlements": Entitlement,
     "draws": Draw,

@@ -182,6 +182,23 @@ class Scored(Outcome, frozen=True, array_like=True, tag="score", gc=False):
         return ("score", self.board, self.period)
 
 
+class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", gc=False):
+    """That a member was brought by another, whom `referrer` names by the app's own id, and has done what that is for.
+
+    What both get comes of its own, once both can be told.
+    """
+
+    referral: str
+    referrer: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """A member is brought once."""
+        return ("referral", self.referral)
+
+
 class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired", gc=False):
     """Points of a lot that were not spent before its end. Not the fold's: the ledger's."""
 
@@ -200,6 +217,7 @@ AnyOutcome: TypeAlias = (
     | BadgeAwarded
     | TierChanged
     | Scored
+    | ReferralQualified
 )
 
 

@@ -50,9 +50,11 @@ class Rules:
         self.aims = bool(audiences)
         """Whether any rule is for some members alone."""
         judges = {name: Aimed(rule, audiences[name]) if name in audiences else rule for name, rule in in_order}
+        # Beside the program's own there are those that a rule has for events of our own making.
+        types = {*environments, *(each for rule in rules for each in rule.event_types or ())}
         self.by_type = {
             event_type: tuple((name, judges[name]) for name, rule in in_order if _looks_at(rule, event_type))
-            for event_type in environments
+            for event_type in types
         }
         self.counting_rewards = tuple((name, judges[name]) for name, rule in in_order if rule.counts)
         heard = {kind for _, rule in in_order for kind in rule.hears}

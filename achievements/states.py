@@ -114,7 +114,17 @@ class BoardPart(msgspec.Struct, frozen=True, array_like=True, tag="board", gc=Fa
     reached_at: datetime
 
 
-Part: TypeAlias = LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | SegmentPart | BoostPart | BoardPart
+class ReferralPart(msgspec.Struct, frozen=True, array_like=True, tag="referral", gc=False):
+    """By whom a member was brought (the app's own id), on which local day she said so, and when that qualified."""
+
+    by: str
+    day: int
+    qualified: datetime | None = None
+
+
+Part: TypeAlias = (
+    LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | SegmentPart | BoostPart | BoardPart | ReferralPart
+)
 
 
 class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):

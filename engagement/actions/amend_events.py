@@ -59,7 +59,7 @@ async def amend(
     """
     _check_shape(command)
     amended, replayed = await database.perform(
-        lambda unit: _amend(unit, cache, command),
+        lambda unit: amend_within(unit, cache, command),
         program_id,
         principal=principal,
         operation="reverseEvent" if command.properties is None else "amendEvent",
@@ -82,7 +82,8 @@ def _check_shape(command: Amend) -> None:
         )
 
 
-async def _amend(unit: Unit, cache: Programs, command: Amend) -> Amended:
+async def amend_within(unit: Unit, cache: Programs, command: Amend) -> Amended:
+    """Reverse or amend an event as a part of a unit that does more; as `amend` does."""
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [command.member])).get(command.member)
     if who is None:

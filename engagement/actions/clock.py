@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from engagement.actions import refolding
+from engagement.actions import referrals, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import members, programs
@@ -63,7 +63,7 @@ async def advance_test_clock(
 
 
 async def catch_up(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
-    """Apply everything due, and fold in everything that waits; of how many members something fell due.
+    """Apply everything due, fold in everything that waits, and settle referrals; of how many members something fell due.
 
     `skip_locked` leaves alone those whom another process is busy with: they are done there, or found again.
     """
@@ -73,7 +73,8 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
         count += advanced
         waiting = await database.run(lambda unit: members.pending(unit, PENDING_AT_ONCE), program_id)
         settled = [await refolding.settle(database, cache, program_id, who) for who in waiting]
-        if not advanced and not any(settled):
+        brought = await referrals.settle(database, cache, program_id)
+        if not advanced and not any(settled) and not brought:
             if skip_locked or not waiting:
                 return count
             # Another process is folding somebody's history: done when it is.

@@ -171,6 +171,17 @@ class LeaderboardScored:
     )
 
 
+@strawberry.type(
+    description="That the member was brought by another, and has done what that is for; what both get follows."
+)
+class ReferralQualified:
+    """A referral on the side of the one who was brought."""
+
+    referral: str = strawberry.field(description="The key of the referral.")
+    referrer: str = strawberry.field(description="Who brought her, as the event said: the app's own id.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="Something told before that, as is known now, never happened.")
 class OutcomeWithdrawn:
     """What a late event or a correction undid."""
@@ -191,6 +202,7 @@ Effect: TypeAlias = Annotated[
     | MilestoneReached
     | TierChanged
     | LeaderboardScored
+    | ReferralQualified
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
 ]
@@ -244,6 +256,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
+        case outcomes.ReferralQualified(referral, referrer, at):
+            return ReferralQualified(referral=referral, referrer=referrer, at=written(at))
     raise AssertionError(f"{type(effect).__name__} is no effect")
 
 

@@ -45,6 +45,7 @@ fragment Told on Effect {
   ... on RewardGiven { sort key source until }
   ... on TierChanged { ladder from to qualifying }
   ... on LeaderboardScored { leaderboard period score rank }
+  ... on ReferralQualified { referral referrer }
 }"""
 
 

@@ -1,4 +1,4 @@
-"""Completions, badges, rewards, changes of tier and scores: what the fold says, kept in tables for queries and written by difference."""
+"""Completions, badges, rewards, changes of tier, scores and referrals: what the fold says, kept in tables for queries and written by difference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,15 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, RewardGiven, Scored, TierChanged
+from achievements.outcomes import (
+    AnyOutcome,
+    BadgeAwarded,
+    ChallengeCompleted,
+    ReferralQualified,
+    RewardGiven,
+    Scored,
+    TierChanged,
+)
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -69,6 +77,15 @@ _SCORES = Rows(
 )
 
 
+_REFERRALS = Rows(
+    "referral",
+    {"member_id": "uuid", "referral": "text", "referrer": "text", "qualified_at": "timestamptz", "event_id": "text"},
+    "ON CONFLICT (program_id, member_id, referral) DO UPDATE SET referrer = excluded.referrer,"
+    " qualified_at = excluded.qualified_at, event_id = excluded.event_id, holds = true, open = true,"
+    " refused = CASE WHEN referral.referrer = excluded.referrer THEN referral.refused END",
+)
+
+
 class Score(msgspec.Struct, frozen=True, array_like=True):
     """A member's score in a period of a board. `version` grows with each write, so that a projection knows the newer one."""
 
@@ -117,6 +134,11 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
             *(each.at, each.event_id, each.until, each.count),
         ),
     ),
+    ReferralQualified: (
+        _REFERRALS,
+        2,
+        lambda who, _, each: (who, each.referral, each.referrer, each.at, each.event_id),
+    ),
     Scored: (
         _SCORES,
         3,
@@ -151,6 +173,15 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
             unit.program,
             *columns_of(rewards, 2),
         )
+    referrals = [(who, each.referral) for who, each in outcomes if isinstance(each, ReferralQualified)]
+    if referrals:
+        # What was given for it is taken back by whoever settles it.
+        await unit.execute(
+            "UPDATE referral AS held SET holds = false, open = true FROM unnest($2::uuid[], $3::text[]) AS gone (who, referral)"
+            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.referral = gone.referral",
+            unit.program,
+            *columns_of(referrals, 2),
+        )
     moves = [
         (who, each.ladder, each.at, each.event_id or "") for who, each in outcomes if isinstance(each, TierChanged)
     ]
@@ -166,7 +197,7 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
 
 
 async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[AnyOutcome]]:
-    """The completions, badges, rewards, changes of tier and scores of members as they are stored."""
+    """The completions, badges, rewards, changes of tier, scores and referrals of members as they are stored."""
     found: dict[UUID, list[AnyOutcome]] = {who: [] for who in member_ids}
     for table, columns, kind in (
         ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
@@ -174,9 +205,10 @@ async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[
         ("reward_given", "sort, key, source, reward, given_at, event_id, until, count", RewardGiven),
         ("tier_change", "ladder, tier_from, tier_to, changed_at, qualifying, nullif(event_id, '')", TierChanged),
         ("board_score", "board, period, score, reached_at", Scored),
+        ("(SELECT * FROM referral WHERE holds)", "referral, referrer, qualified_at, event_id", ReferralQualified),
     ):
         rows = await unit.fetch(
-            f"SELECT member_id, {columns} FROM {table} WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+            f"SELECT member_id, {columns} FROM {table} AS held WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
             unit.program,
             list(member_ids),
         )

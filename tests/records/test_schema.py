@@ -25,6 +25,8 @@ SAMPLES = {
     " VALUES ($1, {member}, 'e/1', 'spent', now(), 1, 'e', 1, '{{}}', now())",
     "reward_given": "(program_id, member_id, reward, sort, key, source, given_at, event_id, count)"
     " VALUES ($1, {member}, 'badge/b/1/0', 'voucher', 'v', 'b', now(), 'e', 1)",
+    "referral": "(program_id, member_id, referral, referrer, qualified_at, event_id)"
+    " VALUES ($1, {member}, 'r', 'm', now(), 'e')",
     "tier_change": "(program_id, member_id, ladder, changed_at, event_id, tier_from, tier_to, qualifying)"
     " VALUES ($1, {member}, 'l', now(), 'e', 'bronze', 'silver', 1)",
     "member_state": "(program_id, member_id, version, revision, seq, inputs, state) VALUES ($1, {member}, 1, 1, 1, 1, '{{}}')",
@@ -60,6 +62,7 @@ RIGHTS = {
     "fact": READ,
     "tier_change": ALL_BUT_DELETE | {"DELETE"},
     "reward_given": ALL_BUT_DELETE | {"DELETE"},
+    "referral": ALL_BUT_DELETE,
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},
     "completion": ALL_BUT_DELETE | {"DELETE"},
@@ -90,6 +93,10 @@ CHECKS = {
     "reward_given_sort_known",
     "reward_given_count_positive",
     "fact_n_not_negative",
+    "referral_paid_at_an_instant",
+    "referral_refused_or_paid",
+    "referral_refusal_known",
+    "referral_turn_positive",
     "transfer_points_positive",
     "transfer_between_two_accounts",
     "transfer_accounts_known",

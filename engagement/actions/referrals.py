@@ -1,0 +1,99 @@
+"""Referrals, settled: what both sides get, or lose again, in one transaction of its own.
+
+The fold of the member who was brought says that a referral qualified; that is committed with what qualified it, as an open
+row. Here both members are locked, it is decided once, and an event of our own goes into each of their logs, or is reversed
+in each. Both are written or neither is; a row stays open until then, so whoever comes after a crash settles it.
+"""
+
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from achievements.referrals import ReferralReady, Side, own_id, own_type
+from achievements.values import Event, Order, Rank
+from engagement.actions.amend_events import Amend, amend_within
+from engagement.actions.programs import Loaded, Programs
+from engagement.actions.record_events import Batch
+from engagement.actions.sent_events import Accepted
+from engagement.observer import BatchReport
+from engagement.records import members, referrals
+from engagement.records.members import Held
+from engagement.records.referrals import Open, Refusal
+from engagement.records.unit import Database, Unit
+
+AT_ONCE = 100
+
+
+async def settle(database: Database, cache: Programs, program_id: int) -> int:
+    """Settle the referrals of a program that are open; how many there were. Any number may do so at once."""
+    count = 0
+    while True:
+        found = await database.run(lambda unit: referrals.waiting(unit, AT_ONCE), program_id, read_only=True)
+        for each in found:
+            await database.run(lambda unit, each=each: _settle(unit, cache, each), program_id)  # type: ignore[misc]
+        count += len(found)
+        if len(found) < AT_ONCE:
+            return count
+
+
+async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
+    loaded = await cache.load(unit, for_writing=True)
+    both = {seen.member_id, *(each for each in (seen.referrer, seen.paid_to) if each is not None)}
+    held = await members.lock_states(unit, both)
+    # Looked at again under her lock: somebody else may have settled it, or it may be another by now.
+    found = await referrals.one(unit, seen.member_id, seen.referral)
+    if found is None or {found.referrer, found.paid_to} - {None} > both:
+        return
+    if found.wrong:
+        await _take_back(unit, cache, found)
+        await referrals.settled(unit, found)
+    elif found.due:
+        refused = await _refusal(unit, loaded, found)
+        if refused is None:
+            await _give(unit, loaded, found, held)
+        await referrals.settled(unit, found, None if refused else loaded.now, refused)
+    elif found.over:
+        await referrals.close(unit, found)
+
+
+async def _refusal(unit: Unit, loaded: Loaded, found: Open) -> Refusal | None:
+    """Why a referral is not paid; decided once, and not again when there would be room later."""
+    rule = loaded.rulebook.latest.by_name.get(f"{ReferralReady.section}/{found.referral}")
+    if not isinstance(rule, ReferralReady):
+        return "ENDED"
+    if found.referrer == found.member_id:
+        return "SELF"
+    assert found.referrer is not None, "a referral waits until there is somebody to give something to"
+    caps = rule.counted_from(loaded.now, loaded.rulebook.program_time)
+    had = await referrals.paid(unit, found.referrer, found.referral, [since for since, _ in caps])
+    return "CAP" if any(times >= most for times, (_, most) in zip(had, caps, strict=True)) else None
+
+
+async def _give(unit: Unit, loaded: Loaded, found: Open, held: dict[UUID, Held]) -> None:
+    """Send an event of our own to each of both."""
+    assert found.referrer is not None, "a referral waits until there is somebody to give something to"
+    sides: dict[UUID, Side] = {found.member_id: "referred", found.referrer: "referrer"}
+    names = await members.of_ids(unit, list(sides))
+    identity = own_id(found.referral, str(found.member_id), found.turn)
+    sent = [
+        _accepted(loaded, index, names[who].external_id, held[who], identity, own_type(found.referral, side))
+        for index, (who, side) in enumerate(sides.items())
+    ]
+    await Batch(unit, loaded, BatchReport(loaded.program.id, 1, len(sent), begun=time.perf_counter())).take(sent)
+
+
+def _accepted(loaded: Loaded, index: int, member: str, held: Held, identity: str, event_type: str) -> Accepted:
+    """An event at a member's present, behind all that she has heard by then."""
+    at = max(loaded.now, held.state.at)
+    if held.state.last is not None and held.state.last >= Order(at, Rank.EVENT, identity):
+        at += timedelta(microseconds=1)
+    return Accepted(index, member, Event(identity, event_type, at, {}), True, at, loaded.now, "{}", False)
+
+
+async def _take_back(unit: Unit, cache: Programs, found: Open) -> None:
+    """Reverse the event of our own in each of both logs."""
+    assert found.paid_to is not None, "only what was given is taken back"
+    names = await members.of_ids(unit, [found.member_id, found.paid_to])
+    identity = own_id(found.referral, str(found.member_id), found.turn)
+    for who in sorted(names):
+        await amend_within(unit, cache, Amend(names[who].external_id, identity))
