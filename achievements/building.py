@@ -109,16 +109,16 @@ class Building:
             if problem:
                 self.mistake(where, problem.replace("`sum`", "`per`"))
 
-    def text(self, on: Trigger, name: str, where: str) -> None:
-        """A property that must be a string on every event of a trigger."""
+    def property_of(self, on: Trigger, name: str, where: str, *kinds: str) -> None:
+        """A property that must be of one of some types on every event of a trigger."""
         for event_type in event_types_of(on):
             environment = self.environments.get(event_type)
             kind = None if environment is None else environment.types.get(name)
-            if environment is not None and kind != "string":
-                found = f"it is a {kind}" if kind else "there is none"
-                self.mistake(
-                    where, f"`{where}` needs a property that is a string; of `{name}` of `{event_type}`, {found}"
+            if environment is not None and kind not in kinds:
+                found = (
+                    f"`{name}` of `{event_type}` is a {kind}" if kind else f"`{event_type}` has no property `{name}`"
                 )
+                self.mistake(where, f"`{where.rpartition('.')[2]}` needs a {' or '.join(kinds)}, and {found}")
 
     def list_of(self, on: Trigger, name: str, where: str) -> None:
         """A property that must be a list on every event of a trigger."""
@@ -206,6 +206,8 @@ class Building:
                 )
             elif shape.min is not None and shape.type not in ("decimal", "int"):
                 self.mistake(f"properties.{name}.min", f"a least value needs a number, not a {shape.type}")
+            elif shape.max is not None and shape.type not in ("decimal", "int"):
+                self.mistake(f"properties.{name}.max", f"a greatest value needs a number, not a {shape.type}")
             else:
                 types[name] = shape.type
         return types

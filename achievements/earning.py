@@ -21,6 +21,8 @@ from achievements.windows import Span, Window, added, pruned, span_of
 
 RATE_MAX = 1_000_000
 BANDS_MAX = 20
+ONCE_MAX = 1_000
+"""So many different values of a property a rule with `once_per` gives points for; for further ones it gives none."""
 
 Rounding: TypeAlias = Literal["floor", "ceiling", "half_up", "half_even"]
 
@@ -113,10 +115,13 @@ class MemberLimit(Shape, frozen=True, kw_only=True):
 
 
 class Limits(Shape, frozen=True, kw_only=True):
-    """What a rule gives at most: for an event, and for a member within a window."""
+    """What a rule gives at most: for an event, for a member within a window, and once for each value of a property (a survey's
+    key, say), where an event without it gives nothing.
+    """
 
     per_event: Points | None = None
     per_member: MemberLimit | None = None
+    once_per: PropertyName | None = None
 
 
 class EarnRuleReady(Rule, frozen=True, kw_only=True):
@@ -130,6 +135,8 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
     conditions: Conditions
     per_event: int
     per_member: int | None
+    once_per: str | None
+    limited: bool
     span: Span
     round: Callable[[Decimal], int]
     boosts: tuple[BoostReady, ...] = ()
@@ -151,26 +158,37 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
         else:
             points = self.round(self.earning.exact(moment.event.properties))
         points = 0 if points < 0 else min(points, self.per_event)
-        if points and self.per_member is not None:
-            points, part = self._limited(points, self.per_member, part, moment)
+        if points and self.limited:
+            points, part = self._limited(points, part, moment)
         if points:
             moment.earn(self.currency, points, self.key)
         return part
 
-    def _limited(self, points: int, most: int, part: LimitPart | None, moment: Moment) -> tuple[int, LimitPart | None]:
-        """As many of the points as the member's limit leaves, and her part with them in it."""
+    def _limited(self, points: int, part: LimitPart | None, moment: Moment) -> tuple[int, LimitPart | None]:
+        """As many of the points as the limits leave, and her part with them in it."""
+        before = LimitPart(0, Tally()) if part is None else part
+        if self.once_per is not None:
+            value = moment.event.properties.get(self.once_per)
+            if value is None or str(value) in before.seen or len(before.seen) >= ONCE_MAX:
+                return 0, part
+            before = LimitPart(before.window, before.tally, (*before.seen, str(value)))
+        if self.per_member is None:
+            return points, before
+        granted, after = self._within(points, self.per_member, before, moment)
+        return (granted, after) if granted else (0, part)
+
+    def _within(self, points: int, most: int, part: LimitPart, moment: Moment) -> tuple[int, LimitPart]:
+        """As many of the points as a window leaves."""
         # A limit may be given another window. What was counted in one of another sort does not count in it.
         window = -self.span.length if self.span.rolls else self.span.period(moment) or 0
-        tally = part.tally if part is not None and part.window == window else Tally()
+        tally = part.tally if part.window == window else Tally()
         mark = self.span.mark(moment) if self.span.rolls else 0
         if self.span.rolls:
             tally = pruned(tally, mark - self.span.length)
         granted = min(points, max(most - int(tally.amount), 0))
-        if not granted:
-            return 0, part
         if self.span.rolls:
-            return granted, LimitPart(window, added(tally, mark, granted, self.span.length))
-        return granted, LimitPart(window, Tally(tally.amount + granted))
+            return granted, LimitPart(window, added(tally, mark, granted, self.span.length), part.seen)
+        return granted, LimitPart(window, Tally(tally.amount + granted), part.seen)
 
 
 class EarnRule(ForMembers, frozen=True, kw_only=True):
@@ -191,6 +209,8 @@ class EarnRule(ForMembers, frozen=True, kw_only=True):
             building.list_of(self.on, self.earn.each, "earn.each")
         limits = self.limits or Limits()
         per_member = limits.per_member
+        if limits.once_per is not None:
+            building.property_of(self.on, limits.once_per, "limits.once_per", "string", "int")
         return EarnRuleReady(
             key=self.key,
             currency=building.currency(self.earn.currency, "earn.currency"),
@@ -198,6 +218,8 @@ class EarnRule(ForMembers, frozen=True, kw_only=True):
             conditions=building.conditions(self.on, self.when),
             per_event=limits.per_event or POINTS_MAX,
             per_member=None if per_member is None else per_member.points,
+            once_per=limits.once_per,
+            limited=per_member is not None or limits.once_per is not None,
             round=_ROUNDED[self.earn.rounding],
             span=Span() if per_member is None else span_of(per_member.window),
         )

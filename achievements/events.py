@@ -48,9 +48,9 @@ def read(shape: PropertyShape, value: Any) -> Any:
     """A value as JSON gives it in the type that rules see; ValueError where it does not fit the shape."""
     match shape.type:
         case "decimal":
-            return _at_least(_decimal(value), shape)
+            return _within(_decimal(value), shape)
         case "int":
-            return _at_least(_int(value), shape)
+            return _within(_int(value), shape)
         case "string":
             return _string(value)
         case "bool" if isinstance(value, bool):
@@ -95,10 +95,12 @@ def _bounded(values: list[Any]) -> list[Any]:
     return values
 
 
-def _at_least(number: Any, shape: PropertyShape) -> Any:
+def _within(number: Any, shape: PropertyShape) -> Any:
     least = Decimal(0) if shape.min is None else shape.min
     if number < least:
         raise ValueError(f"must be at least {least}, got {number}")
+    if shape.max is not None and number > shape.max:
+        raise ValueError(f"must be at most {shape.max}, got {number}")
     return number
 
 

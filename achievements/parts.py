@@ -182,15 +182,21 @@ def event_types_of(trigger: Trigger) -> tuple[str, ...]:
 
 
 class PropertyShape(Shape, frozen=True):
-    """What an event type says of a property: its type, the least value of a number (0 unless stated), whether it is needed."""
+    """What an event type says of a property: its type, the least value of a number (0 unless stated) and the greatest, whether it
+    is needed.
+    """
 
     type: str
     min: Decimal | None = None
     required: bool = False
+    max: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if self.min is not None and not self.min.is_finite():
-            raise ValueError("the least value is a number")
+        for name, value in (("min", self.min), ("max", self.max)):
+            if value is not None and not value.is_finite():
+                raise Misfit(name, f"`{name}` is a number")
+        if self.max is not None and self.max < (self.min or 0):
+            raise Misfit("max", "`max` is not below `min`, which is 0 unless it is given")
 
 
 Properties: TypeAlias = Mapping[PropertyName, str | PropertyShape]

@@ -130,7 +130,7 @@ class Referral(Definition, frozen=True, kw_only=True):
 
     def ready(self, building: Building) -> ReferralReady:
         """Compile it; mistakes are told to `building`."""
-        building.text(self.on, self.by, "by")
+        building.property_of(self.on, self.by, "by", "string")
         referrer = building.rewards(self.rewards.referrer, "rewards.referrer")
         referred = building.rewards(self.rewards.referred, "rewards.referred")
         return ReferralReady(

@@ -31,10 +31,14 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=False):
-    """What a rule has given within its limit: in the open window (its index), or in one that rolls (its length, negated)."""
+    """What a rule has given within its limit: in the open window (its index), or in one that rolls (its length, negated).
+
+    `seen` are the values for which it gives nothing again.
+    """
 
     window: int
     tally: Tally
+    seen: tuple[str, ...] = ()
 
 
 class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=False):

@@ -77,8 +77,8 @@ def test_an_event_of_our_own_brings_a_side_its_rewards(side: Any, points: int, v
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
-        ({"by": "age"}, "referrals[0].by", "needs a property that is a string; of `age` of `joined`, it is a int"),
-        ({"by": "friend"}, "referrals[0].by", "there is none"),
+        ({"by": "age"}, "referrals[0].by", "`by` needs a string, and `age` of `joined` is a int"),
+        ({"by": "friend"}, "referrals[0].by", "`joined` has no property `friend`"),
         ({"on": "signed-up"}, "referrals[0].on", "no event type `signed-up`"),
         ({"rewards": {}}, "referrals[0].rewards", "at least one side"),
         ({"rewards": {"referrer": [{"voucher": "tea"}]}}, "referrals[0].rewards.referrer[0].voucher", "no voucher `tea`"),
