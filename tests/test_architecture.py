@@ -25,13 +25,16 @@ EXCEPTIONS_MAX = 5
 # What each part may import of our own tree beside itself. A part that is not listed does not exist yet: list it first.
 LAYERS: dict[str, set[str]] = {
     "achievements": set(),
+    "engagement.cores": set(),
     "engagement.errors": {"achievements"},
     "engagement.observer": set(),
     "engagement.settings": set(),
     "engagement.embedded": set(),
     "engagement.records": {"achievements", "engagement.errors", "engagement.settings"},
 }
-LAYERS["engagement.actions"] = {"achievements", "engagement.records", "engagement.errors", "engagement.observer"}
+LAYERS["engagement.actions"] = {
+    *("achievements", "engagement.records", "engagement.errors", "engagement.observer", "engagement.cores"),
+}
 LAYERS["engagement.relay"] = {"achievements", "engagement.records", "engagement.errors", "engagement.settings"}
 LAYERS["engagement.telemetry"] = {
     *("engagement.records", "engagement.relay", "engagement.errors", "engagement.observer"),

@@ -219,3 +219,13 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
 )
 documents: st.SearchStrategy[dict[str, Any]] = st.builds(_with_composites, _plain, st.booleans(), st.integers(1, 2))
 """Program documents without a mistake in them."""
+
+DEFINITIONS = {
+    "earn_rules": _earn_rules,
+    "boosts": _boosts,
+    "streaks": _streaks,
+    "challenges": _challenges,
+    "badges": _badges,
+    "tier_ladders": _ladders,
+}
+"""One definition of a section, without its key."""

@@ -1,0 +1,292 @@
+"""Backtests: what a draft would have done, had it been published.
+
+A draft is one or several definitions, new ones or new versions of the program's. Each member's history is folded with the draft
+in force from an instant on, as if it had been published then; it is the same fold, so the answer is exact. Only what is reported and what
+that rests on is folded (`pruning`). Where the draft gives to other definitions, a second fold without it tells what it changed of them.
+
+The curve of a challenge comes from a twin beside it that gives nothing and never stops at a target: how far it came in each
+window says for every target whether that was met.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import msgspec
+
+from achievements import fold, tallies
+from achievements.badges import BadgeReady
+from achievements.challenges import Challenge, ChallengeReady
+from achievements.definitions import SECTIONS, Mistaken, Program, parse, plain
+from achievements.measures import DISTINCT_MAX
+from achievements.outcomes import Emitted
+from achievements.parts import POINTS_MAX, Definition, Mistake
+from achievements.pruning import Links, Place, links, pruned
+from achievements.rulebook import Rulebook, ready
+from achievements.states import BEGINNING, MemberState
+from achievements.tallies import Count, Found, Report, Tally
+from achievements.tiers import LadderReady
+from achievements.trials import Trial, Watched
+from achievements.values import Event, Input
+
+TWIN = "*"
+"""Ends the key of a twin; no key of a program can."""
+
+Take: TypeAlias = Callable[[MemberState, Iterable[Emitted]], None]
+
+_TICK = timedelta(microseconds=1)
+_COMPLETED = ("challenges", "badges", "tier_ladders")
+_GIVING = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders")
+_PLAIN_CHALLENGE = frozenset({"key", "name", "description", "objectives", "window", "repeat", "rewards"})
+_PLAIN_OBJECTIVE = frozenset({"on", "when", "measure", "target"})
+_PLACE = re.compile(r"(\w+)\[(\d+)\]")
+
+
+def with_draft(program: Program, draft: object) -> tuple[Program, tuple[Place, ...]]:
+    """A program with the definitions of a draft in it, and which those are; Mistaken with every mistake, at its place in the draft."""
+    if not isinstance(draft, Mapping) or not any(draft.get(section) for section in SECTIONS):
+        raise Mistaken(
+            [Mistake("draft", "a draft has definitions in sections, as a program has: `challenges: [{key: …}]`")]
+        )
+    if "program" in draft:
+        raise Mistaken([Mistake("program", "a draft has no head: it is of the program beside it")])
+    written = parse({**draft, "program": {"key": program.head.key, "timezone": program.head.timezone}})
+    sections: dict[str, tuple[Definition, ...]] = {}
+    mistakes: list[Mistake] = []
+    for section in SECTIONS:
+        there = {each.key: each for each in program.sections.get(section, ())}
+        for position, each in enumerate(written.sections.get(section, ())):
+            mistakes += _changed_though_fixed(f"{section}[{position}]", there.get(each.key), each)
+            there[each.key] = each
+        sections[section] = tuple(there.values())
+    whole = Program(program.head, sections)
+    try:
+        ready(whole)
+    except Mistaken as error:
+        mistakes += [_in_draft(each, whole, written) for each in error.mistakes]
+    if mistakes:
+        raise Mistaken(mistakes)
+    return whole, tuple((section, definition.key) for section, definition in written)
+
+
+def _changed_though_fixed(path: str, before: Definition | None, after: Definition) -> list[Mistake]:
+    if before is None:
+        return []
+    return [
+        Mistake(
+            f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; give the draft a key of its own"
+        )
+        for name in after.fixed
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def _in_draft(mistake: Mistake, whole: Program, written: Program) -> Mistake:
+    """A mistake with its place in the draft; one in what the program has already says so."""
+    found = _PLACE.match(mistake.path)
+    if found is None:
+        return mistake
+    section, position = found[1], int(found[2])
+    key = whole.sections[section][position].key
+    for place, definition in enumerate(written.sections.get(section, ())):
+        if definition.key == key:
+            return Mistake(f"{section}[{place}]{mistake.path[found.end() :]}", mistake.message)
+    return Mistake(mistake.path, f"with this draft, of the program's `{key}`: {mistake.message}")
+
+
+class Backtest:
+    """A draft ready to be tried on members, one after the other, from `since` up to, but not including, `until`.
+
+    Mistaken where the draft has mistakes, or `until` is not after `since`.
+    """
+
+    def __init__(self, program: Program, draft: object, since: datetime, until: datetime) -> None:
+        if until <= since:
+            raise Mistaken([Mistake("to", "`to` comes after `from`")])
+        self.since, self.until = since, until
+        self._whole, self.drafted = with_draft(program, draft)
+        twins = {
+            each.key + TWIN: each.key
+            for each in self._whole.sections["challenges"]
+            if ("challenges", each.key) in self.drafted and no_curve(each) is None
+        }
+        found = links((program, self._whole))
+        told = [(section, each.key) for section, each in self._whole if section in _COMPLETED]
+        changed = _changed(found, self._whole, self.drafted)
+        roots = [*self.drafted, *told, *changed]
+        rules = ready(_twinned(pruned(self._whole, found, roots), twins))
+        before = ready(_twinned(pruned(program, found, roots), twins))
+        self._book = Rulebook(1, [(BEGINNING, before), (since, rules)])
+        self._without = Rulebook(1, [(BEGINNING, before)]) if changed else None
+        targets = {key: tallies.curve_targets(_target(rules.by_name[f"challenges/{key}"])) for key in twins.values()}
+        ladders = tuple(rule for rule in rules.by_name.values() if isinstance(rule, LadderReady))
+        self._watched = Watched(rules, frozenset(self.drafted), twins, targets, ladders)
+
+    def event(self, identity: str, event_type: str, at: datetime, properties: Mapping[str, Any]) -> Event:
+        """An event as the rules in force at its instant see it; ValueError where the program would refuse it."""
+        known = (self._book.at(at) or self._book.latest).event_types.get(event_type)
+        if known is None:
+            there = ", ".join(self._book.latest.event_types) or "none"
+            raise ValueError(f"no event type `{event_type[:80]}`; the program defines: {there}")
+        values, mistakes = known.read(properties)
+        if mistakes:
+            raise ValueError(f"{mistakes[0].path}: {mistakes[0].message}")
+        return Event(identity, event_type, at, values)
+
+    def count(self, tally: Tally, inputs: Sequence[Input]) -> None:
+        """Fold one member's inputs, which stand in order, and add what comes of it to a tally."""
+        inputs = inputs[: bisect_left(inputs, self.until, key=_at)]
+        first = bisect_left(inputs, self.since, key=_at)
+        trial = Trial(self._watched, tally)
+        state = self._folded(self._book, inputs, first, trial.take, trial.before)
+        trial.settle(state)
+        tally.members += 1
+        tally.events += len(inputs) - first
+        self._tell_tiers(tally.tiers, state)
+        if self._without is None:
+            return
+        points: dict[str, int] = {}
+        state = self._folded(self._without, inputs, first, lambda _, emitted: self._watched.elsewhere(emitted, points))
+        self._tell_tiers(tally.tiers_without, state)
+        for currency in {*trial.elsewhere, *points}:
+            more = trial.elsewhere.get(currency, 0) - points.get(currency, 0)
+            tally.elsewhere[currency] = tally.elsewhere.get(currency, 0) + more
+
+    def _folded(
+        self,
+        book: Rulebook,
+        inputs: Sequence[Input],
+        first: int,
+        take: Take,
+        before: Callable[[Iterable[Emitted]], None] | None = None,
+    ) -> MemberState:
+        """The state just before the end. `take` is told of what comes from `since` on, `before` of what came earlier."""
+        state = MemberState.NOTHING
+        for entry in inputs[:first]:
+            state, emitted = fold.apply(book, state, entry)
+            if before is not None:
+                before(emitted)
+        state, passed = fold.advance(book, state, self.since - _TICK)
+        if before is not None:
+            before(passed)
+        for entry in inputs[first:]:
+            held = state
+            state, emitted = fold.apply(book, held, entry)
+            if emitted:
+                take(held, emitted)
+        held = state
+        state, passed = fold.advance(book, held, self.until - _TICK)
+        take(held, passed)
+        return state
+
+    def _tell_tiers(self, tiers: dict[str, int], state: MemberState) -> None:
+        for rule in self._watched.ladders:
+            name = f"{rule.key}/{rule.tier(state.parts.get(rule.name))}"
+            tiers[name] = tiers.get(name, 0) + 1
+
+    def report(
+        self, tally: Tally, *, values: Mapping[str, Decimal] | None = None, budgets: Mapping[str, int] | None = None
+    ) -> Report:
+        """What a tally says, with the cost of points at a value each, and when budgets were used up."""
+        points = {currency: sum(days.values()) for currency, days in sorted(tally.spent.items())}
+        elsewhere = {currency: more for currency, more in sorted(tally.elsewhere.items()) if more}
+        ladders = [(rule.key, rule.keys) for rule in self._watched.ladders]
+        return Report(
+            since=self.since,
+            until=self.until,
+            members=tally.members,
+            events=tally.events,
+            refused=tally.refused,
+            definitions=tuple(self._found(section, key, tally) for section, key in self.drafted),
+            points=points,
+            elsewhere=elsewhere,
+            cost={
+                currency: value * (points.get(currency, 0) + elsewhere.get(currency, 0))
+                for currency, value in (values or {}).items()
+            },
+            budgets=tuple(
+                tallies.budget(currency, most, tally.spent.get(currency, {}))
+                for currency, most in (budgets or {}).items()
+            ),
+            tiers=tallies.tier_members(
+                ladders, tally.tiers, tally.tiers if self._without is None else tally.tiers_without
+            ),
+        )
+
+    def _found(self, section: str, key: str, tally: Tally) -> Found:
+        count = tally.counts.get(f"{section}/{key}") or Count()
+        rule = self._watched.rules.by_name.get(f"{section}/{key}")
+        curve, target = None, None
+        if isinstance(rule, ChallengeReady) and key in self._watched.targets:
+            points: dict[str, int] = {}
+            for reward in rule.rewards:
+                if reward.points is not None:
+                    points[str(reward.currency)] = points.get(str(reward.currency), 0) + reward.points
+            target, curve = _target(rule), tallies.curve(count, self._watched.targets[key], points)
+        definition = next(each for each in self._whole.sections[section] if each.key == key)
+        return Found(
+            section=section,
+            key=key,
+            name=definition.title,
+            completions=count.completions,
+            winners=count.winners,
+            near_misses=count.near_misses if isinstance(rule, ChallengeReady | BadgeReady) else None,
+            by_day=tallies.by_date(count.by_day),
+            by_group=dict(sorted(count.by_group.items())),
+            points=dict(sorted(count.points.items())),
+            rewards=dict(sorted(count.rewards.items())),
+            overlap=dict(sorted(count.overlap.items(), key=lambda each: (-each[1], each[0]))),
+            target=target,
+            curve=curve,
+            no_curve=no_curve(definition),
+        )
+
+
+def no_curve(definition: Definition) -> str | None:
+    """Why a definition has no curve of target against completions; None where it has one."""
+    if not isinstance(definition, Challenge):
+        return "only a challenge has a curve"
+    if len(definition.objectives) > 1:
+        return "a challenge with several objectives has no curve: it has more than one target"
+    if definition.repeats == "on_completion":
+        return (
+            "a challenge that counts anew after each completion has no curve: with another target its rounds are others"
+        )
+    written = plain(definition)
+    if not written.keys() <= _PLAIN_CHALLENGE or not written["objectives"][0].keys() <= _PLAIN_OBJECTIVE:
+        return "only a challenge of one objective, its window and rewards alone, has a curve"
+    return None
+
+
+def _twinned(program: Program, twins: Mapping[str, str]) -> Program:
+    """A program with a twin of each challenge that has a curve: it gives nothing, and stops at no target."""
+    challenges = program.sections.get("challenges", ())
+    keys = {key: twin for twin, key in twins.items()}
+    added = []
+    for each in challenges:
+        if isinstance(each, Challenge) and each.key in keys:
+            (objective,) = each.objectives
+            counted = objective.measure
+            most = DISTINCT_MAX if counted != "count" and counted.distinct is not None else POINTS_MAX
+            endless = msgspec.structs.replace(objective, target=most)
+            added.append(msgspec.structs.replace(each, key=keys[each.key], objectives=(endless,), rewards=()))
+    return Program(program.head, {**program.sections, "challenges": (*challenges, *added)})
+
+
+def _changed(found: Links, whole: Program, drafted: Iterable[Place]) -> list[Place]:
+    """The other definitions whose outcomes rest on the drafted ones."""
+    mine = set(drafted)
+    others = [(section, each.key) for section, each in whole if section in _GIVING]
+    return [place for place in others if place not in mine and mine & found.read_by([place])]
+
+
+def _target(rule: object) -> int:
+    assert isinstance(rule, ChallengeReady), "a challenge is made ready as one"
+    return rule.targets[0]
+
+
+def _at(entry: Input) -> datetime:
+    return entry.at

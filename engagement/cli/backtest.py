@@ -1,0 +1,228 @@
+"""`engagement backtest`: what a draft would have done, on a file of events."""
+
+import gc
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from achievements import periods
+from achievements.backtests import Backtest
+from achievements.definitions import Mistaken, Program, parse
+from achievements.rulebook import ready
+from achievements.tallies import REFUSALS_TOLD, Report, Tally
+from engagement.cli import partitions, pictures
+from engagement.cli.apply import instant
+from engagement.cli.documents import read_program
+from engagement.cli.stopping import Stop
+from engagement.cores import Cores, available
+
+_console = Console(stderr=True, highlight=False)
+_RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+_OURS: Final = ("event_id", "member_id", "type", "occurred_at", "received_at")
+
+
+class Counted(NamedTuple):
+    """What a process made of one part: the tally, and the CPU seconds for reading and for folding."""
+
+    tally: Tally
+    reading: float
+    folding: float
+
+
+def backtest(
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM.yaml", help="The program as it was.")],
+    events: Annotated[Path, typer.Argument(metavar="EVENTS.ndjson[.gz]", help="What members did, in any order.")],
+    draft: Annotated[
+        Path,
+        typer.Option(
+            "--draft",
+            metavar="DRAFT.yaml",
+            help="One or several definitions, in sections as in a program; a key that the program has is a new version.",
+        ),
+    ],
+    since: Annotated[str, typer.Option("--from", metavar="T", help="When the draft would have been published.")],
+    until: Annotated[str, typer.Option("--to", metavar="T", help="Up to, but not including, this instant.")],
+    targets: Annotated[
+        str | None, typer.Option("--targets", metavar="A..B", help="Show these targets of the curve, as in 3..8.")
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option("--value", metavar="[CURRENCY=]MONEY", help="What a point costs you: 0.01, or points=0.01."),
+    ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--budget", metavar="[CURRENCY=]POINTS", help="Say on which day so many points were given."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report there.")] = None,
+) -> None:
+    """Try a draft on real history: who would have won it, who nearly, when, and what it would have cost.
+
+    Every member's events are folded with the draft in force from --from on, as if it had been published then; events before
+    that count for the program alone. For a challenge with one objective the whole curve comes with it: for every target,
+    how many completions. No service is needed and nothing is stored. All cores are used; Ctrl-C leaves nothing behind.
+
+    Example: engagement backtest grocer.yaml events.ndjson.gz --draft five-days.yaml --from 2017-01-01T05:00:00Z
+    --to 2018-01-01T05:00:00Z --targets 3..8 --value 0.01 --budget 250000
+    """
+    document, drafted = read_program(program), read_program(draft)
+    span = instant(since, "--from"), instant(until, "--to")
+    shown = None if targets is None else _range(targets)
+    trial = _ready(program, document, draft, drafted, span)
+    currencies = [each.key for each in _parsed(program, document).sections["currencies"]]
+    values = {name: _money(text) for name, text in _by_currency("--value", value, currencies).items()}
+    budgets = {name: _points(text) for name, text in _by_currency("--budget", budget, currencies).items()}
+    begun = time.monotonic()
+    tally, reading, folding = _counted(document, drafted, span, events)
+    report = trial.report(tally, values=values, budgets=budgets)
+    if json is not None:
+        _write(json, report)
+    pictures.show(report, Console(highlight=False), shown)
+    share = 100 * reading / max(reading + folding, 0.001)
+    _console.print(
+        f"{time.monotonic() - begun:.1f} s on {available()} cores; of {reading + folding:.1f} CPU seconds {share:.0f} % went on"
+        " reading the file."
+    )
+    for refusal in tally.refusals:
+        _console.print(f"refused {refusal}", markup=False, soft_wrap=True)
+
+
+class Folding:
+    """Folds the members of one part after the other; one in each process."""
+
+    def __init__(self, document: dict[str, Any], drafted: dict[str, Any], since: datetime, until: datetime) -> None:
+        # A process that lives for a few parts makes no rubbish that is a circle; to look for it took a tenth of its time.
+        gc.disable()
+        self._backtest = Backtest(parse(document), drafted, since, until)
+
+    def __call__(self, part: Path) -> Counted:
+        """What the members of a part come to."""
+        begun = time.process_time()
+        tally, folding = Tally(), 0.0
+        lines = [msgspec.json.decode(line) for line in part.read_bytes().splitlines()]
+        lines.sort(key=_member)
+        for _, written in groupby(lines, key=_member):
+            inputs = sorted(self._events(written, tally), key=lambda event: event.order)
+            started = time.process_time()
+            self._backtest.count(tally, inputs)
+            folding += time.process_time() - started
+        return Counted(tally, time.process_time() - begun - folding, folding)
+
+    def _events(self, written: Any, tally: Tally) -> list[Any]:
+        """A member's events; of those with the same id, the first."""
+        found: dict[str, Any] = {}
+        for each in written:
+            identity = each["event_id"]
+            if identity in found:
+                continue
+            properties = {key: value for key, value in each.items() if key not in _OURS}
+            try:
+                at = periods.rfc3339(each["occurred_at"])
+                found[identity] = self._backtest.event(identity, each["type"], at, properties)
+            except ValueError as error:
+                tally.refused += 1
+                if len(tally.refusals) < REFUSALS_TOLD:
+                    tally.refusals.append(f"{identity}: {error}")
+        return list(found.values())
+
+
+def _member(written: dict[str, Any]) -> str:
+    return str(written["member_id"])
+
+
+def _counted(
+    document: dict[str, Any], drafted: dict[str, Any], span: tuple[datetime, datetime], events: Path
+) -> tuple[Tally, float, float]:
+    """The tally of all members, and the CPU seconds for reading and for folding."""
+    size = partitions.bytes_of(events)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    tally, reading, folding = Tally(), time.process_time(), 0.0
+    with (
+        Cores[Path, Counted](Folding, (document, drafted, *span)) as cores,
+        tempfile.TemporaryDirectory(prefix="engagement-backtest-") as folder,
+        Progress(*columns, TimeElapsedColumn(), console=_console, transient=True) as bar,
+    ):
+        read = bar.add_task("Reading", total=size)
+        parts = partitions.cut(events, Path(folder), 2 * available(), lambda done, _: bar.update(read, completed=done))
+        bar.update(read, completed=size)
+        reading = time.process_time() - reading
+        folded = bar.add_task("Folding", total=len(parts))
+        for counted in cores.answers(parts):
+            tally.add(counted.tally)
+            reading, folding = reading + counted.reading, folding + counted.folding
+            bar.advance(folded)
+    return tally, reading, folding
+
+
+def _ready(
+    program: Path, document: dict[str, Any], draft: Path, drafted: dict[str, Any], span: tuple[datetime, datetime]
+) -> Backtest:
+    """The backtest; Stop with every mistake in either file."""
+    parsed = _parsed(program, document)
+    try:
+        return Backtest(parsed, drafted, *span)
+    except Mistaken as error:
+        raise Stop("\n".join(f"{draft}: {each.path}: {each.message}" for each in error.mistakes)) from error
+
+
+def _parsed(file: Path, document: dict[str, Any]) -> Program:
+    try:
+        parsed = parse(document)
+        ready(parsed)
+    except Mistaken as error:
+        raise Stop("\n".join(f"{file}: {each.path}: {each.message}" for each in error.mistakes)) from error
+    return parsed
+
+
+def _range(written: str) -> tuple[int, int]:
+    found = _RANGE.fullmatch(written)
+    if found is None or int(found[1]) > int(found[2]):
+        raise Stop("--targets: write two whole numbers, the lower first, as in 3..8")
+    return int(found[1]), int(found[2])
+
+
+def _by_currency(option: str, written: list[str] | None, currencies: list[str]) -> Mapping[str, str]:
+    """What an option says of each currency; where it names none, of the only one."""
+    found: dict[str, str] = {}
+    for each in written or ():
+        name, sign, text = each.rpartition("=")
+        if not sign and len(currencies) != 1:
+            raise Stop(f"{option}: say of which currency, as in `{(currencies or ['points'])[0]}={text}`")
+        name = name if sign else currencies[0]
+        if name not in currencies:
+            raise Stop(f"{option}: no currency `{name}`; the program defines: {', '.join(currencies) or 'none'}")
+        found[name] = text
+    return found
+
+
+def _money(text: str) -> Decimal:
+    try:
+        money = Decimal(text)
+    except InvalidOperation as error:
+        raise Stop(f"--value: expected money like 0.01, got `{text}`") from error
+    if not money.is_finite() or not 0 <= money <= 1_000_000:
+        raise Stop("--value: the worth of a point lies between 0 and 1,000,000")
+    return money
+
+
+def _points(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 10**15:
+        raise Stop(f"--budget: expected a whole number of points above 0, got `{text[:40]}`")
+    return int(text)
+
+
+def _write(file: Path, report: Report) -> None:
+    try:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        raise Stop(f"{file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,324 @@
+"""Backtests: the law that they are what publishing would have given, and by hand what they report."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from achievements import fold
+from achievements.backtests import Backtest, with_draft
+from achievements.definitions import Mistaken, Program, parse
+from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, PointsEarned
+from achievements.pruning import links, pruned
+from achievements.rulebook import Rulebook, ready
+from achievements.states import BEGINNING, MemberState
+from achievements.tallies import Report, Tally
+from achievements.trials import origin_of
+from achievements.values import Input
+from tests.achievements import diary
+from tests.achievements.histories import FIRST, histories
+from tests.achievements.programs import EVERYTHING, EXACT, QUALIFYING, document
+from tests.achievements.random_programs import DEFINITIONS, documents
+
+some = settings(max_examples=30, deadline=None)
+TICK = timedelta(microseconds=1)
+known = st.sampled_from([document(**EVERYTHING), document(**EXACT)])
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> dict[str, Any]:
+    """One definition, under a key that no other has."""
+    section = draw(st.sampled_from(["challenges", *DEFINITIONS]))
+    return {section: [{"key": "drafted", **draw(DEFINITIONS[section])}]}
+
+
+spans = st.tuples(st.integers(0, 60), st.integers(1, 40)).map(
+    lambda days: (FIRST + timedelta(days=days[0], hours=7), FIRST + timedelta(days=days[0] + days[1], hours=3))
+)
+
+
+@some
+@given(known | documents, drafts(), st.lists(histories(), min_size=1, max_size=2), spans)
+def test_it_is_what_publishing_the_draft_then_would_have_given(
+    written: dict[str, Any], draft: dict[str, Any], members: list[list[Input]], span: tuple[datetime, datetime]
+) -> None:
+    program, since, until = parse(written), *span
+    try:
+        whole, _ = with_draft(program, draft)
+    except Mistaken:
+        assume(False)
+    book = Rulebook(1, [(BEGINNING, ready(program)), (since, ready(whole))])
+    report = _report(Backtest(program, draft, since, until), members)
+    (section,) = draft
+    completed, points, tiers = 0, Counter[str](), Counter[str]()
+    for inputs in members:
+        trace = fold.trace(book, MemberState.NOTHING, [each for each in inputs if each.at < until], until - TICK)
+        for each in trace.outcomes.values():
+            if _dated(each) and _dated(each) >= since:  # type: ignore[operator]
+                completed += _completes(each, section)
+                if isinstance(each, PointsEarned) and origin_of(each.lot) == (section, "drafted"):
+                    points[each.currency] += each.points
+        for name, rule in book.latest.ladders:
+            tiers[f"{rule.key}/{rule.tier(trace.state.parts.get(name))}"] += 1
+    found = report.definitions[0]
+    assert found.points == points
+    assert {f"{each.ladder}/{each.tier}": each.members for each in report.tiers if each.members} == tiers
+    if section in ("challenges", "badges"):
+        assert (found.completions, sum(found.by_day.values())) == (completed, completed)
+
+
+def _dated(outcome: AnyOutcome) -> datetime | None:
+    return getattr(outcome, "at", None)
+
+
+def _completes(outcome: AnyOutcome, section: str) -> bool:
+    match outcome:
+        case ChallengeCompleted(challenge="drafted"):
+            return section == "challenges"
+        case BadgeAwarded(badge="drafted"):
+            return section == "badges"
+    return False
+
+
+def _report(backtest: Backtest, members: Sequence[Sequence[Input]], **more: Any) -> Report:
+    """The report of members who were counted apart and added up."""
+    whole = Tally()
+    for inputs in members:
+        tally = Tally()
+        backtest.count(tally, inputs)
+        whole.add(tally)
+    together = Tally()
+    for inputs in members:
+        backtest.count(together, inputs)
+    assert msgspec.to_builtins(whole) == msgspec.to_builtins(together)
+    return backtest.report(whole, **more)
+
+
+@some
+@given(documents, DEFINITIONS["challenges"], st.lists(histories(), min_size=1, max_size=2), spans, st.booleans())
+def test_the_curve_is_what_each_target_would_have_given(
+    written: dict[str, Any],
+    challenge: dict[str, Any],
+    members: list[list[Input]],
+    span: tuple[datetime, datetime],
+    replaces: bool,
+) -> None:
+    challenge = {**challenge, "key": "drafted", "objectives": challenge["objectives"][:1]}
+    assume(challenge["repeat"] != "on_completion")
+    if replaces:
+        # A new version of what the program has: windows that were completed under the old one stay so.
+        written = {**written, "challenges": [challenge]}
+    program, curve = parse(written), dict[int, tuple[int, int]]()
+    for target in (1, 2, 4):
+        objective = {**challenge["objectives"][0], "target": target}
+        tried = Backtest(program, {"challenges": [{**challenge, "objectives": [objective]}]}, *span)
+        found = _report(tried, members).definitions[0]
+        assert found.curve is not None
+        told = {spot.target: (spot.completions, spot.winners) for spot in found.curve[:10]}
+        curve = curve or told
+        assert (told, told[target]) == (curve, (found.completions, found.winners))
+
+
+@some
+@given(known | documents, histories())
+def test_a_pruned_program_comes_to_the_same(written: dict[str, Any], inputs: list[Input]) -> None:
+    program = parse(written)
+    whole = _trace(program, inputs)
+    found = links((program,))
+    for section, definition in program:
+        part = pruned(program, found, [(section, definition.key)])
+        assert list(part), "what is asked for stays"
+        name = f"{section}/{definition.key}"
+        alone = _trace(part, inputs)
+        assert alone.state.parts.get(name) == whole.state.parts.get(name), name
+        assert _earned(alone.outcomes, section, definition.key) == _earned(whole.outcomes, section, definition.key)
+
+
+def _trace(program: Program, inputs: Sequence[Input]) -> fold.Trace:
+    book = Rulebook(1, [(BEGINNING, ready(program))])
+    return fold.trace(book, MemberState.NOTHING, inputs, FIRST + timedelta(days=90))
+
+
+def _earned(outcomes: Mapping[Any, AnyOutcome], section: str, key: str) -> list[AnyOutcome]:
+    earned = [each for each in outcomes.values() if isinstance(each, PointsEarned)]
+    return [each for each in earned if origin_of(each.lot) == (section, key)]
+
+
+def test_what_nobody_reads_is_left_out() -> None:
+    program = parse(document(**EVERYTHING))
+    part = pruned(program, links((program,)), [("challenges", "days")])
+    kept = {f"{section}/{each.key}" for section, each in part if section not in ("currencies", "event_types")}
+    assert kept == {"challenges/days"}
+    part = pruned(program, links((program,)), [("challenges", "saver")])
+    assert {"earn_rules/base", "earn_rules/big", "challenges/days", "badges/purchases"} <= {
+        f"{section}/{each.key}" for section, each in part
+    }
+    assert not part.sections["streaks"]
+
+
+FIVE = {
+    "challenges": [
+        {
+            "key": "days",
+            "name": "Three days this month",
+            "objectives": [{**QUALIFYING, "measure": {"distinct": "local_day"}, "target": 3}],
+            "window": {"calendar": "month"},
+            "rewards": [{"points": 30}, {"voucher": "tea", "days": 7}],
+        }
+    ]
+}
+CLUB: dict[str, list[dict[str, Any]]] = {
+    "earn_rules": [{"key": "base", "on": "purchase", "earn": {"per": "amount"}}],
+    "badges": [{"key": "visits", "on": "visit", "levels": [{"target": 1}]}],
+    "tier_ladders": [
+        {
+            "key": "club",
+            "measure": {"points": "points", "including": "rewards"},
+            "tiers": [{"key": "bronze"}, {"key": "silver", "from": 60}],
+        }
+    ],
+    "vouchers": [{"key": "tea"}],
+}
+
+
+def _member(name: str, *lines: str) -> list[Input]:
+    """The inputs of a member: `03-01 purchase 12.50`, at noon in UTC."""
+    made: list[Input] = []
+    for number, line in enumerate(lines):
+        day, *words = line.split()
+        at = datetime.fromisoformat(f"2017-{day} 12:00").replace(tzinfo=UTC)
+        made.append(diary.event(f"{name}{number}", at, words))
+    return made
+
+
+ADA = _member("a", "02-27 purchase 5", "03-01 purchase 20", "03-02 purchase 20", "03-03 purchase 1", "03-04 visit")
+BOB = _member("b", "03-01 purchase 70", "03-05 purchase 1", "03-05 purchase 2", "04-01 purchase 9")
+EVE = _member("e", "03-31 purchase 1", "04-02 purchase 1", "04-03 purchase 1", "04-04 purchase 1", "05-01 purchase 1")
+MARCH_APRIL = (datetime(2017, 2, 28, 5, tzinfo=UTC), datetime(2017, 5, 1, 4, tzinfo=UTC))
+
+
+def _tried(draft: dict[str, Any], **more: Any) -> Report:
+    return _report(Backtest(parse(document(**CLUB)), draft, *MARCH_APRIL), [ADA, BOB, EVE], **more)
+
+
+def test_winners_near_misses_and_what_they_cost() -> None:
+    report = _tried(FIVE, values={"points": Decimal("0.05")}, budgets={"points": 60})
+    (found,) = report.definitions
+    assert (report.members, report.events) == (3, 12)
+    assert (found.completions, found.winners, found.near_misses) == (2, 2, 1)
+    assert found.by_day == {date(2017, 3, 3): 1, date(2017, 4, 4): 1}
+    assert found.by_group == {"club: bronze": 2}
+    assert found.overlap == {"badges/visits": 1}
+    assert (found.points, found.rewards) == ({"points": 60}, {"voucher/tea": 2})
+    assert (report.points, report.cost) == ({"points": 60}, {"points": Decimal("3.00")})
+    assert (report.budgets[0].given, report.budgets[0].reached_on) == (60, date(2017, 4, 4))
+
+
+def test_the_curve_of_every_target() -> None:
+    (found,) = _tried(FIVE).definitions
+    assert found.curve is not None
+    told = [(spot.target, spot.completions, spot.winners, spot.points["points"]) for spot in found.curve]
+    assert told[:4] == [(1, 5, 3, 150), (2, 3, 3, 90), (3, 2, 2, 60), (4, 0, 0, 0)]
+    assert (found.target, told[-1][0]) == (3, 12)
+
+
+def test_tiers_with_the_draft_and_without() -> None:
+    report = _tried(FIVE)
+    told = {each.tier: (each.without, each.members) for each in report.tiers}
+    # Ada has 46 points of her own; with the 30 of the challenge she is lifted.
+    assert told == {"bronze": (2, 1), "silver": (1, 2)}
+    assert report.elsewhere == {}
+
+
+def test_a_boost_shows_in_what_others_give() -> None:
+    report = _tried({"boosts": [{"key": "double", "factor": 2}]})
+    assert report.elsewhere == {"points": 20 + 20 + 1 + 70 + 1 + 2 + 9 + 4}
+    assert report.definitions[0].completions == 0
+    assert report.definitions[0].no_curve == "only a challenge has a curve"
+
+
+def test_a_streak_a_ladder_and_an_earn_rule_can_be_drafted() -> None:
+    report = _tried(
+        {
+            "streaks": [{"key": "daily", "on": "purchase", "period": "day", "freezes": {"cooldown": 1}}],
+            "earn_rules": [{"key": "visits", "on": "visit", "earn": {"fixed": 7}}],
+            "tier_ladders": [
+                {
+                    "key": "fast",
+                    "measure": {"points": "points"},
+                    "tiers": [{"key": "slow"}, {"key": "fast", "from": 40}],
+                }
+            ],
+        }
+    )
+    found = {each.section: (each.completions, each.winners) for each in report.definitions}
+    assert found == {"streaks": (10, 3), "earn_rules": (1, 1), "tier_ladders": (2, 2)}
+    assert {(each.ladder, each.tier): each.members for each in report.tiers}[("fast", "fast")] == 2
+
+
+def test_a_new_version_keeps_what_was_counted_before() -> None:
+    program = parse(document(**CLUB, **FIVE))
+    challenge = FIVE["challenges"][0]
+    draft = {"challenges": [{**challenge, "objectives": [{**challenge["objectives"][0], "target": 2}]}]}
+    since = datetime(2017, 3, 2, 5, tzinfo=UTC)
+    (found,) = _report(Backtest(program, draft, since, MARCH_APRIL[1]), [ADA, BOB, EVE]).definitions
+    # Ada's first of March counts: she wins on the second.
+    assert found.by_day[date(2017, 3, 2)] == 1
+    assert (found.completions, found.overlap.get("challenges/days")) == (3, None)
+
+
+@pytest.mark.parametrize(
+    ("draft", "paths"),
+    [
+        ({}, ["draft"]),
+        ({"program": {"key": "x"}, "challenges": [{"key": "a"}]}, ["program"]),
+        (
+            {"challenges": [{"key": "a", "objectives": [{"on": "visit", "target": 0}]}]},
+            ["challenges[0].objectives[0].target"],
+        ),
+        ({"badges": [{"key": "b", "on": "swim", "levels": [{"target": 1}]}]}, ["badges[0].on"]),
+        (
+            {
+                "badges": [
+                    {"key": "visits", "on": "visit", "measure": {"distinct": "local_day"}, "levels": [{"target": 1}]}
+                ]
+            },
+            ["badges[0].measure"],
+        ),
+        (
+            {"tier_ladders": [{**CLUB["tier_ladders"][0], "tiers": [{"key": "low"}, {"key": "high", "from": 5}]}]},
+            ["tier_ladders[0].thresholds"],
+        ),
+    ],
+)
+def test_mistakes_have_their_place_in_the_draft(draft: dict[str, Any], paths: list[str]) -> None:
+    with pytest.raises(Mistaken) as mistaken:
+        Backtest(parse(document(**CLUB)), draft, *MARCH_APRIL)
+    assert [each.path for each in mistaken.value.mistakes] == paths
+
+
+def test_nothing_lies_between_an_instant_and_itself() -> None:
+    with pytest.raises(Mistaken, match="`to` comes after `from`"):
+        Backtest(parse(document(**CLUB)), FIVE, MARCH_APRIL[1], MARCH_APRIL[1])
+
+
+def test_a_challenge_without_a_curve_says_why() -> None:
+    challenge = FIVE["challenges"][0]
+    twice = {**challenge, "objectives": [*challenge["objectives"], {"on": "visit", "target": 1}]}
+    rounds = {**challenge, "repeat": "on_completion", "window": "lifetime"}
+    reasons = [_tried({"challenges": [each]}).definitions[0].no_curve or "" for each in (twice, rounds)]
+    assert ["several objectives" in reasons[0], "counts anew" in reasons[1]] == [True, True]
+
+
+def test_events_that_the_program_would_refuse_are_told_of() -> None:
+    tried = Backtest(parse(document(**CLUB)), FIVE, *MARCH_APRIL)
+    with pytest.raises(ValueError, match="no event type `swim`"):
+        tried.event("e1", "swim", MARCH_APRIL[0], {})
+    with pytest.raises(ValueError, match=r"properties\.amount"):
+        tried.event("e1", "purchase", MARCH_APRIL[0], {"amount": "-1"})
