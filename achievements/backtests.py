@@ -40,7 +40,12 @@ Take: TypeAlias = Callable[[MemberState, Iterable[Emitted]], None]
 _TICK = timedelta(microseconds=1)
 _COMPLETED = ("challenges", "badges", "tier_ladders")
 _GIVING = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders")
-_PLAIN_CHALLENGE = frozenset({"key", "name", "description", "objectives", "window", "repeat", "rewards"})
+_PLAIN_CHALLENGE = frozenset(
+    {
+        *("key", "name", "description", "audience", "objectives", "needs", "window", "repeat", "join", "milestones"),
+        "rewards",
+    }
+)
 _PLAIN_OBJECTIVE = frozenset({"on", "when", "measure", "target"})
 _PLACE = re.compile(r"(\w+)\[(\d+)\]")
 
@@ -255,9 +260,11 @@ def no_curve(definition: Definition) -> str | None:
         return (
             "a challenge that counts anew after each completion has no curve: with another target its rounds are others"
         )
+    if definition.join == "opt_in":
+        return "a challenge that members join has no curve: with another target others would have joined"
     written = plain(definition)
     if not written.keys() <= _PLAIN_CHALLENGE or not written["objectives"][0].keys() <= _PLAIN_OBJECTIVE:
-        return "only a challenge of one objective, its window and rewards alone, has a curve"
+        return "a challenge of this sort has no curve"
     return None
 
 
@@ -272,7 +279,8 @@ def _twinned(program: Program, twins: Mapping[str, str]) -> Program:
             counted = objective.measure
             most = DISTINCT_MAX if counted != "count" and counted.distinct is not None else POINTS_MAX
             endless = msgspec.structs.replace(objective, target=most)
-            added.append(msgspec.structs.replace(each, key=keys[each.key], objectives=(endless,), rewards=()))
+            given = {"milestones": (), "rewards": ()}
+            added.append(msgspec.structs.replace(each, key=keys[each.key], objectives=(endless,), **given))
     return Program(program.head, {**program.sections, "challenges": (*challenges, *added)})
 
 

@@ -27,8 +27,8 @@ SPARED = frozenset(
     }
 )
 """The sections whose definitions are left out where nobody reads them."""
-HELD = frozenset({"currencies", "event_types"})
-"""The sections that are never left out, and cost nothing: they say what an event is."""
+HELD = frozenset({"currencies", "event_types", "attributes"})
+"""The sections that are never left out, and cost nothing: they say what an event is, and what is known of a member."""
 
 _WORDS = (re.compile(r"[a-z0-9_-]+"), re.compile(r"[a-z0-9_]+"))
 """A key may hold a dash, which is a minus in a condition: words are looked for with and without."""

@@ -186,8 +186,13 @@ class Trial:
 
 def _one_step_short(rule: ChallengeReady, current: Sequence[Amount]) -> bool:
     """Whether a challenge lacks one step of one objective, and nothing else."""
-    short = [(each, amount) for each, amount in zip(rule.objectives, current, strict=True) if amount < each.target]
-    return len(short) == 1 and all(each.target - amount <= _step(each.measure, each.target) for each, amount in short)
+    lacking = [
+        (each.target - amount, _step(each.measure, each.target))
+        for each, amount in zip(rule.objectives, current, strict=True)
+        if amount < each.target
+    ]
+    near = sum(missing <= step for missing, step in lacking)
+    return near > 0 if rule.needs == "any" else near == len(lacking) == 1
 
 
 def _step(measure: Measure, target: int) -> int:
