@@ -49,9 +49,10 @@ class Watched(msgspec.Struct, frozen=True):
     targets: Mapping[str, Sequence[int]]
     ladders: Sequence[LadderReady]
 
-    def groups(self, state: MemberState) -> list[str]:
-        """By what completions are told apart, of a member in a state: the tier that she holds."""
-        return [f"{rule.key}: {rule.tier(state.parts.get(rule.name))}" for rule in self.ladders]
+    def groups(self, state: MemberState, at: datetime) -> list[str]:
+        """By what completions are told apart, of a member in the state before an instant: her tiers, and her segments."""
+        tiers = [f"{rule.key}: {rule.tier(state.parts.get(rule.name))}" for rule in self.ladders]
+        return [*tiers, *(f"segment: {key}" for key in self.rules.members.segments(state, at))]
 
     def elsewhere(self, emitted: Iterable[Emitted], points: dict[str, int]) -> None:
         """Add up the points that definitions other than the drafted gave, by currency."""
@@ -172,7 +173,7 @@ class Trial:
             count = self._count(place)
             count.completions += 1
             _more(count.by_day, self._watched.rules.program_time.day(at), 1)
-            for group in self._watched.groups(held):
+            for group in self._watched.groups(held, at):
                 _more(count.by_group, group, 1)
 
     def _nearly_awarded(self, place: Place, state: MemberState) -> bool:

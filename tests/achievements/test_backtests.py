@@ -186,6 +186,13 @@ CLUB: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "vouchers": [{"key": "tea"}],
+    "segments": [
+        {
+            "key": "spenders",
+            "measures": {"spent": {"on": "purchase", "measure": {"sum": "amount"}}},
+            "when": "measure.spent > 20.0",
+        }
+    ],
 }
 
 
@@ -215,7 +222,7 @@ def test_winners_near_misses_and_what_they_cost() -> None:
     assert (report.members, report.events) == (3, 12)
     assert (found.completions, found.winners, found.near_misses) == (2, 2, 1)
     assert found.by_day == {date(2017, 3, 3): 1, date(2017, 4, 4): 1}
-    assert found.by_group == {"club: bronze": 2}
+    assert found.by_group == {"club: bronze": 2, "segment: spenders": 1}
     assert found.overlap == {"badges/visits": 1}
     assert (found.points, found.rewards) == ({"points": 60}, {"voucher/tea": 2})
     assert (report.points, report.cost) == ({"points": 60}, {"points": Decimal("3.00")})
