@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import typer
@@ -32,6 +32,27 @@ _RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 _OURS: Final = ("event_id", "member_id", "type", "occurred_at", "received_at")
 
 
+DraftOption: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--draft",
+        metavar="DRAFT.yaml",
+        help="One or several definitions, in sections as in a program; a key that the program has is a new version.",
+    ),
+]
+TargetsOption: TypeAlias = Annotated[
+    str | None, typer.Option("--targets", metavar="A..B", help="Show these targets of the curve, as in 3..8.")
+]
+ValueOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--value", metavar="[CURRENCY=]MONEY", help="What a point costs you: 0.01, or points=0.01."),
+]
+BudgetOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--budget", metavar="[CURRENCY=]POINTS", help="Say on which day so many points were given."),
+]
+
+
 class Counted(NamedTuple):
     """What a process made of one part: the tally, and the CPU seconds for reading and for folding."""
 
@@ -43,27 +64,12 @@ class Counted(NamedTuple):
 def backtest(
     program: Annotated[Path, typer.Argument(metavar="PROGRAM.yaml", help="The program as it was.")],
     events: Annotated[Path, typer.Argument(metavar="EVENTS.ndjson[.gz]", help="What members did, in any order.")],
-    draft: Annotated[
-        Path,
-        typer.Option(
-            "--draft",
-            metavar="DRAFT.yaml",
-            help="One or several definitions, in sections as in a program; a key that the program has is a new version.",
-        ),
-    ],
+    draft: DraftOption,
     since: Annotated[str, typer.Option("--from", metavar="T", help="When the draft would have been published.")],
     until: Annotated[str, typer.Option("--to", metavar="T", help="Up to, but not including, this instant.")],
-    targets: Annotated[
-        str | None, typer.Option("--targets", metavar="A..B", help="Show these targets of the curve, as in 3..8.")
-    ] = None,
-    value: Annotated[
-        list[str] | None,
-        typer.Option("--value", metavar="[CURRENCY=]MONEY", help="What a point costs you: 0.01, or points=0.01."),
-    ] = None,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option("--budget", metavar="[CURRENCY=]POINTS", help="Say on which day so many points were given."),
-    ] = None,
+    targets: TargetsOption = None,
+    value: ValueOption = None,
+    budget: BudgetOption = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report there.")] = None,
 ) -> None:
     """Try a draft on real history: who would have won it, who nearly, when, and what it would have cost.
