@@ -20,6 +20,7 @@ from achievements.outcomes import (
     AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
+    MilestoneReached,
     PointsEarned,
     RewardGiven,
     StreakChanged,
@@ -137,7 +138,8 @@ def test_ten_cups_are_a_free_one_and_the_next_card_begins() -> None:
     check(
         program("coffee-card"),
         """
-        2026-01-05 08:00 | cup drink=espresso own_cup=false | streak weekly 1
+        2026-01-04 18:00 | brought by=bea |
+        2026-01-05 08:00 | cup drink=espresso own_cup=false | streak weekly 1; referral friend by bea
         2026-01-05 16:00 | cup drink=espresso own_cup=true | badge own-cup first
         2026-01-06 08:00 | cup drink=galao own_cup=false |
         2026-01-07 08:00 | cup drink=latte own_cup=false |
@@ -198,7 +200,14 @@ def test_practice_of_a_day_is_worth_fifty_points_at_most() -> None:
             if event.properties["mistakes"] == 0:
                 day = local("language-app", event)
                 perfect[day.isocalendar()[:2]].add(day)
-        assert len(of(outcomes, ChallengeCompleted)) == sum(len(days) >= 3 for days in perfect.values())
+        weeks = sum(len(days) >= 3 for days in perfect.values())
+        assert sum(each.challenge == "three-perfect-days" for each in of(outcomes, ChallengeCompleted)) == weeks
+        assert bool(levels(outcomes, "scholar")) == (weeks > 0 and "three" in levels(outcomes, "polyglot"))
+        months = Counter(local("language-app", event).replace(day=1) for event in lessons)
+        steps = Counter(each.milestone for each in of(outcomes, MilestoneReached))
+        assert steps == +Counter(
+            ten=sum(n >= 10 for n in months.values()), twenty=sum(n >= 20 for n in months.values())
+        )
     leagues = ["bronze", "silver", "gold", "diamond"]
     highest = Counter(
         max((each.tier_to for each in of(outcomes, TierChanged)), key=leagues.index, default="bronze")
@@ -224,6 +233,7 @@ def test_a_customer_rises_and_is_kept_until_the_quarter_and_its_grace_are_over()
         2026-03-02 12:00 | outfit_shared |
         2027-04-01 00:00 | |
         2027-05-01 00:00 | | tier club gold>member 0
+        2027-05-02 12:00 | purchase amount=10.00 sale=true departments=shirts, | completed welcome-back 2027-05; reward voucher twenty until 2027-06-01 22:00
         """,
     )
 
@@ -254,6 +264,7 @@ def test_a_beginner_makes_a_habit_and_comes_through_the_winter() -> None:
     check(
         program("fitness-club"),
         """
+        2026-01-04 12:00 | !joined challenge=summit |
         2026-01-05 06:30 | workout minutes=45 kilometres=8.0 sort=run hour=6 | points +45 minute; streak weeks 1
         2026-01-07 18:00 | workout minutes=90 kilometres=0.0 sort=strength hour=18 | points +90 minute
         2026-01-07 20:00 | workout minutes=60 kilometres=0.0 sort=yoga hour=20 | points +30 minute
