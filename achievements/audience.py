@@ -8,14 +8,14 @@ this: only the rules that say so are wrapped.
 from typing import Any, NamedTuple
 
 from achievements.conditions import Audience
-from achievements.moment import Moment, Rule
+from achievements.moment import Judge, Moment
 from achievements.states import Part
 
 
 class Aimed(NamedTuple):
     """A rule with its audience, judging events in the rule's place."""
 
-    rule: Rule
+    rule: Judge
     audience: Audience
 
     def apply(self, part: Any, moment: Moment) -> Part | None:

@@ -20,7 +20,7 @@ from achievements.measures import Measure, counted_rewards
 from achievements.moment import Given, Moment, Rule, Stage, completed
 from achievements.objectives import OBJECTIVES_MAX, Needs, Objective, ObjectiveReady, counted, met
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached
-from achievements.parts import ForMembers, Key, Misfit, Name, Points, Reward, Rewards, Shape
+from achievements.parts import Granting, Key, Misfit, Name, Points, Reward, Rewards, Shape
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
 from achievements.values import Amount, Fact
@@ -192,7 +192,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return (ChallengeProgressed(self.key, self.period(part), amounts, self.targets),)
 
 
-class Challenge(ForMembers, frozen=True, kw_only=True):
+class Challenge(Granting, frozen=True, kw_only=True):
     """One or more objectives, of which all have to be met within a window, any one, or all in order."""
 
     kind = "challenge"

@@ -15,7 +15,7 @@ from achievements.boosts import EXACT, BoostReady, boosted
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import POINTS_MAX, ForMembers, Key, Misfit, Points, PropertyName, Shape, Trigger
+from achievements.parts import POINTS_MAX, Granting, Key, Misfit, Points, PropertyName, Shape, Trigger
 from achievements.states import LimitPart, Tally
 from achievements.windows import Span, Window, added, pruned, span_of
 
@@ -191,7 +191,7 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
         return granted, LimitPart(window, Tally(tally.amount + granted), part.seen)
 
 
-class EarnRule(ForMembers, frozen=True, kw_only=True):
+class EarnRule(Granting, frozen=True, kw_only=True):
     """Points for events of some types that meet a condition."""
 
     kind = "earn_rule"

@@ -44,7 +44,8 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
         due = _next_due(rulebook, parts)
     else:
         due = state.due
-    return MemberState(entry.at, order, state.inputs + 1, due, parts, state.zone, state.attributes), emitted
+    inputs = state.inputs + 1
+    return MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed), emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
@@ -121,7 +122,7 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
                 parts[name] = rule.lapse(part, moment)
         _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
-    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes)
+    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed)
 
 
 def _without_event(

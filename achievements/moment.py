@@ -116,6 +116,15 @@ class Moment:
             first_pass=False,
         )
 
+    def aside(self) -> "Moment":
+        """The same pass for a rule of which nothing is to be heard: it sees all, and what it brings stays in this moment's own."""
+        aside = Moment(
+            *(self._rules, self.event, self.local, self.state, self.parts, [], self.carried), first_pass=self.first_pass
+        )
+        aside.earned.update(self.earned)
+        aside.given.extend(self.given)
+        return aside
+
     def meets(self, conditions: Conditions) -> bool:
         """Whether the event is of one of the types and meets that type's condition. One that fails is told of, and not met."""
         try:
@@ -220,6 +229,23 @@ class Judge(Protocol):
 
     def apply(self, part: Any, moment: Moment) -> Part | None:
         """Its part after the event; what changed is added to `moment.emitted`."""
+
+
+class Keeper(Judge, Protocol):
+    """The same, as facts and time meet it too."""
+
+    @property
+    def name(self) -> str:
+        """Where its part stands in a state."""
+
+    def told(self, part: Any, fact: Fact, moment: Moment) -> Part | None:
+        """Its part after a fact of a kind that it hears."""
+
+    def lapse(self, part: Any, moment: Moment) -> Part:
+        """Its part after what falls due at the moment's instant."""
+
+    def dated(self, part: Any, local: LocalTime) -> Part:
+        """Its part after the member's time has changed."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

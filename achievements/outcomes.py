@@ -199,6 +199,24 @@ class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", g
         return ("referral", self.referral)
 
 
+class HeldOut(Outcome, frozen=True, array_like=True, tag="held_out", gc=False):
+    """What a member of a control group would have had of a definition (`section/key`): counted, not given, and not shown to her.
+
+    `what` names the outcome that it stands for, `points` are those that it would have brought.
+    """
+
+    definition: str
+    what: str
+    points: int
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """One for each outcome that it stands for."""
+        return ("held_out", self.what)
+
+
 class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired", gc=False):
     """Points of a lot that were not spent before its end. Not the fold's: the ledger's."""
 
@@ -218,6 +236,7 @@ AnyOutcome: TypeAlias = (
     | TierChanged
     | Scored
     | ReferralQualified
+    | HeldOut
 )
 
 

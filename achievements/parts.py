@@ -18,6 +18,8 @@ TRIGGERS_MAX = 20
 REWARDS_MAX = 10
 REWARD_DAYS_MAX = 3_650
 ENTRIES_MAX = 1_000
+CONTROL_GROUP_MAX = 99
+"""Percent: a definition is for somebody."""
 NAME_CHARACTERS_MAX = 200
 DESCRIPTION_CHARACTERS_MAX = 2_000
 
@@ -81,6 +83,12 @@ class ForMembers(Definition, frozen=True, kw_only=True):
     """What is for the members of an audience: a condition on the member alone. For everybody, where it has none."""
 
     audience: str | None = None
+
+
+class Granting(ForMembers, frozen=True, kw_only=True):
+    """What can be held out from a share of its audience, in percent, so that its effect can be measured."""
+
+    control_group: Annotated[int, msgspec.Meta(ge=1, le=CONTROL_GROUP_MAX)] | None = None
 
 
 class Price(Shape, frozen=True):

@@ -19,13 +19,14 @@ from achievements.badges import BadgeReady
 from achievements.boosts import BoostReady
 from achievements.building import Building
 from achievements.conditions import Audience
+from achievements.controls import Share, keepers_of
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
 from achievements.localtime import LocalTime
 from achievements.members import Members
-from achievements.moment import Rule, completed, held
-from achievements.parts import Mistake, event_types_of
+from achievements.moment import Judge, Keeper, Rule, completed, held
+from achievements.parts import Granting, Mistake, event_types_of
 from achievements.points import Currency
 from achievements.ranking import Leaderboard, Ties
 from achievements.segments import SegmentReady
@@ -39,26 +40,35 @@ class Rules:
     """Every rule of a program at one time, in the order in which an input meets them."""
 
     def __init__(
-        self, program: Program, building: Building, rules: Sequence[Rule], audiences: Mapping[str, Audience]
+        self,
+        program: Program,
+        building: Building,
+        rules: Sequence[Rule],
+        audiences: Mapping[str, Audience],
+        shares: Mapping[str, Share],
     ) -> None:
         self.program = program
         self.zone = building.zone
         self.environments = environments = building.environments
         self._audiences = audiences
+        self._shares = shares
         in_order = [(rule.name, rule) for rule in sorted(rules, key=lambda rule: rule.stage)]
         self.by_name = dict(in_order)
         self.aims = bool(audiences)
         """Whether any rule is for some members alone."""
-        judges = {name: Aimed(rule, audiences[name]) if name in audiences else rule for name, rule in in_order}
+        self.holds_out = bool(shares)
+        """Whether any rule has a control group."""
+        places = [(rule, each) for name, rule in in_order for each in keepers_of(rule, shares.get(name))]
+        judges = [(rule, (each.name, _judge(each, audiences.get(rule.name)))) for rule, each in places]
         # Beside the program's own there are those that a rule has for events of our own making.
         types = {*environments, *(each for rule in rules for each in rule.event_types or ())}
         self.by_type = {
-            event_type: tuple((name, judges[name]) for name, rule in in_order if _looks_at(rule, event_type))
-            for event_type in types
+            event_type: tuple(judge for rule, judge in judges if _looks_at(rule, event_type)) for event_type in types
         }
-        self.counting_rewards = tuple((name, judges[name]) for name, rule in in_order if rule.counts)
-        heard = {kind for _, rule in in_order for kind in rule.hears}
-        self.by_fact = {kind: tuple((name, rule) for name, rule in in_order if kind in rule.hears) for kind in heard}
+        self.counting_rewards = tuple(judge for rule, judge in judges if rule.counts)
+        heard = {kind for rule, _ in places for kind in rule.hears}
+        self.by_fact = {kind: tuple((each.name, each) for rule, each in places if kind in rule.hears) for kind in heard}
+        self.falling_due = {each.name: each for rule, each in places if rule.falls_due}
         self.program_time = LocalTime(self.zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
         self.members = Members(
@@ -80,9 +90,16 @@ class Rules:
         return self.members.activation(state, at)
 
     def offers(self, name: str, state: MemberState, at: datetime) -> bool:
-        """Whether a definition (`section/key`) is there for a member: she is in its audience, or something counted for her."""
-        audience = self._audiences.get(name)
-        return audience is None or name in state.parts or self.members.in_audience(audience, state, at)
+        """Whether a definition (`section/key`) is there for a member.
+
+        It is where something counted for her, or she is in its audience and not held out.
+        """
+        if name in state.parts:
+            return True
+        audience, share = self._audiences.get(name), self._shares.get(name)
+        if share is not None and share.has(state.seed):
+            return False
+        return audience is None or self.members.in_audience(audience, state, at)
 
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
@@ -123,10 +140,12 @@ class Rulebook:
         self._editions = [rules for _, rules in editions]
         # In force or not: a streak whose definition was left out for a while has still been broken when it is taken up again.
         # A later edition's rule stands for those before it, since what `due` rests on is fixed.
-        known = {name: rule for rules in self._editions for name, rule in rules.by_name.items()}
+        known = {name: each for rules in self._editions for name, each in rules.falling_due.items()}
         self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
         """Whether any of its rules asks for decisions on a balance."""
-        self.falling_due = tuple((name, rule) for name, rule in known.items() if rule.falls_due)
+        self.falling_due = tuple(known.items())
+        self.holds_out = any(rules.holds_out for rules in self._editions)
+        """Whether any of its rules has a control group."""
 
     def at(self, instant: datetime) -> Rules | None:
         """The rules in force at an instant; None before the first."""
@@ -142,6 +161,7 @@ def ready(program: Program) -> Rules:
     rules: list[Rule] = []
     boosts: list[BoostReady] = []
     audiences: dict[str, Audience] = {}
+    shares: dict[str, Share] = {}
     paths: dict[str, str] = {}
     for section, definitions in program.sections.items():
         for position, definition in enumerate(definitions):
@@ -155,6 +175,8 @@ def ready(program: Program) -> Rules:
                 audience = building.audience(getattr(definition, "audience", None))
                 if audience is not None:
                     audiences[made.name] = audience
+                if isinstance(definition, Granting) and definition.control_group is not None:
+                    shares[made.name] = Share(f"{program.head.key}/{made.name}", definition.control_group)
             elif isinstance(made, BoostReady):
                 boosts.append(made)
     mistakes = [*building.mistakes, *_circles(rules, paths)]
@@ -167,7 +189,12 @@ def ready(program: Program) -> Rules:
         msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given, gives=rule.gives & counted)
         for rule in rules
     ]
-    return Rules(program, building, rules, audiences)
+    return Rules(program, building, rules, audiences, shares)
+
+
+def _judge(keeper: Keeper, audience: Audience | None) -> Judge:
+    """Who judges events in a rule's place."""
+    return keeper if audience is None else Aimed(keeper, audience)
 
 
 def _building(program: Program) -> Building:

@@ -148,6 +148,7 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
 
     `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
     `section/key`; `zone` is her own, None where she goes by the program's. `attributes` are what the app said of her, as JSON.
+    `seed` is what tells her apart in control groups.
     """
 
     at: datetime = BEGINNING
@@ -157,8 +158,14 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
     parts: Mapping[str, Part] = {}
     zone: OwnZone | None = None
     attributes: Mapping[str, Any] = {}
+    seed: int = 0
 
     NOTHING: ClassVar["MemberState"]
+
+    @property
+    def beginning(self) -> "MemberState":
+        """Where this member's fold started."""
+        return MemberState(seed=self.seed)
 
 
 MemberState.NOTHING = MemberState()

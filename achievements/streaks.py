@@ -18,7 +18,7 @@ from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, StreakChanged
-from achievements.parts import ForMembers, Shape, Trigger
+from achievements.parts import Granting, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import StreakPart
 
@@ -131,7 +131,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         return local.start(self.calendar, self._missed(kept, local) + 1)
 
 
-class Streak(ForMembers, frozen=True, kw_only=True):
+class Streak(Granting, frozen=True, kw_only=True):
     """Periods in a row with at least one counting event."""
 
     kind = "streak"

@@ -16,6 +16,7 @@ from achievements.outcomes import (
     ConditionFailed,
     Effect,
     Emitted,
+    HeldOut,
     PointsEarned,
     PointsSpent,
     SpendAsked,
@@ -112,6 +113,8 @@ class Draft:
         effects: list[Effect] = [*outcomes]
         if self._rulebook.decides:
             effects += self._decide(entry.order, emitted, entry.at)
+        if self._rulebook.holds_out:
+            effects = _shown(effects)
         event_id = None if isinstance(entry, Fact) else entry.id
         return (self._item(entry.at, event_id, effects) if effects else None), effects
 
@@ -144,6 +147,8 @@ class Draft:
         ended = self.purse.expire(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
             told += self._decide_late(causes, refolded.asked, _gained(difference), facts)
+        if self._rulebook.holds_out:
+            told = _shown(told)
         effects: dict[str | None, list[Effect]] = {cause.event_id: [] for cause in causes}
         last = effects[causes[-1].event_id]
         for each in told:
@@ -256,6 +261,7 @@ class Draft:
 
     def _pass(self, passed: list[tuple[datetime, Effect]]) -> None:
         """Tell what time brought, in order, each instant by itself."""
+        passed = [each for each in passed if not isinstance(each[1], HeldOut)]
         passed.sort(key=lambda each: each[0])
         for at, together in groupby(passed, key=lambda each: each[0]):
             self._item(at, None, [effect for _, effect in together])
@@ -268,6 +274,11 @@ class Draft:
     @property
     def _rulebook(self) -> Rulebook:
         return self._loaded.rulebook
+
+
+def _shown(effects: Iterable[Effect]) -> list[Effect]:
+    """Effects without what is counted of a control group: its members are not to hear of it."""
+    return [each for each in effects if not isinstance(each.outcome if isinstance(each, Withdrawn) else each, HeldOut)]
 
 
 def worth_of(difference: fold.Difference) -> dict[str, int]:

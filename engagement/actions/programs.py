@@ -10,7 +10,7 @@ import msgspec
 from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
 from achievements.definitions import Program as Document
 from achievements.differences import FieldChange, fields_changed
-from achievements.parts import Definition, Mistake
+from achievements.parts import Definition, Granting, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import BEGINNING
 from engagement.actions.rarity import Rarities
@@ -288,7 +288,14 @@ def _changed_though_fixed(path: str, before: Definition, after: Definition) -> l
         )
         for name in after.fixed
         if getattr(before, name) != getattr(after, name)
-    ]
+    ] + _narrowed(path, before, after)
+
+
+def _narrowed(path: str, before: Definition, after: Definition) -> list[Mistake]:
+    """A control group that would lose members: who was held out is not given later what others have had for long."""
+    was, now = (each.control_group or 0 if isinstance(each, Granting) else 0 for each in (before, after))
+    said = f"a control group only grows, and this one was {was} percent; define another {after.kind} under a new key"
+    return [Mistake(f"{path}.control_group", said)] if now < was else []
 
 
 def _definition(version: DefinitionVersion) -> Definition:

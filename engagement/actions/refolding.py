@@ -104,7 +104,7 @@ async def histories(
     With `in_all`, members whose histories would come to more inputs together are left out, and nothing of them is read.
     """
     bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
-    starts = [(draft.id, bases.get(draft.id, MemberState.NOTHING)) for draft, _ in firsts]
+    starts = [(draft.id, bases.get(draft.id, draft.state.beginning)) for draft, _ in firsts]
     if in_all is not None:
         inputs = {draft.id: draft.state.inputs for draft, _ in firsts}
         starts = _fitting(starts, inputs, at_most, in_all)

@@ -189,7 +189,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         """It folded from nothing to where she had been advanced, without what still waits."""
         counted = refolding.counted(loaded, self.recorded, without=set(self.held.pending))
         inputs = refolding.in_order(counted, self.facts)
-        return fold.trace(loaded.rulebook, MemberState.NOTHING, inputs, self.held.state.at)
+        return fold.trace(loaded.rulebook, self.held.state.beginning, inputs, self.held.state.at)
 
     @property
     def zone(self) -> str | None:
@@ -220,7 +220,7 @@ class _Inputs(msgspec.Struct, frozen=True):
 
 
 async def _inputs(unit: Unit, held: Sequence[Held]) -> dict[UUID, _Inputs]:
-    starts = [(each.id, MemberState.NOTHING) for each in held]
+    starts = [(each.id, each.state.beginning) for each in held]
     recorded = await events.since(unit, starts, refolding.HISTORY_INPUTS_MAX)
     known = await facts.since(unit, starts)
     return {each.id: _Inputs(each, recorded[each.id], known[each.id]) for each in held}
@@ -276,6 +276,6 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)
     changes = Changes(loaded, [held])
     refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone), folded.snapshots)
-    repair = Found(History(loaded, MemberState.NOTHING, ()), refolded, [Cause(None, loaded.now, loaded.now)], ())
+    repair = Found(History(loaded, held.state.beginning, ()), refolded, [Cause(None, loaded.now, loaded.now)], ())
     await refolding.take_over(unit, changes, {who: repair})
     await changes.save(unit)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from achievements.controls import seed_of
 from achievements.states import MemberState
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
@@ -89,10 +90,10 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[s
     made = {row["external_id"]: row["id"] for row in rows}
     await unit.execute(
         "INSERT INTO member_state (program_id, member_id, version, revision, seq, inputs, state)"
-        " SELECT $1, new.id, 0, 0, 0, 0, $3::jsonb FROM unnest($2::uuid[]) AS new (id)",
+        " SELECT $1, new.id, 0, 0, 0, 0, new.state::jsonb FROM unnest($2::uuid[], $3::text[]) AS new (id, state)",
         unit.program,
         list(made.values()),
-        _encode(MemberState.NOTHING).decode(),
+        [_encode(MemberState(seed=seed_of(each))).decode() for each in made],
     )
     # Whoever else enrolled one of them meanwhile has committed by now: the insert waited for it.
     elsewhere = [each for each in fresh if each not in made]

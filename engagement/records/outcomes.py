@@ -11,6 +11,7 @@ from achievements.outcomes import (
     AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
+    HeldOut,
     ReferralQualified,
     RewardGiven,
     Scored,
@@ -61,6 +62,19 @@ _REWARDS = Rows(
     "ON CONFLICT (program_id, member_id, reward) DO UPDATE SET sort = excluded.sort, key = excluded.key,"
     " source = excluded.source, given_at = excluded.given_at, event_id = excluded.event_id, until = excluded.until,"
     " count = excluded.count",
+)
+_HELD_OUT = Rows(
+    "held_out",
+    {
+        "member_id": "uuid",
+        "what": "text",
+        "definition": "text",
+        "points": "bigint",
+        "held_at": "timestamptz",
+        "event_id": "text",
+    },
+    "ON CONFLICT (program_id, member_id, what) DO UPDATE SET definition = excluded.definition, points = excluded.points,"
+    " held_at = excluded.held_at, event_id = excluded.event_id",
 )
 _SCORES = Rows(
     "board_score",
@@ -139,6 +153,11 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
         2,
         lambda who, _, each: (who, each.referral, each.referrer, each.at, each.event_id),
     ),
+    HeldOut: (
+        _HELD_OUT,
+        2,
+        lambda who, _, each: (who, each.what, each.definition, each.points, each.at, each.event_id),
+    ),
     Scored: (
         _SCORES,
         3,
@@ -165,14 +184,15 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
                 unit.program,
                 *columns_of(rows, 3),
             )
-    rewards = [(who, each.reward) for who, each in outcomes if isinstance(each, RewardGiven)]
-    if rewards:
-        await unit.execute(
-            "DELETE FROM reward_given AS held USING unnest($2::uuid[], $3::text[]) AS gone (who, reward)"
-            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.reward = gone.reward",
-            unit.program,
-            *columns_of(rewards, 2),
-        )
+    for sort, table, key in ((RewardGiven, "reward_given", "reward"), (HeldOut, "held_out", "what")):
+        named = [(who, each.identity[1]) for who, each in outcomes if isinstance(each, sort)]
+        if named:
+            await unit.execute(
+                f"DELETE FROM {table} AS held USING unnest($2::uuid[], $3::text[]) AS gone (who, key)"
+                f" WHERE held.program_id = $1 AND held.member_id = gone.who AND held.{key} = gone.key",
+                unit.program,
+                *columns_of(named, 2),
+            )
     referrals = [(who, each.referral) for who, each in outcomes if isinstance(each, ReferralQualified)]
     if referrals:
         # What was given for it is taken back by whoever settles it.
@@ -203,6 +223,7 @@ async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[
         ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
         ("badge_award", "badge, level, awarded_at, event_id", BadgeAwarded),
         ("reward_given", "sort, key, source, reward, given_at, event_id, until, count", RewardGiven),
+        ("held_out", "definition, what, points, held_at, event_id", HeldOut),
         ("tier_change", "ladder, tier_from, tier_to, changed_at, qualifying, nullif(event_id, '')", TierChanged),
         ("board_score", "board, period, score, reached_at", Scored),
         ("(SELECT * FROM referral WHERE holds)", "referral, referrer, qualified_at, event_id", ReferralQualified),

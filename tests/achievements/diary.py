@@ -20,6 +20,7 @@ from achievements.outcomes import (
     ChallengeProgressed,
     ConditionFailed,
     Emitted,
+    HeldOut,
     MilestoneReached,
     PointsEarned,
     ReferralQualified,
@@ -44,6 +45,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     TierChanged: lambda it: f"tier {it.ladder} {it.tier_from}>{it.tier_to} {it.qualifying}",
     ReferralQualified: lambda it: f"referral {it.referral} by {it.referrer}",
     RewardGiven: lambda it: f"reward {it.sort} {it.key}" + (f" until {it.until:%Y-%m-%d %H:%M}" if it.until else ""),
+    HeldOut: lambda it: f"held {it.what}",
     SpendAsked: lambda it: f"spend {it.points} {it.rule}",
     ConditionFailed: lambda it: f"failed {it.key} {it.path}",
 }
@@ -54,9 +56,8 @@ def told(outcome: Emitted) -> str:
     return _WORDS[type(outcome)](outcome)
 
 
-def check(rulebook: Rulebook, diary: str) -> MemberState:
+def check(rulebook: Rulebook, diary: str, state: MemberState = MemberState.NOTHING) -> MemberState:
     """Live through a diary, and hold each line against what it says; the state at its end."""
-    state = MemberState.NOTHING
     zone = rulebook.latest.zone
     lines = [line for line in diary.strip().splitlines() if line.strip()]
     kinds = {expected.split()[0] for line in lines for expected in _expected(line)}

@@ -180,6 +180,13 @@ _audiences: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
+_control_groups: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {}, {"control_group": 50}])
+
+
+def _held_out(kind: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(dict.__or__, _control_groups, kind)
+
+
 def _section(kind: st.SearchStrategy[dict[str, Any]], at_most: int) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.builds(dict.__or__, _audiences, kind), max_size=at_most).map(
         lambda each: [{"key": f"k{number}", **definition} for number, definition in enumerate(each)]
@@ -208,12 +215,12 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     ZONES,
     attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
     segments=st.just(SEGMENTS),
-    earn_rules=_section(_earn_rules, 3),
+    earn_rules=_section(_held_out(_earn_rules), 3),
     boosts=_section(_boosts, 2),
     spend_rules=_section(_spends, 1),
-    streaks=_section(_streaks, 3),
-    challenges=_section(_challenges, 4),
-    badges=_section(_badges, 1),
+    streaks=_section(_held_out(_streaks), 3),
+    challenges=_section(_held_out(_challenges), 4),
+    badges=_section(_held_out(_badges), 1),
     tier_ladders=_section(_ladders, 2),
     leaderboards=_section(_boards, 2),
 )

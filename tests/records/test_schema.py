@@ -27,6 +27,8 @@ SAMPLES = {
     " VALUES ($1, {member}, 'badge/b/1/0', 'voucher', 'v', 'b', now(), 'e', 1)",
     "referral": "(program_id, member_id, referral, referrer, qualified_at, event_id)"
     " VALUES ($1, {member}, 'r', 'm', now(), 'e')",
+    "held_out": "(program_id, member_id, what, definition, points, held_at, event_id)"
+    " VALUES ($1, {member}, 'badge/b/1', 'badges/b', 0, now(), 'e')",
     "tier_change": "(program_id, member_id, ladder, changed_at, event_id, tier_from, tier_to, qualifying)"
     " VALUES ($1, {member}, 'l', now(), 'e', 'bronze', 'silver', 1)",
     "member_state": "(program_id, member_id, version, revision, seq, inputs, state) VALUES ($1, {member}, 1, 1, 1, 1, '{{}}')",
@@ -63,6 +65,7 @@ RIGHTS = {
     "tier_change": ALL_BUT_DELETE | {"DELETE"},
     "reward_given": ALL_BUT_DELETE | {"DELETE"},
     "referral": ALL_BUT_DELETE,
+    "held_out": ALL_BUT_DELETE | {"DELETE"},
     "member_state": ALL_BUT_DELETE,
     "member_snapshot": ALL_BUT_DELETE | {"DELETE"},
     "completion": ALL_BUT_DELETE | {"DELETE"},
@@ -92,6 +95,7 @@ CHECKS = {
     "fact_rank_known",
     "reward_given_sort_known",
     "reward_given_count_positive",
+    "held_out_points_not_negative",
     "fact_n_not_negative",
     "referral_paid_at_an_instant",
     "referral_refused_or_paid",

@@ -1,0 +1,146 @@
+"""Control groups: the share of an audience that a definition is held out from, so that its effect can be measured.
+
+Who is held out is told by a hash of the definition and the member, the same for good. A larger share holds out everybody that a
+smaller one did, and a share never shrinks, so nobody is ever moved out of a control group.
+
+A member who is held out is judged like everybody, apart: what the definition counts of her is kept under a name of its own,
+where nothing else looks, and what she would have been given becomes `HeldOut` outcomes instead. So the others see nothing of
+it, and it costs nothing where no control group is.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from achievements.localtime import LocalTime
+from achievements.moment import Keeper, Moment, Rule
+from achievements.outcomes import (
+    AnyOutcome,
+    Asked,
+    ChallengeProgressed,
+    ConditionFailed,
+    Emitted,
+    HeldOut,
+    PointsEarned,
+    Scored,
+    StreakChanged,
+)
+from achievements.states import Part
+from achievements.values import Fact
+
+HELD_OUT = "held_out"
+_SEED_BYTES = 4
+_SEEDS = 1 << 8 * _SEED_BYTES
+_STANDINGS = (StreakChanged, ChallengeProgressed, Scored)
+"""What says where she stands, and gives her nothing."""
+
+
+def seed_of(member: str) -> int:
+    """What tells a member apart in every control group, from the app's own id: of two programs with one key, in the same way."""
+    return int.from_bytes(hashlib.sha256(member.encode()).digest()[:_SEED_BYTES])
+
+
+class Share(NamedTuple):
+    """The share of members, in percent, that a definition (`program/section/key`) is held out from."""
+
+    salt: str
+    percent: int
+
+    def has(self, seed: int) -> bool:
+        """Whether a member is in the control group."""
+        digest = hashlib.blake2b(f"{self.salt}/{seed}".encode(), digest_size=_SEED_BYTES).digest()
+        return int.from_bytes(digest) * 100 < self.percent * _SEEDS
+
+
+class Offered(NamedTuple):
+    """A rule for those who are not held out."""
+
+    rule: Rule
+    share: Share
+
+    @property
+    def name(self) -> str:
+        """Where its part stands in a state."""
+        return self.rule.name
+
+    def apply(self, part: Part | None, moment: Moment) -> Part | None:
+        """Her part after the event; the same where she is held out."""
+        return part if self.share.has(moment.state.seed) else self.rule.apply(part, moment)
+
+    def told(self, part: Part | None, fact: Fact, moment: Moment) -> Part | None:
+        """Her part after a fact; the same where she is held out."""
+        return part if self.share.has(moment.state.seed) else self.rule.told(part, fact, moment)
+
+    def lapse(self, part: Any, moment: Moment) -> Part:
+        """Her part after its time. Who has been held out since keeps what she had, and is given nothing more by it."""
+        if not self.share.has(moment.state.seed):
+            return self.rule.lapse(part, moment)
+        aside = moment.aside()
+        after = self.rule.lapse(part, aside)
+        moment.emitted.extend(each for each in aside.emitted if isinstance(each, _STANDINGS))
+        return after
+
+    def dated(self, part: Any, local: LocalTime) -> Part:
+        """Her part after her time has changed."""
+        return self.rule.dated(part, local)
+
+
+class Withheld(NamedTuple):
+    """The same rule for those who are held out: it counts apart, and gives nothing."""
+
+    rule: Rule
+    share: Share
+
+    @property
+    def name(self) -> str:
+        """Where what it counts stands in a state."""
+        return f"{HELD_OUT}/{self.rule.name}"
+
+    def apply(self, part: Part | None, moment: Moment) -> Part | None:
+        """What was counted of her, with the event."""
+        if not self.share.has(moment.state.seed):
+            return part
+        aside = moment.aside()
+        after = self.rule.apply(part, aside)
+        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
+        return after
+
+    def told(self, part: Part | None, fact: Fact, moment: Moment) -> Part | None:
+        """What was counted of her, with a fact."""
+        if not self.share.has(moment.state.seed):
+            return part
+        aside = moment.aside()
+        after = self.rule.told(part, fact, aside)
+        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
+        return after
+
+    def lapse(self, part: Any, moment: Moment) -> Part:
+        """What was counted of her, after its time."""
+        aside = moment.aside()
+        after = self.rule.lapse(part, aside)
+        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
+        return after
+
+    def dated(self, part: Any, local: LocalTime) -> Part:
+        """What was counted of her, after her time has changed."""
+        return self.rule.dated(part, local)
+
+
+def _held_out(definition: str, emitted: Iterable[Emitted]) -> Iterable[Emitted]:
+    """What a rule brought aside, as it counts: what it would have given, and what could not be answered."""
+    for each in emitted:
+        if isinstance(each, ConditionFailed):
+            yield each
+        elif not isinstance(each, (*_STANDINGS, Asked)):
+            yield _instead_of(definition, each)
+
+
+def _instead_of(definition: str, outcome: AnyOutcome) -> HeldOut:
+    points = outcome.points if isinstance(outcome, PointsEarned) else 0
+    at, event_id = outcome.at, outcome.event_id  # type: ignore[union-attr]
+    return HeldOut(definition, "/".join(outcome.identity), points, at, event_id or "")
+
+
+def keepers_of(rule: Rule, share: Share | None) -> tuple[Keeper, ...]:
+    """Who meets inputs in a rule's place: itself, where it is held out from nobody."""
+    return (rule,) if share is None else (Offered(rule, share), Withheld(rule, share))
