@@ -141,12 +141,16 @@ class Backtest:
             raise ValueError(f"{mistakes[0].path}: {mistakes[0].message}")
         return Event(identity, event_type, at, values)
 
-    def count(self, tally: Tally, inputs: Sequence[Input]) -> None:
-        """Fold one member's inputs, which stand in order, and add what comes of it to a tally."""
+    def count(self, tally: Tally, inputs: Sequence[Input], seed: int = 0) -> None:
+        """Fold one member's inputs, which stand in order, and add what comes of it to a tally.
+
+        `seed` is what tells her apart in control groups.
+        """
+        start = MemberState(seed=seed)
         inputs = inputs[: bisect_left(inputs, self.until, key=_at)]
         first = bisect_left(inputs, self.since, key=_at)
         trial = Trial(self._watched, tally)
-        state = self._folded(self._book, inputs, first, trial.take, trial.before)
+        state = self._folded(self._book, start, inputs, first, trial.take, trial.before)
         trial.settle(state)
         tally.members += 1
         tally.events += len(inputs) - first
@@ -154,7 +158,8 @@ class Backtest:
         if self._without is None:
             return
         points: dict[str, int] = {}
-        state = self._folded(self._without, inputs, first, lambda _, emitted: self._watched.elsewhere(emitted, points))
+        watched = self._watched
+        state = self._folded(self._without, start, inputs, first, lambda _, emitted: watched.elsewhere(emitted, points))
         self._tell_tiers(tally.tiers_without, state)
         for currency in {*trial.elsewhere, *points}:
             more = trial.elsewhere.get(currency, 0) - points.get(currency, 0)
@@ -163,13 +168,13 @@ class Backtest:
     def _folded(
         self,
         book: Rulebook,
+        state: MemberState,
         inputs: Sequence[Input],
         first: int,
         take: Take,
         before: Callable[[Iterable[Emitted]], None] | None = None,
     ) -> MemberState:
         """The state just before the end. `take` is told of what comes from `since` on, `before` of what came earlier."""
-        state = MemberState.NOTHING
         for entry in inputs[:first]:
             state, emitted = fold.apply(book, state, entry)
             if before is not None:

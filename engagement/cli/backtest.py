@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from achievements import periods
 from achievements.backtests import Backtest
+from achievements.controls import seed_of
 from achievements.definitions import Mistaken, Program, parse
 from achievements.rulebook import ready
 from achievements.tallies import REFUSALS_TOLD, Report, Tally
@@ -117,10 +118,10 @@ class Folding:
         tally, folding = Tally(), 0.0
         lines = [msgspec.json.decode(line) for line in part.read_bytes().splitlines()]
         lines.sort(key=_member)
-        for _, written in groupby(lines, key=_member):
+        for member, written in groupby(lines, key=_member):
             inputs = sorted(self._events(written, tally), key=lambda event: event.order)
             started = time.process_time()
-            self._backtest.count(tally, inputs)
+            self._backtest.count(tally, inputs, seed_of(member))
             folding += time.process_time() - started
         return Counted(tally, time.process_time() - begun - folding, folding)
 

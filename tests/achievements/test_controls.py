@@ -7,14 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.backtests import Backtest
 from achievements.controls import Share, seed_of
+from achievements.definitions import parse
 from achievements.outcomes import AnyOutcome, ChallengeProgressed, HeldOut, Scored, StreakChanged
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
+from achievements.tallies import Tally
 from achievements.values import Input
-from tests.achievements.diary import check
-from tests.achievements.histories import END, histories
-from tests.achievements.programs import EVERYTHING, rulebook
+from tests.achievements.diary import check, event
+from tests.achievements.histories import END, FIRST, histories
+from tests.achievements.programs import BEGIN, EVERYTHING, document, rulebook
 
 PERCENT = 40
 
@@ -113,6 +116,17 @@ def test_a_control_group_never_receives_and_is_always_counted(chosen: tuple[str,
     assert not [each for each in controlled.values() if _of(name, each)]
     treated = MemberState(seed=_seed(name, PERCENT, held=False))
     assert fold.trace(book, treated, inputs, END).outcomes == plain
+
+
+def test_a_backtest_holds_out_whom_publishing_would() -> None:
+    program = parse(document())
+    draft = {"challenges": [{"key": "two", "objectives": [{"on": "visit", "target": 1}], "control_group": 30}]}
+    backtest = Backtest(program, draft, BEGIN, END)
+    tally = Tally()
+    for held in (True, False, True):
+        backtest.count(tally, [event("e1", FIRST, ["visit"])], _seed("challenges/two", 30, held=held))
+    (found,) = backtest.report(tally).definitions
+    assert (tally.members, found.winners) == (3, 1)
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(1, 99), st.integers(1, 99))
