@@ -6,7 +6,7 @@ in each. Both are written or neither is; a row stays open until then, so whoever
 """
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from achievements.referrals import ReferralReady, Side, own_id, own_type
@@ -48,15 +48,17 @@ async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
         await _take_back(unit, cache, found)
         await referrals.settled(unit, found)
     elif found.due:
-        refused = await _refusal(unit, loaded, found)
+        # The present of both: the program's, or where events ahead of it have brought one of them.
+        at = max(loaded.now, *(each.state.at for each in held.values()))
+        refused = await _refusal(unit, loaded, found, at)
         if refused is None:
-            await _give(unit, loaded, found, held)
-        await referrals.settled(unit, found, None if refused else loaded.now, refused)
+            await _give(unit, loaded, found, held, at)
+        await referrals.settled(unit, found, None if refused else at, refused)
     elif found.over:
         await referrals.close(unit, found)
 
 
-async def _refusal(unit: Unit, loaded: Loaded, found: Open) -> Refusal | None:
+async def _refusal(unit: Unit, loaded: Loaded, found: Open, at: datetime) -> Refusal | None:
     """Why a referral is not paid; decided once, and not again when there would be room later."""
     rule = loaded.rulebook.latest.by_name.get(f"{ReferralReady.section}/{found.referral}")
     if not isinstance(rule, ReferralReady):
@@ -64,30 +66,32 @@ async def _refusal(unit: Unit, loaded: Loaded, found: Open) -> Refusal | None:
     if found.referrer == found.member_id:
         return "SELF"
     assert found.referrer is not None, "a referral waits until there is somebody to give something to"
-    caps = rule.counted_from(loaded.now, loaded.rulebook.program_time)
+    caps = rule.counted_from(at, loaded.rulebook.program_time)
     had = await referrals.paid(unit, found.referrer, found.referral, [since for since, _ in caps])
     return "CAP" if any(times >= most for times, (_, most) in zip(had, caps, strict=True)) else None
 
 
-async def _give(unit: Unit, loaded: Loaded, found: Open, held: dict[UUID, Held]) -> None:
+async def _give(unit: Unit, loaded: Loaded, found: Open, held: dict[UUID, Held], at: datetime) -> None:
     """Send an event of our own to each of both."""
     assert found.referrer is not None, "a referral waits until there is somebody to give something to"
     sides: dict[UUID, Side] = {found.member_id: "referred", found.referrer: "referrer"}
     names = await members.of_ids(unit, list(sides))
     identity = own_id(found.referral, str(found.member_id), found.turn)
+    events = [
+        Event(identity, own_type(found.referral, side), _behind(held[who], identity, at), {})
+        for who, side in sides.items()
+    ]
     sent = [
-        _accepted(loaded, index, names[who].external_id, held[who], identity, own_type(found.referral, side))
-        for index, (who, side) in enumerate(sides.items())
+        Accepted(index, names[who].external_id, event, True, event.at, loaded.now, "{}", False)
+        for index, (who, event) in enumerate(zip(sides, events, strict=True))
     ]
     await Batch(unit, loaded, BatchReport(loaded.program.id, 1, len(sent), begun=time.perf_counter())).take(sent)
 
 
-def _accepted(loaded: Loaded, index: int, member: str, held: Held, identity: str, event_type: str) -> Accepted:
-    """An event at a member's present, behind all that she has heard by then."""
-    at = max(loaded.now, held.state.at)
-    if held.state.last is not None and held.state.last >= Order(at, Rank.EVENT, identity):
-        at += timedelta(microseconds=1)
-    return Accepted(index, member, Event(identity, event_type, at, {}), True, at, loaded.now, "{}", False)
+def _behind(held: Held, identity: str, at: datetime) -> datetime:
+    """The instant, or the next where a member has heard a fact at it: behind all that she knows."""
+    behind = held.state.last is None or held.state.last < Order(at, Rank.EVENT, identity)
+    return at if behind else at + timedelta(microseconds=1)
 
 
 async def _take_back(unit: Unit, cache: Programs, found: Open) -> None:

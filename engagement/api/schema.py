@@ -27,6 +27,7 @@ from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
+from engagement.api.referrals import ReferralsQuery
 from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
@@ -36,7 +37,7 @@ from engagement.api.updates import UpdatesSubscription
 
 
 @strawberry.type(description="What can be read.")
-class Query(MembersQuery, BoardsQuery, ActivityQuery, ProgramsQuery):
+class Query(MembersQuery, BoardsQuery, ActivityQuery, ReferralsQuery, ProgramsQuery):
     """Every field to read."""
 
 

@@ -16,6 +16,28 @@ Refusal: TypeAlias = Literal["SELF", "CAP", "ENDED"]
 """Why nobody is given anything: she named herself, the other has had as many as one may, or there is no such referral now."""
 
 
+class Made(msgspec.Struct, frozen=True):
+    """A referral that qualified, as people look at it; both members by the app's own ids."""
+
+    referral: str
+    referrer: str
+    referred: str
+    qualified_at: datetime
+    holds: bool
+    open: bool
+    paid_at: datetime | None
+    refused: Refusal | None
+
+    @property
+    def status(self) -> str:
+        """`OPEN`, `PAID`, `WITHDRAWN`, or `REFUSED_` and why."""
+        if self.open:
+            return "OPEN"
+        if not self.holds:
+            return "WITHDRAWN"
+        return "PAID" if self.refused is None else f"REFUSED_{self.refused}"
+
+
 class Open(msgspec.Struct, frozen=True):
     """A referral that somebody has to look at, of the member who was brought.
 
@@ -114,3 +136,23 @@ async def settled(unit: Unit, found: Open, paid_at: datetime | None = None, refu
         found.turn + found.wrong,
         found.wrong and found.holds,
     )
+
+
+async def of_member(unit: Unit, external_id: str, at_most: int) -> list[Made]:
+    """The latest referrals in which a member is the one who brought or was brought."""
+    columns = "held.referral, held.referrer, brought.external_id, held.qualified_at, held.holds, held.open, held.paid_at, held.refused"
+    joined = (
+        "referral AS held JOIN member AS brought ON brought.program_id = $1 AND brought.id = held.member_id"
+        " WHERE held.program_id = $1"
+    )
+    # Two look-ups by an index each: as one condition with OR it would go through all referrals of the program.
+    rows = await unit.fetch(
+        f"SELECT {columns} FROM {joined} AND held.referrer = $2"
+        f" UNION SELECT {columns} FROM {joined} AND held.member_id ="
+        " (SELECT id FROM member WHERE program_id = $1 AND external_id = $2)"
+        " ORDER BY qualified_at DESC, external_id LIMIT $3",
+        unit.program,
+        external_id,
+        at_most,
+    )
+    return [Made(*row) for row in rows]
