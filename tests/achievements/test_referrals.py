@@ -1,9 +1,11 @@
 """Referrals in the fold: who was brought by whom, when that qualifies, and what an event of our own brings."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from achievements import fold
 from achievements.definitions import Mistaken, parse
@@ -14,6 +16,7 @@ from achievements.states import MemberState
 from achievements.values import Event
 from tests.achievements.diary import check
 from tests.achievements.programs import BEGIN, document
+from tests.test_repository import ROOT
 
 FRIEND: dict[str, Any] = {
     "key": "friend",
@@ -56,6 +59,17 @@ def test_a_referral_qualifies_once_and_within_its_days() -> None:
         2017-04-04 00:00 | purchase 20.00 |
         """,
     )
+
+
+def test_the_page_tells_the_truth() -> None:
+    page = (ROOT / "docs/referrals.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    book = Rulebook(1, [(BEGIN, ready(parse(YAML(typ="safe", pure=True).load(text))))])
+    diaries = re.findall(r"```\n(2026.*?)```", page, re.DOTALL)
+    for diary in diaries:
+        state = check(book, diary)
+        assert ("referrals/friend" in state.parts) == ("referral friend" in diary)
+    assert len(diaries) == 2
 
 
 def test_one_event_can_say_by_whom_and_qualify() -> None:
