@@ -3,19 +3,25 @@
 An event's boosts on a rule come to one factor: those that stack `compound` are multiplied, of those that stack `additive` the
 surpluses over 1 are added up, of those that say `highest` the highest counts; the three are multiplied. The points are
 rounded once, after that.
+
+A boost with `given: true` is for those alone to whom a reward gave it, and multiplies what they earn up to the instant at which
+that ends. Given again meanwhile, it lasts until the later of the two.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from achievements import periods
 from achievements.building import Building
 from achievements.conditions import Audience, Conditions
-from achievements.moment import Moment
+from achievements.moment import Moment, Rule, Stage
 from achievements.parts import ForMembers, Instant, Key, Misfit, Trigger, between, event_types_of
+from achievements.states import BoostPart, MemberState
 
 FACTOR_MAX = 1_000
 EARN_RULES_MAX = 100
@@ -24,6 +30,33 @@ Stacking: TypeAlias = Literal["compound", "additive", "highest"]
 
 EXACT = Context(prec=200)
 """Wide enough for amounts, rates and many factors, so that nothing is rounded before the points are."""
+
+
+class GivenBoost(Rule, frozen=True, kw_only=True):
+    """Keeps until when a member has a boost that rewards give; `zone` is the program's, by whose days they say how long."""
+
+    section = "boosts"
+    # At the first stage all that a pass gave is behind it, and is heard of once.
+    stage = Stage.EARN
+
+    zone: ZoneInfo
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """None: it is told of rewards alone."""
+        return frozenset()
+
+    def apply(self, part: BoostPart | None, moment: Moment) -> BoostPart | None:
+        """Until when she has it, with what the rewards of this pass gave."""
+        for each in moment.received(f"boost/{self.key}", self.stage):
+            until = periods.end_of_day_after(moment.event.at, each.amount, self.zone)
+            part = BoostPart(until if part is None else max(part.until, until))
+        return part
+
+    def held(self, state: MemberState, at: datetime) -> datetime | None:
+        """Until when a member has it at an instant; None where she does not."""
+        part: Any = state.parts.get(self.name)
+        return None if part is None or part.until <= at else part.until
 
 
 class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +69,7 @@ class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
     factor: Decimal
     stacking: Stacking
     earn_rules: frozenset[str]
+    given: GivenBoost | None = None
 
     def reaches(self, moment: Moment) -> bool:
         """Whether it multiplies what this event earns."""
@@ -43,6 +77,7 @@ class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (self.opens is None or self.opens <= at)
             and (self.closes is None or at < self.closes)
+            and (self.given is None or self.given.held(moment.state, at) is not None)
             and (self.audience is None or moment.suits(self.audience))
             and moment.meets(self.conditions)
         )
@@ -65,7 +100,10 @@ def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Dec
 
 
 class Boost(ForMembers, frozen=True, kw_only=True):
-    """A multiplier on earn rules: on all of them where none are named, and for all their events where `on` is left out."""
+    """A multiplier on earn rules: on all of them where none are named, and for all their events where `on` is left out.
+
+    With `given`, it is for those alone to whom a reward gave it, while that lasts.
+    """
 
     kind = "boost"
 
@@ -76,6 +114,7 @@ class Boost(ForMembers, frozen=True, kw_only=True):
     when: str | None = None
     since: Instant | None = msgspec.field(default=None, name="from")
     until: Instant | None = None
+    given: bool = False
 
     def __post_init__(self) -> None:
         if not self.factor.is_finite() or not 0 <= self.factor <= FACTOR_MAX:
@@ -101,4 +140,7 @@ class Boost(ForMembers, frozen=True, kw_only=True):
             factor=self.factor,
             stacking=self.stacking,
             earn_rules=frozenset(reached),
+            given=GivenBoost(key=self.key, zone=building.zone, counts=frozenset((f"boost/{self.key}",)))
+            if self.given
+            else None,
         )

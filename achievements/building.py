@@ -3,7 +3,7 @@
 A mistake does not stop the building: a stand-in takes the place of what was wrong, so that one attempt finds them all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -26,7 +26,8 @@ class Building:
     """What one program's definitions can refer to, and the mistakes found so far.
 
     `earn_rules` are the event types of each, by key; `defined` the definitions of each section, by key, with the keys of what
-    is within them: the levels of a badge, the tiers of a ladder; `attributes` those of members, with their types. `path`, `kind` and `key` are of the definition at hand.
+    is within them: the levels of a badge, the tiers of a ladder; `attributes` those of members, with their types; `given_boosts` those that
+    rewards may give. `path`, `kind` and `key` are of the definition at hand.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Building:
         earn_rules: Mapping[str, tuple[str, ...]],
         defined: Mapping[str, Mapping[str, tuple[str, ...]]],
         attributes: Mapping[str, str],
+        given_boosts: Collection[str],
     ) -> None:
         self.zone = zone
         self.earn_rules = earn_rules
@@ -45,6 +47,7 @@ class Building:
         self._currencies = tuple(defined.get("currencies", ()))
         self._ladders = frozenset(defined.get("tier_ladders", ()))
         self._attributes = attributes
+        self._given_boosts = given_boosts
         segments = tuple(defined.get("segments", ()))
         self.members = Environment({}, attributes, segments, of="member")
         self.environments: dict[str, Environment] = {}
@@ -153,7 +156,10 @@ class Building:
         if reward.badge is not None:
             self.badge(reward.badge, reward.level, where)
         else:
-            self.named(f"{reward.sort}s", reward.given, f"{where}.{reward.sort}")
+            there = self.named(f"{reward.sort}s", reward.given, f"{where}.{reward.sort}")
+            if reward.boost is not None and there is not None and reward.boost not in self._given_boosts:
+                said = f"boost `{reward.boost}` is there without being given; write `given: true` in it"
+                self.mistake(f"{where}.boost", said)
         return reward
 
     def badge(self, key: str, level: str | None, where: str) -> None:

@@ -16,7 +16,7 @@ from achievements import periods
 from achievements.attributes import Attribute
 from achievements.audience import Aimed
 from achievements.badges import BadgeReady
-from achievements.boosts import BoostReady
+from achievements.boosts import Boost, BoostReady
 from achievements.building import Building
 from achievements.conditions import Audience
 from achievements.controls import Share, keepers_of
@@ -179,6 +179,9 @@ def ready(program: Program) -> Rules:
                     shares[made.name] = Share(f"{program.head.key}/{made.name}", definition.control_group)
             elif isinstance(made, BoostReady):
                 boosts.append(made)
+                if made.given is not None:
+                    rules.append(made.given)
+                    paths[made.given.name] = building.path
     mistakes = [*building.mistakes, *_circles(rules, paths)]
     if mistakes:
         raise Mistaken(mistakes)
@@ -206,6 +209,7 @@ def _building(program: Program) -> Building:
         {each.key: event_types_of(each.on) for each in known if isinstance(each, EarnRule)},
         {section: {each.key: each.within for each in there} for section, there in program.sections.items()},
         {each.key: each.type for each in known if isinstance(each, Attribute)},
+        {each.key for each in known if isinstance(each, Boost) and each.given},
     )
 
 

@@ -6,6 +6,7 @@ worker has been by; nothing is written. Every definition in force that is for he
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import msgspec
 
 from achievements import attributes, fold, periods
 from achievements.badges import Badge, BadgeReady
+from achievements.boosts import Boost, GivenBoost
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.localtime import LocalTime
 from achievements.objectives import Needs
@@ -133,6 +135,16 @@ class TierShown(msgspec.Struct, frozen=True):
     falls_at: datetime | None
 
 
+class BoostShown(msgspec.Struct, frozen=True):
+    """A boost that a reward gave, its factor, and the instant at which it ends."""
+
+    key: str
+    name: str
+    description: str
+    factor: Decimal
+    until: datetime
+
+
 class Screen(msgspec.Struct, frozen=True):
     """Everything about a member at `as_of`, with the number of the newest item of her feed that is in it."""
 
@@ -147,6 +159,7 @@ class Screen(msgspec.Struct, frozen=True):
     challenges: tuple[ChallengeShown, ...]
     badges: tuple[BadgeShown, ...]
     tiers: tuple[TierShown, ...]
+    boosts: tuple[BoostShown, ...]
 
 
 async def found(unit: Unit, external_id: str) -> Member:
@@ -206,6 +219,7 @@ def _screen(
         tiers=tuple(
             _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
         ),
+        boosts=tuple(_boosts(rules, state, as_of)),
     )
 
 
@@ -293,6 +307,15 @@ def _badge(rules: Rules, badge: Badge, state: MemberState, rarity: Mapping[str, 
         rarity=rarity.get(badge.key, 0.0),
         hidden=badge.hidden,
     )
+
+
+def _boosts(rules: Rules, state: MemberState, as_of: datetime) -> Iterable[BoostShown]:
+    """The boosts that she was given and that have not ended."""
+    for boost in rules.program.sections.get("boosts", ()):
+        rule = rules.by_name.get(f"boosts/{boost.key}")
+        until = rule.held(state, as_of) if isinstance(rule, GivenBoost) else None
+        if isinstance(boost, Boost) and until is not None:
+            yield BoostShown(boost.key, boost.title, boost.description, boost.factor, until)
 
 
 def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime) -> TierShown:

@@ -13,28 +13,27 @@ from engagement.api.principals import EVENTS_WRITE, Info, mutation
 from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
+from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
 from engagement.errors import InvalidInput
-
-_MEMBER = "The app's own id of the member."
 
 
 @strawberry.input(description="A member, and what is true of her from now on.")
 class SetMemberAttributesInput:
     """Of whom, and what."""
 
-    member: strawberry.ID = strawberry.field(description=f"{_MEMBER} One that is not known yet becomes so.")
+    member: strawberry.ID = strawberry.field(description=f"{MEMBER} One that is not known yet becomes so.")
     attributes: JSON = strawberry.field(
         description="A JSON object of values by the keys of attributes that the program defines; null for one that she has no"
         " more. Those that it leaves out stay as they are."
     )
-    idempotency_key: str = strawberry.field(description="A key of your own, 1 to 64 printable characters.")
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
 @strawberry.type(description="What is known of the member.")
 class SetMemberAttributesSuccess:
     """What a change of attributes changed."""
 
-    member: strawberry.ID = strawberry.field(description=_MEMBER)
+    member: strawberry.ID = strawberry.field(description=MEMBER)
     attributes: JSON = strawberry.field(description="All of her attributes now, as a JSON object; without defaults.")
     at: DateTime = strawberry.field(description="The program's present, from which on they hold.")
     changed: bool = strawberry.field(description="False where all of it was known already.")

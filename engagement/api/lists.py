@@ -12,8 +12,8 @@ from engagement.api.principals import EVENTS_WRITE, Info, mutation
 from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
+from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
 
-_MEMBER = "The app's own id of the member."
 _Effects: TypeAlias = list[Effect]
 """Named here: within a class with a field `list`, that word is the field."""
 _LIST = "The key of a segment that the program defines as a list."
@@ -23,16 +23,16 @@ _LIST = "The key of a segment that the program defines as a list."
 class ListInput:
     """Whom, and on which list."""
 
-    member: strawberry.ID = strawberry.field(description=f"{_MEMBER} One that is not known yet becomes so.")
+    member: strawberry.ID = strawberry.field(description=f"{MEMBER} One that is not known yet becomes so.")
     list: str = strawberry.field(description=_LIST)
-    idempotency_key: str = strawberry.field(description="A key of your own, 1 to 64 printable characters.")
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
 
 
 @strawberry.type(description="Where the member is now.")
 class ListSuccess:
     """What a change of a list changed."""
 
-    member: strawberry.ID = strawberry.field(description=_MEMBER)
+    member: strawberry.ID = strawberry.field(description=MEMBER)
     list: str = strawberry.field(description="The key of the list.")
     listed: bool = strawberry.field(description="Whether she is on it now.")
     at: DateTime = strawberry.field(description="The program's present, from which on this holds.")

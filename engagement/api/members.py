@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from engagement.actions import screens
 from engagement.actions.screens import Screen, StreakShown, TierShown, WalletShown
 from engagement.api.badges import Badge
+from engagement.api.boosts import Boost
 from engagement.api.challenges import Challenge
 from engagement.api.effects import Progress
 from engagement.api.pagination import (
@@ -187,6 +188,7 @@ class Member(Node):
     badges: list[Badge] = strawberry.field(
         description="Every badge of the program, by key; of those that are hidden, a member's own token sees what she holds."
     )
+    boosts: list[Boost] = strawberry.field(description="The boosts that rewards gave her and that have not ended.")
     tiers: list[Tier] = strawberry.field(description="Where she stands on every ladder of the program, by key.")
 
     @classmethod
@@ -205,6 +207,7 @@ class Member(Node):
             streaks=[Streak.of(each) for each in screen.streaks],
             challenges=[Challenge.of(each) for each in screen.challenges],
             badges=[Badge.of(each) for each in screen.badges if principal.member is None or not each.secret],
+            boosts=[Boost.of(each) for each in screen.boosts],
             tiers=[Tier.of(each) for each in screen.tiers],
         )
 

@@ -19,7 +19,10 @@ _triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     ]
 )
 _targets = st.integers(1, 6)
-_rewards: st.SearchStrategy[Any] = st.lists(st.builds(dict, points=st.integers(1, 40)), max_size=1)
+_rewards: st.SearchStrategy[Any] = st.lists(
+    st.builds(dict, points=st.integers(1, 40)) | st.builds(dict, boost=st.just("gift"), days=st.integers(1, 9)),
+    max_size=1,
+)
 _purchases = {"on": "purchase"}
 
 
@@ -216,7 +219,7 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
     segments=st.just(SEGMENTS),
     earn_rules=_section(_held_out(_earn_rules), 3),
-    boosts=_section(_boosts, 2),
+    boosts=_section(_boosts, 2).map(lambda each: [*each, {"key": "gift", "factor": 2, "given": True}]),
     spend_rules=_section(_spends, 1),
     streaks=_section(_held_out(_streaks), 3),
     challenges=_section(_held_out(_challenges), 4),
