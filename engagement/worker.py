@@ -1,5 +1,5 @@
-"""The worker: what nobody asks for. It advances members to whom something falls due, folds long histories again, and sends
-what is left in the outbox.
+"""The worker: what nobody waits for. It advances members to whom something falls due, folds long histories again, sends what is
+left in the outbox, and beside all that does jobs, one at a time.
 
 Any number of workers can run beside each other: rows that one is busy with, the others leave alone.
 """
@@ -11,22 +11,32 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import clock
+from engagement.actions import clock, jobs
+from engagement.actions.jobs import Kinds
 from engagement.actions.programs import Programs
 from engagement.errors import Refusal
 from engagement.observer import NOBODY, Observer
 from engagement.records import outbox, programs
+from engagement.records.programs import Program
 from engagement.records.unit import ALL, Database
 from engagement.relay.drain import Drain
 
 ROUND_SECONDS = 1.0
 """Between two rounds; a round that finds much to do goes on until it is done."""
+KINDS: Kinds = {}
+"""What each kind of job does."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def work(database: Database, cache: Programs, drain: Drain, observer: Observer = NOBODY) -> None:
     """Do rounds until cancelled. A round that fails, because PostgreSQL is away, say, is tried again in the next."""
+    async with asyncio.TaskGroup() as together:
+        together.create_task(_rounds(database, cache, drain, observer))
+        together.create_task(_do_jobs(database, cache))
+
+
+async def _rounds(database: Database, cache: Programs, drain: Drain, observer: Observer) -> None:
     while True:
         begun = time.perf_counter()
         failed: list[str] = []
@@ -35,6 +45,21 @@ async def work(database: Database, cache: Programs, drain: Drain, observer: Obse
         await _try(failed, "look at the outbox", functools.partial(_look, database, observer))
         observer.round_done(time.perf_counter() - begun, len(failed))
         await asyncio.sleep(ROUND_SECONDS)
+
+
+async def _do_jobs(database: Database, cache: Programs) -> None:
+    while True:
+        for program in await _programs(database):
+            job = functools.partial(jobs.do_next, database, cache, program.id, KINDS)
+            await _try([], "do a job", job, program.id)
+        await asyncio.sleep(ROUND_SECONDS)
+
+
+async def _programs(database: Database) -> list[Program]:
+    try:
+        return await database.run(programs.every, ALL, read_only=True)
+    except Refusal:
+        return []
 
 
 async def _catch_up(failed: list[str], database: Database, cache: Programs) -> None:

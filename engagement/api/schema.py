@@ -22,6 +22,7 @@ from engagement.api.challenges import ChallengesMutation
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.failures import CodedErrors
+from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
@@ -37,7 +38,7 @@ from engagement.api.updates import UpdatesSubscription
 
 
 @strawberry.type(description="What can be read.")
-class Query(MembersQuery, BoardsQuery, ActivityQuery, ReferralsQuery, ProgramsQuery):
+class Query(MembersQuery, BoardsQuery, ActivityQuery, ReferralsQuery, ProgramsQuery, JobsQuery):
     """Every field to read."""
 
 
@@ -50,12 +51,13 @@ class Mutation(
     ChallengesMutation,
     ListsMutation,
     ProgramsMutation,
+    JobsMutation,
 ):
     """Every mutation."""
 
 
 @strawberry.type(description="What can be followed, over graphql-transport-ws, server-sent events or multipart.")
-class Subscription(UpdatesSubscription, BoardsSubscription):
+class Subscription(UpdatesSubscription, BoardsSubscription, JobsSubscription):
     """Every subscription."""
 
 

@@ -1,16 +1,12 @@
 """What the catalogue says, and what the server does, about tenants, rights and constraints: for every table there is."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from engagement.records import migrations
-from engagement.records.database import migrate
 from tests.conftest import Urls
 
 # One row of each table for program $1, in an order that foreign keys allow. A new table needs a line here.
@@ -45,6 +41,7 @@ SAMPLES = {
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
     "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
     " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
+    "job": "(program_id, id, kind, input) VALUES ($1, {member}, 'k', '{{}}')",
     "outbox": "(program_id, id, payload) VALUES ($1, {member}, '{{}}')",
     "credential": "(id, program_id, name, scopes, secret_hash) VALUES ('k' || $1, $1, 'n', '{{}}', sha256('s'))",
     "idempotency": "(program_id, principal, operation, key, input_hash) VALUES ($1, 'p', 'o', 'k', '')",
@@ -76,6 +73,7 @@ RIGHTS = {
     "transfer": READ,
     "activity": READ,
     "problem": ALL_BUT_DELETE | {"DELETE"},
+    "job": ALL_BUT_DELETE | {"DELETE"},
     "outbox": READ | {"UPDATE(created_at)", "DELETE"},
     "credential": READ | {"UPDATE(revoked_at)"},
     "idempotency": READ | {"UPDATE(result)"},
@@ -106,6 +104,11 @@ CHECKS = {
     "transfer_accounts_known",
     "activity_seq_positive",
     "problem_count_positive",
+    "job_state_known",
+    "job_ended_at_an_instant",
+    "job_failed_with_a_problem",
+    "job_leased_while_running",
+    "job_counts_not_negative",
     "credential_hash_is_sha256",
 }
 
@@ -343,55 +346,3 @@ async def test_the_setting_is_read_once_per_statement(app: Any) -> None:
     text = "\n".join(row[0] for row in plan)
     assert "InitPlan" in text
     assert re.search(r"Index Cond: \(program_id = \(InitPlan \d+\)\.col1\)|Filter: \(program_id = ", text), text
-
-
-async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -> None:
-    await asyncio.gather(migrate(empty_database.owner), migrate(empty_database.owner))
-    await migrate(empty_database.owner)
-    connection = await asyncpg.connect(empty_database.owner)
-    applied = await connection.fetch("SELECT name FROM tortoise_migrations")
-    written = sorted(each.stem for each in Path(migrations.__file__).parent.glob("0*.sql"))
-    assert [row["name"] for row in applied] == written
-    assert await scoped_tables(connection) == set(SAMPLES)
-    await connection.close()
-
-
-async def test_what_had_expired_before_lots_said_so_is_known_after(empty_database: Urls) -> None:
-    connection = await asyncpg.connect(empty_database.owner)
-    folder = Path(migrations.__file__).parent
-    for name in ("0001_initial", "0002_amendments"):
-        await connection.execute((folder / f"{name}.sql").read_text(encoding="utf-8"))
-    await two_programs_with_lots(connection)
-    await connection.execute((folder / "0003_facts.sql").read_text(encoding="utf-8"))
-    for program in (1, 2):
-        await enter(connection, str(program))
-        rows = await connection.fetch("SELECT id, points, remaining, expired FROM lot ORDER BY id")
-        assert [tuple(row) for row in rows] == [
-            ("ended", 5, 0, 5),
-            ("raised", 9, 4, 5),
-            ("taken", 0, 0, 0),
-            ("whole", 5, 5, 0),
-        ]
-    await enter(connection, "*")
-    assert await connection.fetchval("SELECT count(*) FROM lot") == 0, "the policy stands again, for the owner too"
-    await connection.close()
-
-
-async def two_programs_with_lots(connection: Any) -> None:
-    """Lots that are whole, ended, taken back, and worth more since they ended."""
-    await enter(connection, "*")
-    for key in ("one", "two"):
-        await connection.execute(
-            "INSERT INTO program (key, name, timezone, token_secret) VALUES ($1, $1, 'UTC', '')", key
-        )
-    for program in (1, 2):
-        await enter(connection, str(program))
-        for name, points, remaining in (("whole", 5, 5), ("ended", 5, 0), ("taken", 0, 0), ("raised", 9, 4)):
-            await connection.execute(
-                "INSERT INTO lot (program_id, member_id, id, currency, points, remaining, earned_at, source)"
-                " VALUES ($1, gen_random_uuid(), $2, 'points', $3, $4, now(), 'base')",
-                program,
-                name,
-                points,
-                remaining,
-            )

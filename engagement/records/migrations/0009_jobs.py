@@ -1,4 +1,4 @@
-"""Looking up referrals by who brought, as written in the SQL file beside this one."""
+"""Long work that the worker does for a program, as written in the SQL file beside this one."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tortoise.migrations.operations import RunSQL
 
 
 class Migration(Step):
-    """Not reversible: what was decided cannot be forgotten."""
+    """Not reversible: what was asked for cannot be forgotten."""
 
-    dependencies = [("records", "0006_referrals")]
+    dependencies = [("records", "0008_referrers")]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]

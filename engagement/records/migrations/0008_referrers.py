@@ -1,0 +1,13 @@
+"""Looking up referrals by who brought, as written in the SQL file beside this one."""
+
+from pathlib import Path
+
+from tortoise.migrations.migration import Migration as Step
+from tortoise.migrations.operations import RunSQL
+
+
+class Migration(Step):
+    """Not reversible: what was decided cannot be forgotten."""
+
+    dependencies = [("records", "0007_control_groups")]
+    operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
