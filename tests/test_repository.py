@@ -4,6 +4,7 @@ import json
 import re
 import stat
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,13 @@ def test_schema_for_editors_is_what_the_definitions_say() -> None:
 
 def test_changelog_has_a_place_for_the_next_release() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_migrations_follow_one_after_the_other() -> None:
+    steps = sorted((ROOT / "engagement/records/migrations").glob("0*.py"))
+    assert [int(each.name[:4]) for each in steps] == list(range(1, len(steps) + 1))
+    for before, after in pairwise(steps):
+        assert f'dependencies = [("records", "{before.stem}")]' in after.read_text()
 
 
 def test_decisions_are_numbered_and_indexed() -> None:
