@@ -21,6 +21,7 @@ from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
+from engagement.api.explaining import ExplainingQuery
 from engagement.api.failures import CodedErrors
 from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
 from engagement.api.limits import Limits
@@ -38,7 +39,7 @@ from engagement.api.updates import UpdatesSubscription
 
 
 @strawberry.type(description="What can be read.")
-class Query(MembersQuery, BoardsQuery, ActivityQuery, ReferralsQuery, ProgramsQuery, JobsQuery):
+class Query(MembersQuery, BoardsQuery, ActivityQuery, ExplainingQuery, ReferralsQuery, ProgramsQuery, JobsQuery):
     """Every field to read."""
 
 

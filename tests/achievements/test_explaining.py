@@ -1,0 +1,172 @@
+"""Explanations: the law that they agree with the outcomes, and by hand what they say to whom."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from achievements import fold
+from achievements.definitions import parse
+from achievements.explaining import Explained, explain_event, explain_member
+from achievements.outcomes import ConditionFailed, Emitted, HeldOut
+from achievements.rulebook import Rulebook, ready
+from achievements.states import BEGINNING, MemberState
+from achievements.tracing import Reason
+from achievements.trials import origin_of
+from achievements.values import Event, Input
+from tests.achievements import diary
+from tests.achievements.histories import histories
+from tests.achievements.programs import EVERYTHING, EXACT, document
+from tests.achievements.random_programs import documents
+
+some = settings(max_examples=40, deadline=None)
+known = st.sampled_from([document(**EVERYTHING), document(**EXACT)])
+FIELDS = {
+    "streak": "streaks",
+    "challenge": "challenges",
+    "badge": "badges",
+    "ladder": "tier_ladders",
+    "board": "leaderboards",
+    "referral": "referrals",
+    "rule": "spend_rules",
+}
+
+
+def _of(outcome: Emitted) -> str:
+    """The definition that an outcome is of."""
+    identity = getattr(outcome, "lot", None) or getattr(outcome, "reward", None)
+    if identity is not None:
+        return "/".join(origin_of(identity))
+    return next(f"{section}/{getattr(outcome, field)}" for field, section in FIELDS.items() if hasattr(outcome, field))
+
+
+@some
+@given(known | documents, histories(), st.integers(0, 99))
+def test_explanations_agree_with_outcomes(written: dict[str, Any], inputs: list[Input], seed: int) -> None:
+    book = Rulebook(1, [(BEGINNING, ready(parse(written)))])
+    state = MemberState(seed=seed)
+    for each in inputs:
+        if isinstance(each, Event):
+            before, _ = fold.advance(book, state, each.at)
+            after, emitted = fold.apply(book, before, each)
+            changed = {name for name in after.parts if after.parts[name] != before.parts.get(name)}
+            # What is counted of a control group is counted apart.
+            changed = {name for name in changed if not name.startswith("held_out/")}
+            changed |= {_of(outcome) for outcome in emitted if not isinstance(outcome, ConditionFailed | HeldOut)}
+            failed = {each.key for each in emitted if isinstance(each, ConditionFailed)}
+            explained = explain_event(book, state, each)
+            assert {f"{one.section}/{one.key}" for one in explained} == set(book.latest.by_name)
+            assert {f"{one.section}/{one.key}" for one in explained if one.counted} == changed
+            assert {one.key for one in explained if one.reason is Reason.CONDITION_FAILED} <= failed
+            assert all(one.told.endswith(".") for one in explained)
+        state, _ = fold.apply(book, state, each)
+    ahead = explain_member(book, state, state.at)
+    assert all(one.told.endswith(".") for one in ahead)
+
+
+SHOP: dict[str, list[dict[str, Any]]] = {
+    "attributes": [{"key": "plan", "type": "string", "default": "free"}],
+    "currencies": [{"key": "points", "name": "Beans"}],
+    "earn_rules": [
+        {"key": "base", "name": "A bean a dollar", "on": "purchase", "earn": {"per": "amount"}},
+        {"key": "big", "on": "purchase", "when": "event.amount >= 100.0", "earn": {"fixed": 50}},
+    ],
+    "streaks": [{"key": "weekly", "name": "Weeks in a row", "on": "purchase", "period": "week"}],
+    "challenges": [
+        {
+            "key": "days",
+            "name": "Three days this month",
+            "objectives": [{"on": "purchase", "measure": {"distinct": "local_day"}, "target": 3}],
+            "window": {"calendar": "month"},
+        },
+        {"key": "paid", "audience": "member.plan == 'paid'", "objectives": [{"on": "purchase", "target": 5}]},
+        {"key": "joined", "join": "opt_in", "objectives": [{"on": "purchase", "target": 5}]},
+        {
+            "key": "may",
+            "objectives": [{"on": "purchase", "target": 5}],
+            "window": {"from": "2017-05-01T00:00:00Z", "until": "2017-06-01T00:00:00Z"},
+        },
+    ],
+    "badges": [
+        {"key": "regular", "on": "purchase", "levels": [{"target": 2, "name": "Regular"}, {"target": 9}]},
+        {"key": "secret", "hidden": True, "on": "purchase", "levels": [{"target": 5}]},
+    ],
+    "tier_ladders": [
+        {
+            "key": "club",
+            "measure": {"points": "points"},
+            "window": {"days": 365},
+            "tiers": [{"key": "bronze"}, {"key": "silver", "name": "Silver", "from": 20}, {"key": "gold", "from": 500}],
+        }
+    ],
+}
+BOOK = Rulebook(1, [(BEGINNING, ready(parse(document("America/New_York", **SHOP))))])
+
+
+def _lived(*lines: str) -> MemberState:
+    """The state after purchases at noon in New York: `03-01 12.50`."""
+    state = MemberState.NOTHING
+    for number, line in enumerate(lines):
+        state, _ = fold.apply(BOOK, state, _event(f"e{number}", line))
+    return state
+
+
+def _event(identity: str, line: str, kind: str = "purchase") -> Event:
+    day, *rest = line.split()
+    at = datetime.fromisoformat(f"2017-{day} 17:00").replace(tzinfo=UTC)
+    return diary.event(identity, at, [kind, *rest])
+
+
+def _by_key(explained: tuple[Explained, ...]) -> dict[str, Explained]:
+    return {each.key: each for each in explained}
+
+
+def test_what_an_event_did_and_why_not() -> None:
+    told = _by_key(explain_event(BOOK, _lived("03-01 12"), _event("e9", "03-02 12.50")))
+    assert {key: each.told for key, each in told.items()} == {
+        "base": "It gave 12 Beans.",
+        "big": "Its condition is not met: `event.amount >= 100.0`; the event had amount 12.50.",
+        "weekly": "This period counted already, by something earlier.",
+        "days": "It came to 2 of 3.",
+        "paid": "The member was not in its audience.",
+        "joined": "The member had not joined it.",
+        "may": "This was not in the time for which it runs.",
+        "regular": "The level Regular was awarded.",
+        "secret": "It came to 2.",
+        "club": "From bronze to Silver, with 24 points.",
+    }
+    members = {key: each.told_member for key, each in told.items()}
+    assert (members["big"], members["paid"], members["secret"]) == ("This was not of the kind that counts.", None, None)
+    assert members["joined"] == "You had not joined it."
+
+
+def test_what_was_completed_counts_no_more() -> None:
+    told = _by_key(explain_event(BOOK, _lived("03-01 1", "03-02 1", "03-03 1"), _event("e9", "03-04 1")))
+    assert (told["days"].reason, told["days"].told) == (Reason.ALREADY_COMPLETED, "It was completed before.")
+    told = _by_key(explain_event(BOOK, MemberState.NOTHING, _event("e9", "03-04", "visit")))
+    assert {each.reason for key, each in told.items() if key != "club"} == {Reason.OTHER_TYPE}
+    assert told["club"].reason is Reason.NO_POINTS
+
+
+def test_what_is_missing_to_the_next_step() -> None:
+    at = datetime(2017, 3, 2, 18, tzinfo=UTC)
+    state, _ = fold.advance(BOOK, _lived("03-01 12", "03-02 12.50"), at)
+    told = {key: each.told for key, each in _by_key(explain_member(BOOK, state, at)).items()}
+    assert told == {
+        "weekly": "It is 1 long, and this week is done.",
+        "days": "1 more day, by the end of Friday, 31 March 2017.",
+        "joined": "It has to be joined first.",
+        "may": "It has not begun.",
+        "regular": "7 more times until 9.",
+        "secret": "3 more times until 5.",
+        "club": "476 more Beans until gold. Silver is held up to Wednesday, 28 February 2018, if no more points come.",
+    }
+    assert _by_key(explain_member(BOOK, state, at))["secret"].told_member is None
+
+
+def test_a_streak_says_by_when() -> None:
+    at = datetime(2017, 3, 6, 18, tzinfo=UTC)
+    state, _ = fold.advance(BOOK, _lived("03-01 1"), at)
+    told = _by_key(explain_member(BOOK, state, at))["weekly"].told
+    assert told == "It is 1 long; something that counts makes it 2, up to the end of Sunday, 12 March 2017."
