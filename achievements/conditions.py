@@ -111,6 +111,10 @@ class Environment:
         self._of_member.update((of_segment(key), cel.Type.BOOL) for key in segments)
         self._env = cel.NewEnv(variables={**variables, **self._of_member})
 
+    def asks(self, attribute: str) -> bool:
+        """Whether a condition reads an attribute of the member, or asks whether she has it."""
+        return f"member.{attribute}" in self.reads or f"{_HAS}{attribute}" in self.reads
+
     def compile(self, source: str) -> "Condition":
         """Check a condition against the schema; InvalidCondition where it does not fit.
 

@@ -37,7 +37,8 @@ class Members:
 
     def read(self, environment: Environment, state: MemberState, at: datetime) -> dict[str, Any]:
         """What the conditions of an environment read of a member. A segment that cannot be told is left out."""
-        seen = of_attributes((each.key, each.held(state.attributes)) for each in self.attributes)
+        asked = (each for each in self.attributes if environment.asks(each.key))
+        seen = of_attributes((each.key, each.held(state.attributes)) for each in asked)
         if TIERS in environment.reads:
             seen[TIERS] = {each.key: each.tier(state.parts.get(each.name)) for each in self._ladders}
         for name, segment in self._segments:

@@ -64,12 +64,3 @@ async def test_a_control_group_only_grows(records: Database) -> None:
         (mistake,) = refused.value.mistakes
         assert mistake.path == "badges[0].control_group"
         assert "only grows, and this one was 20 percent" in mistake.message
-
-
-async def test_members_who_were_there_before_get_their_seeds(records: Database) -> None:
-    house = House(records)
-    await house.apply(_document(50), Sandbox(BEGIN))
-    await house.send(purchase("p1", "zoë", "2017-03-01T10:00:00Z"))
-    written = "('x' || left(encode(sha256(convert_to(external_id, 'UTF8')), 'hex'), 8))::bit(32)::bigint"
-    seeds = f"SELECT (state ->> 'seed')::bigint, {written} FROM member_state JOIN member ON member.program_id = $1"
-    assert await house.rows(f"{seeds} AND id = member_id WHERE member_state.program_id = $1") == [(seed_of("zoë"),) * 2]

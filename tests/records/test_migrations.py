@@ -8,10 +8,11 @@ from typing import Any
 
 import asyncpg
 
+from achievements.controls import seed_of
 from engagement.records import migrations
 from engagement.records.database import migrate
 from tests.conftest import Urls
-from tests.records.test_schema import SAMPLES, enter, scoped_tables
+from tests.records.test_schema import SAMPLES, enter, scoped_tables, two_programs
 
 
 def test_migrations_stand_in_one_line() -> None:
@@ -72,3 +73,20 @@ async def two_programs_with_lots(connection: Any) -> None:
                 points,
                 remaining,
             )
+
+
+async def test_members_who_were_there_before_control_groups_get_their_seeds(database: Urls) -> None:
+    connection = await asyncpg.connect(database.owner)
+    await two_programs(connection)
+    for program in ("1", "2"):
+        await enter(connection, program)
+        await connection.execute("UPDATE member SET external_id = 'zoë' || $1::text", program)
+    await enter(connection, "")
+    written = (Path(migrations.__file__).parent / "0007_control_groups.sql").read_text(encoding="utf-8")
+    await connection.execute("BEGIN;" + written[written.index("ALTER TABLE member NO FORCE") :] + "COMMIT")
+    for program in ("1", "2"):
+        await enter(connection, program)
+        for table in ("member_state", "member_snapshot"):
+            seeds = await connection.fetch(f"SELECT (state ->> 'seed')::bigint FROM {table}")
+            assert [seed for (seed,) in seeds] == [seed_of(f"zoë{program}")]
+    await connection.close()
