@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from achievements import fold
+from achievements.controls import seed_of
 from achievements.definitions import parse
 from achievements.localtime import LocalTime
 from achievements.outcomes import (
@@ -177,12 +178,12 @@ def test_a_learner_keeps_her_days_and_climbs_the_leagues() -> None:
         2026-01-05 08:00 | lesson language=fr mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 1
         2026-01-06 08:00 | lesson language=fr mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 2
         2026-01-07 08:00 | lesson language=it mistakes=2 weekend=false | points +10 lesson; streak days 3; badge polyglot two
-        2026-01-08 08:00 | lesson language=it mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 4; points +5 three-perfect-days; completed three-perfect-days 2026-W02
+        2026-01-08 08:00 | lesson language=it mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 4; points +5 three-perfect-days; completed three-perfect-days 2026-W02; reward boost good-hand until 2026-01-11 00:00
         2026-01-10 00:00 | | streak days 4
-        2026-01-10 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +10 flawless; streak days 5
-        2026-01-11 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +10 flawless; streak days 6; badge learned hundred; tier league bronze>silver 115
+        2026-01-10 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +20 flawless; streak days 5
+        2026-01-11 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +10 flawless; streak days 6; badge learned hundred; tier league bronze>silver 125
         2026-01-13 00:00 | | streak days 0
-        2026-01-15 00:00 | | tier league silver>bronze 60
+        2026-01-15 00:00 | | tier league silver>bronze 70
         """,
     )
 
@@ -235,6 +236,7 @@ def test_a_customer_rises_and_is_kept_until_the_quarter_and_its_grace_are_over()
         2027-05-01 00:00 | | tier club gold>member 0
         2027-05-02 12:00 | purchase amount=10.00 sale=true departments=shirts, | completed welcome-back 2027-05; reward voucher twenty until 2027-06-01 22:00
         """,
+        MemberState(seed=seed_of("greta")),
     )
 
 
