@@ -36,8 +36,8 @@ async def join(
 ) -> ChallengeJoined:
     """Let a member take part from the program's present on, or no more; one of whom nothing was heard is made known by it.
 
-    To join what was joined, or leave what was not, changes nothing. Raises `NotFound` where no such challenge is in force,
-    `InvalidInput` for one that counts for everybody or is over, and what is no member's id; and what `Database.perform` raises.
+    To join what was joined, or leave what was not, changes nothing. Raises `NotFound` where no such challenge is in force for
+    her, `InvalidInput` for one that counts for everybody or is over, and what is no member's id; and what `Database.perform` raises.
     """
     check_member(command.member)
     done, replayed = await database.perform(
@@ -70,6 +70,8 @@ def _challenge(listener: Listener, command: JoinChallenge) -> ChallengeReady:
     found = None if rules is None else rules.by_name.get(f"challenges/{command.challenge}")
     if not isinstance(found, ChallengeReady):
         raise NotFound("No challenge of that key is in force.", "challenge")
+    if rules is not None and not rules.offers(found.name, listener.state, listener.at):
+        raise NotFound(f"The challenge `{found.key}` is not for this member.", "challenge")
     if not found.opt_in:
         raise InvalidInput(f"The challenge `{found.key}` counts for everybody: nobody joins or leaves it.", "challenge")
     closes = found.span.closes

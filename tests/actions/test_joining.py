@@ -6,8 +6,9 @@ import pytest
 
 from achievements.outcomes import ChallengeProgressed
 from achievements.periods import rfc3339
-from engagement.actions import challenges
+from engagement.actions import challenges, lists
 from engagement.actions.challenges import ChallengeJoined, JoinChallenge
+from engagement.actions.lists import SetListed
 from engagement.actions.programs import Sandbox
 from engagement.actions.read_screens import Reader
 from engagement.actions.screens import ChallengeShown
@@ -104,3 +105,18 @@ async def test_what_is_no_member_is_refused(club: House) -> None:
     with pytest.raises(InvalidInput) as refused:
         await join(club, member="a\0b")
     assert refused.value.field == "member"
+
+
+async def test_a_challenge_is_joined_by_those_whom_it_is_for(club: House) -> None:
+    aimed = {**THREE, "audience": "member.segments.testers"}
+    await club.apply(document(segments=[{"key": "testers", "list": True}], challenges=[aimed]))
+    for leave in (False, True):
+        with pytest.raises(NotFound, match="not for this member"):
+            await join(club, leave=leave)
+    command = SetListed("ann", "testers", listed=True)
+    await lists.set_listed(club.database, club.cache, club.program, command, principal="shop", key=None)
+    assert (await join(club)).changed is True
+    # Who is off the list again may still leave what she joined.
+    command = SetListed("ann", "testers", listed=False)
+    await lists.set_listed(club.database, club.cache, club.program, command, principal="shop", key=None)
+    assert (await join(club, leave=True)).changed is True
