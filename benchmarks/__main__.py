@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import fold, measures, pgbench
+from benchmarks import drafts, fold, measures, pgbench
 from benchmarks.figures import PGBENCH, Figure, median, tell, write
 from benchmarks.measures import RATES, Rate, Shop
 from benchmarks.stand import Ran, served, stand
 
-NAMES: Final = (*(rate.name for rate in RATES), "fold", "rules", "start", "memory", "bytes", "members")
+NAMES: Final = (*(rate.name for rate in RATES), "fold", "rules", "backtest", "start", "memory", "bytes", "members")
+
+
+MADE_UP: Final = 10_000
+"""Members of the smaller crowd that a draft is tried on."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,12 @@ class Plan:
     """How many members, smallest first; the loads are on the smallest."""
     history: int
     """Events of each member before anything is measured."""
+    tried: int
+    """How many made-up members a draft is tried on."""
 
 
-FULL: Final = Plan(3, 30, pgbench.SCALE, 10.0, 60_000, (10_000, 100_000, 1_000_000), 4)
-QUICK: Final = Plan(1, 5, 2, 3.0, 20_000, (10_000, 30_000), 1)
+FULL: Final = Plan(3, 30, pgbench.SCALE, 10.0, 60_000, (10_000, 100_000, 1_000_000), 4, 100_000)
+QUICK: Final = Plan(1, 5, 2, 3.0, 20_000, (10_000, 30_000), 1, 40)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,7 +71,12 @@ def measure(plan: Plan, names: set[str]) -> list[Figure]:
     if "rules" in names:
         print("rules …", flush=True)
         found += fold.details(plan.fold_events, plan.rounds)
-    if names - {"fold", "rules"}:
+    if "backtest" in names:
+        print("backtest …", flush=True)
+        if plan.tried > MADE_UP:
+            found += [*drafts.year(), *drafts.crowd(MADE_UP)]
+        found += drafts.crowd(plan.tried)
+    if names - {"fold", "rules", "backtest"}:
         found += _on_servers(plan, names)
     return found
 

@@ -36,8 +36,10 @@ class Cores(Generic[Task, Answer]):
         count: int | None = None,
         niceness: int = 0,
     ) -> None:
-        # Forked, they would inherit threads' locks, and sockets that are not theirs.
-        context = multiprocessing.get_context("spawn")
+        # Forked from us they would inherit threads' locks, and sockets that are not theirs: they are forked from a process
+        # that has imported what they need, and nothing else.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["__main__", make.__module__])
         self._processes = []
         self._pipes: list[connection.Connection] = []
         for _ in range(count or available()):

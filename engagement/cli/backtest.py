@@ -1,36 +1,32 @@
 """`engagement backtest`: what a draft would have done, on a file of events."""
 
-import gc
 import re
 import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from achievements import periods
 from achievements.backtests import Backtest
-from achievements.controls import seed_of
 from achievements.definitions import Mistaken, Program, parse
 from achievements.rulebook import ready
-from achievements.tallies import REFUSALS_TOLD, Report, Tally
+from achievements.tallies import Report, Tally
 from engagement.cli import partitions, pictures
 from engagement.cli.apply import instant
 from engagement.cli.documents import read_program
 from engagement.cli.stopping import Stop
+from engagement.cli.trying import Counted, Folding
 from engagement.cores import Cores, available
 
 _console = Console(stderr=True, highlight=False)
 _RANGE: Final = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
-_OURS: Final = ("event_id", "member_id", "type", "occurred_at", "received_at")
 
 
 DraftOption: TypeAlias = Annotated[
@@ -52,14 +48,6 @@ BudgetOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--budget", metavar="[CURRENCY=]POINTS", help="Say on which day so many points were given."),
 ]
-
-
-class Counted(NamedTuple):
-    """What a process made of one part: the tally, and the CPU seconds for reading and for folding."""
-
-    tally: Tally
-    reading: float
-    folding: float
 
 
 def backtest(
@@ -90,7 +78,7 @@ def backtest(
     values = {name: _money(text) for name, text in _by_currency("--value", value, currencies).items()}
     budgets = {name: _points(text) for name, text in _by_currency("--budget", budget, currencies).items()}
     begun = time.monotonic()
-    tally, reading, folding = _counted(document, drafted, span, events)
+    tally, reading, folding, memory = _counted(document, drafted, span, events)
     report = trial.report(tally, values=values, budgets=budgets)
     if json is not None:
         _write(json, report)
@@ -98,62 +86,19 @@ def backtest(
     share = 100 * reading / max(reading + folding, 0.001)
     _console.print(
         f"{time.monotonic() - begun:.1f} s on {available()} cores; of {reading + folding:.1f} CPU seconds {share:.0f} % went on"
-        " reading the file."
+        f" reading the file; a process held at most {memory / 1024:.0f} MiB."
     )
     for refusal in tally.refusals:
         _console.print(f"refused {refusal}", markup=False, soft_wrap=True)
 
 
-class Folding:
-    """Folds the members of one part after the other; one in each process."""
-
-    def __init__(self, document: dict[str, Any], drafted: dict[str, Any], since: datetime, until: datetime) -> None:
-        # A process that lives for a few parts makes no rubbish that is a circle; to look for it took a tenth of its time.
-        gc.disable()
-        self._backtest = Backtest(parse(document), drafted, since, until)
-
-    def __call__(self, part: Path) -> Counted:
-        """What the members of a part come to."""
-        begun = time.process_time()
-        tally, folding = Tally(), 0.0
-        lines = [msgspec.json.decode(line) for line in part.read_bytes().splitlines()]
-        lines.sort(key=_member)
-        for member, written in groupby(lines, key=_member):
-            inputs = sorted(self._events(written, tally), key=lambda event: event.order)
-            started = time.process_time()
-            self._backtest.count(tally, inputs, seed_of(member))
-            folding += time.process_time() - started
-        return Counted(tally, time.process_time() - begun - folding, folding)
-
-    def _events(self, written: Any, tally: Tally) -> list[Any]:
-        """A member's events; of those with the same id, the first."""
-        found: dict[str, Any] = {}
-        for each in written:
-            identity = each["event_id"]
-            if identity in found:
-                continue
-            properties = {key: value for key, value in each.items() if key not in _OURS}
-            try:
-                at = periods.rfc3339(each["occurred_at"])
-                found[identity] = self._backtest.event(identity, each["type"], at, properties)
-            except ValueError as error:
-                tally.refused += 1
-                if len(tally.refusals) < REFUSALS_TOLD:
-                    tally.refusals.append(f"{identity}: {error}")
-        return list(found.values())
-
-
-def _member(written: dict[str, Any]) -> str:
-    return str(written["member_id"])
-
-
 def _counted(
     document: dict[str, Any], drafted: dict[str, Any], span: tuple[datetime, datetime], events: Path
-) -> tuple[Tally, float, float]:
-    """The tally of all members, and the CPU seconds for reading and for folding."""
+) -> Counted:
+    """The tally of all members, with what it took: the file is read here once, too."""
     size = partitions.bytes_of(events)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    tally, reading, folding = Tally(), time.process_time(), 0.0
+    tally, reading, folding, memory = Tally(), time.process_time(), 0.0, 0
     with (
         Cores[Path, Counted](Folding, (document, drafted, *span)) as cores,
         tempfile.TemporaryDirectory(prefix="engagement-backtest-") as folder,
@@ -167,8 +112,9 @@ def _counted(
         for counted in cores.answers(parts):
             tally.add(counted.tally)
             reading, folding = reading + counted.reading, folding + counted.folding
+            memory = max(memory, counted.memory)
             bar.advance(folded)
-    return tally, reading, folding
+    return Counted(tally, reading, folding, memory)
 
 
 def _ready(
