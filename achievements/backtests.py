@@ -23,9 +23,9 @@ from achievements.challenges import Challenge, ChallengeReady
 from achievements.definitions import SECTIONS, Mistaken, Program, parse, plain
 from achievements.measures import DISTINCT_MAX
 from achievements.outcomes import Emitted
-from achievements.parts import POINTS_MAX, Definition, Mistake
+from achievements.parts import POINTS_MAX, Definition, Living, Mistake
 from achievements.pruning import Links, Place, links, pruned
-from achievements.rulebook import Rulebook, ready
+from achievements.rulebook import Rulebook, editions, ready
 from achievements.states import BEGINNING, MemberState
 from achievements.tallies import Count, Found, Report, Tally
 from achievements.tiers import LadderReady
@@ -65,7 +65,9 @@ def with_draft(program: Program, draft: object) -> tuple[Program, tuple[Place, .
         there = {each.key: each for each in program.sections.get(section, ())}
         for position, each in enumerate(written.sections.get(section, ())):
             mistakes += _changed_though_fixed(f"{section}[{position}]", there.get(each.key), each)
-            there[each.key] = each
+            # What it would do once it is one no more.
+            tried = isinstance(each, Living) and each.status == "draft"
+            there[each.key] = msgspec.structs.replace(each, status="active") if tried else each
         sections[section] = tuple(there.values())
     whole = Program(program.head, sections)
     try:
@@ -122,10 +124,11 @@ class Backtest:
         told = [(section, each.key) for section, each in self._whole if section in _COMPLETED]
         changed = _changed(found, self._whole, self.drafted)
         roots = [*self.drafted, *told, *changed]
-        rules = ready(_twinned(pruned(self._whole, found, roots), twins))
-        before = ready(_twinned(pruned(program, found, roots), twins))
-        self._book = Rulebook(1, [(BEGINNING, before), (since, rules)])
-        self._without = Rulebook(1, [(BEGINNING, before)]) if changed else None
+        whole = _twinned(pruned(self._whole, found, roots), twins)
+        rules = ready(whole)
+        before = editions(_twinned(pruned(program, found, roots), twins), BEGINNING)
+        self._book = Rulebook(1, [*(each for each in before if each[0] < since), *editions(whole, since)])
+        self._without = Rulebook(1, before) if changed else None
         targets = {key: tallies.curve_targets(_target(rules.by_name[f"challenges/{key}"])) for key in twins.values()}
         ladders = tuple(rule for rule in rules.by_name.values() if isinstance(rule, LadderReady))
         self._watched = Watched(rules, frozenset(self.drafted), twins, targets, ladders)

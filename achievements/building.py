@@ -4,6 +4,7 @@ A mistake does not stop the building: a stand-in takes the place of what was wro
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -18,8 +19,9 @@ from achievements.conditions import (
     InvalidCondition,
     ladders_in,
 )
+from achievements.lifecycle import Status, life_of
 from achievements.measures import Measure
-from achievements.parts import Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
+from achievements.parts import Definition, Misfit, Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
 
 
 class Building:
@@ -58,6 +60,15 @@ class Building:
     def mistake(self, where: str, message: str) -> None:
         """Tell of a mistake at a path below the definition at hand."""
         self.mistakes.append(Mistake(f"{self.path}.{where}", message))
+
+    def status(self, definition: Definition, at: datetime | None) -> Status:
+        """Where the definition at hand stands at an instant; active where no instant is asked about, or what is written is wrong."""
+        try:
+            life = life_of(definition)
+        except Misfit as error:
+            self.mistake(error.field, str(error))
+            return "active"
+        return "active" if at is None else life.status(at)
 
     def conditions(self, on: Trigger, when: str | None, below: str = "", where: str = "when") -> Conditions:
         """A condition compiled for each event type that a trigger names."""

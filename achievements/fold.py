@@ -119,7 +119,8 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
             if part is not None and part.due == due:  # type: ignore[union-attr]
-                parts[name] = rule.lapse(part, moment)
+                settled = name in rules.settled
+                parts[name] = msgspec.structs.replace(part, due=None) if settled else rule.lapse(part, moment)
         _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
     return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed)

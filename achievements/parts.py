@@ -6,7 +6,7 @@ A marketer learns these parts once. Each definition is a frozen struct that refu
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -79,7 +79,15 @@ class Definition(Shape, frozen=True, kw_only=True):
         return ()
 
 
-class ForMembers(Definition, frozen=True, kw_only=True):
+class Living(Definition, frozen=True, kw_only=True):
+    """What counts for some time: from the instant `starts` until `ends`, unless it is a draft, or paused. Always, where nothing is said."""
+
+    status: Literal["draft", "active", "paused"] = "active"
+    starts: Instant | None = None
+    ends: Instant | None = None
+
+
+class ForMembers(Living, frozen=True, kw_only=True):
     """What is for the members of an audience: a condition on the member alone. For everybody, where it has none."""
 
     audience: str | None = None

@@ -17,7 +17,7 @@ from achievements.conditions import Conditions
 from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import ReferralQualified
-from achievements.parts import Definition, PropertyName, Reward, Rewards, Shape, Trigger
+from achievements.parts import Living, PropertyName, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import ReferralPart
 
@@ -116,7 +116,7 @@ class ReferralReady(Rule, frozen=True, kw_only=True):
         return ReferralPart(part.by, part.day, event.at)
 
 
-class Referral(Definition, frozen=True, kw_only=True):
+class Referral(Living, frozen=True, kw_only=True):
     """A member brings another, and both are given something when the other has done what it is for."""
 
     kind = "referral"

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 from cel_expr_python import cel
@@ -23,10 +24,11 @@ from achievements.controls import Share, keepers_of
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
+from achievements.lifecycle import Status, turns
 from achievements.localtime import LocalTime
 from achievements.members import Members
 from achievements.moment import Judge, Keeper, Rule, completed, held
-from achievements.parts import Granting, Mistake, event_types_of
+from achievements.parts import Definition, Granting, Mistake, event_types_of
 from achievements.points import Currency
 from achievements.ranking import Leaderboard, Ties
 from achievements.segments import SegmentReady
@@ -46,8 +48,10 @@ class Rules:
         rules: Sequence[Rule],
         audiences: Mapping[str, Audience],
         shares: Mapping[str, Share],
+        standing: Mapping[str, Status],
     ) -> None:
         self.program = program
+        self._standing = standing
         self.zone = building.zone
         self.environments = environments = building.environments
         self._audiences = audiences
@@ -59,16 +63,19 @@ class Rules:
         self.holds_out = bool(shares)
         """Whether any rule has a control group."""
         places = [(rule, each) for name, rule in in_order for each in keepers_of(rule, shares.get(name))]
-        judges = [(rule, (each.name, _judge(each, audiences.get(rule.name)))) for rule, each in places]
+        awake = [(rule, each) for rule, each in places if standing.get(rule.name, "active") == "active"]
+        judges = [(rule, (each.name, _judge(each, audiences.get(rule.name)))) for rule, each in awake]
         # Beside the program's own there are those that a rule has for events of our own making.
         types = {*environments, *(each for rule in rules for each in rule.event_types or ())}
         self.by_type = {
             event_type: tuple(judge for rule, judge in judges if _looks_at(rule, event_type)) for event_type in types
         }
         self.counting_rewards = tuple(judge for rule, judge in judges if rule.counts)
-        heard = {kind for rule, _ in places for kind in rule.hears}
-        self.by_fact = {kind: tuple((each.name, each) for rule, each in places if kind in rule.hears) for kind in heard}
+        heard = {kind for rule, _ in awake for kind in rule.hears}
+        self.by_fact = {kind: tuple((each.name, each) for rule, each in awake if kind in rule.hears) for kind in heard}
         self.falling_due = {each.name: each for rule, each in places if rule.falls_due}
+        self.settled = frozenset(each.name for rule, each in places if standing.get(rule.name) == "ended")
+        """The parts of definitions that have ended."""
         self.program_time = LocalTime(self.zone)
         self.ladders = tuple((name, rule) for name, rule in in_order if isinstance(rule, LadderReady))
         self.members = Members(
@@ -92,10 +99,12 @@ class Rules:
     def offers(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition (`section/key`) is there for a member.
 
-        It is where something counted for her, or she is in its audience and not held out.
+        It is where something counted for her, or it is active and she is in its audience and not held out.
         """
         if name in state.parts:
             return True
+        if name in self._standing:
+            return False
         audience, share = self._audiences.get(name), self._shares.get(name)
         if share is not None and share.has(state.seed):
             return False
@@ -124,7 +133,10 @@ class Rules:
     @cached_property
     def auto_rewards(self) -> tuple[AutoReward, ...]:
         """The automatic rewards as they were written, each with its currency named."""
-        written = [each for each in self.program.sections.get("auto_rewards", ()) if isinstance(each, AutoReward)]
+        known = self.program.sections.get("auto_rewards", ())
+        written = [
+            each for each in known if isinstance(each, AutoReward) and f"auto_rewards/{each.key}" not in self._standing
+        ]
         only = next(iter(self.currencies), None)
         return tuple(msgspec.structs.replace(each, currency=each.currency or only) for each in written)
 
@@ -155,44 +167,70 @@ class Rulebook:
         return self._editions[position - 1] if position else None
 
 
-def ready(program: Program) -> Rules:
-    """Make a program's definitions ready; Mistaken with every mistake between them."""
+def editions(program: Program, since: datetime) -> list[tuple[datetime, Rules]]:
+    """A program's rules from an instant on: anew from wherever one of its definitions begins or ends."""
+    later = sorted(turn for turn in turns(each for _, each in program) if turn > since)
+    return [(at, ready(program, at)) for at in (since, *later)]
+
+
+def ready(program: Program, at: datetime | None = None) -> Rules:
+    """Make a program's definitions ready, as they stand at an instant (None: all of them active); Mistaken with every mistake
+    between them.
+    """
     building = _building(program)
-    rules: list[Rule] = []
-    boosts: list[BoostReady] = []
-    audiences: dict[str, Audience] = {}
-    shares: dict[str, Share] = {}
-    paths: dict[str, str] = {}
+    made = _Made([], [], {}, {}, {}, {})
     for section, definitions in program.sections.items():
         for position, definition in enumerate(definitions):
             building.path = f"{section}[{position}]"
             building.kind, building.key = definition.kind, definition.key
-            make = getattr(definition, "ready", None)
-            made = None if make is None else make(building)
-            if isinstance(made, Rule):
-                rules.append(made)
-                paths[made.name] = building.path
-                audience = building.audience(getattr(definition, "audience", None))
-                if audience is not None:
-                    audiences[made.name] = audience
-                if isinstance(definition, Granting) and definition.control_group is not None:
-                    shares[made.name] = Share(f"{program.head.key}/{made.name}", definition.control_group)
-            elif isinstance(made, BoostReady):
-                boosts.append(made)
-                if made.given is not None:
-                    rules.append(made.given)
-                    paths[made.given.name] = building.path
-    mistakes = [*building.mistakes, *_circles(rules, paths)]
+            _make(made, building, f"{program.head.key}/{section}", definition, at)
+    mistakes = [*building.mistakes, *_circles(made.rules, made.paths)]
     if mistakes:
         raise Mistaken(mistakes)
     # What nobody gives, nobody has to look for, and of what nobody counts, nobody has to tell.
-    given = frozenset[str]().union(*(rule.gives for rule in rules))
-    counted = frozenset[str]().union(*(rule.counts for rule in rules))
+    given = frozenset[str]().union(*(rule.gives for rule in made.rules))
+    counted = frozenset[str]().union(*(rule.counts for rule in made.rules))
     rules = [
-        msgspec.structs.replace(_boosted(rule, boosts), counts=rule.counts & given, gives=rule.gives & counted)
-        for rule in rules
+        msgspec.structs.replace(_boosted(rule, made.boosts), counts=rule.counts & given, gives=rule.gives & counted)
+        for rule in made.rules
     ]
-    return Rules(program, building, rules, audiences, shares)
+    return Rules(program, building, rules, made.audiences, made.shares, made.standing)
+
+
+class _Made(NamedTuple):
+    """What is ready of a program: rules, boosts, and by the name of a rule for whom it is and where it is written; by the
+    name of a definition where it stands, unless it is active.
+    """
+
+    rules: list[Rule]
+    boosts: list[BoostReady]
+    audiences: dict[str, Audience]
+    shares: dict[str, Share]
+    paths: dict[str, str]
+    standing: dict[str, Status]
+
+
+def _make(made: _Made, building: Building, section: str, definition: Definition, at: datetime | None) -> None:
+    """Make the definition at hand ready, in a section of the program (`program/section`)."""
+    status = building.status(definition, at)
+    if status != "active":
+        made.standing[f"{section.partition('/')[2]}/{definition.key}"] = status
+    make = getattr(definition, "ready", None)
+    ready_made = None if make is None else make(building)
+    if isinstance(ready_made, Rule):
+        made.rules.append(ready_made)
+        made.paths[ready_made.name] = building.path
+        audience = building.audience(getattr(definition, "audience", None))
+        if audience is not None:
+            made.audiences[ready_made.name] = audience
+        if isinstance(definition, Granting) and definition.control_group is not None:
+            made.shares[ready_made.name] = Share(f"{section}/{definition.key}", definition.control_group)
+    elif isinstance(ready_made, BoostReady):
+        if status == "active":
+            made.boosts.append(ready_made)
+        if ready_made.given is not None:
+            made.rules.append(ready_made.given)
+            made.paths[ready_made.given.name] = building.path
 
 
 def _judge(keeper: Keeper, audience: Audience | None) -> Judge:

@@ -8,7 +8,7 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import SpendAsked
-from achievements.parts import Definition, ForMembers, Key, Points, Price, Trigger
+from achievements.parts import ForMembers, Key, Living, Points, Price, Trigger
 
 
 class SpendRuleReady(Rule, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class SpendRule(ForMembers, frozen=True, kw_only=True):
         )
 
 
-class AutoReward(Definition, frozen=True, kw_only=True):
+class AutoReward(Living, frozen=True, kw_only=True):
     """Whenever the balance of a currency reaches `at` points, that many are spent, as often as it does."""
 
     kind = "auto_reward"

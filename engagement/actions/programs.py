@@ -10,6 +10,7 @@ import msgspec
 from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
 from achievements.definitions import Program as Document
 from achievements.differences import FieldChange, fields_changed
+from achievements.lifecycle import Status, life_of, turns
 from achievements.parts import Definition, Granting, Mistake
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import BEGINNING
@@ -22,7 +23,7 @@ from engagement.records.unit import ALL, Database, Scope, Unit, Work
 HORIZON_DAYS = 400
 """How late an input may be and still count, in a program that is no sandbox."""
 
-Edition: TypeAlias = frozenset[tuple[str, str, int]]
+Edition: TypeAlias = frozenset[tuple[str, str, int, Status]]
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -66,6 +67,22 @@ class Applied(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """A definition in its latest version, and where it stands at the program's present.
+
+    `ends` is when it was left out, where it was, else what is written. Instants are in UTC.
+    """
+
+    kind: str
+    key: str
+    name: str
+    status: Status
+    version: int
+    published_at: datetime
+    starts: datetime | None
+    ends: datetime | None
+
+
 class Settled(msgspec.Struct, frozen=True):
     """What applying a document came to: what is kept under its idempotency key."""
 
@@ -91,18 +108,23 @@ class Programs:
 
     def _compiled(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
         """Rules for each stretch of time between two changes."""
-        turns = {each.active_from for each in versions} | {each.active_until for each in versions if each.active_until}
+        written = [(each, _definition(each)) for each in versions]
+        changed = {each.active_from for each in versions} | {
+            each.active_until for each in versions if each.active_until
+        }
+        begun = min(changed, default=BEGINNING)
+        changed |= {turn for turn in turns(definition for _, definition in written) if turn > begun}
         known = self._editions.setdefault(program.id, {})
         editions: list[tuple[datetime, Rules]] = []
-        for turn in sorted(turns) or [BEGINNING]:
+        for turn in sorted(changed) or [BEGINNING]:
             edition = {
-                (each.kind, each.key, each.version): each
-                for each in versions
+                (each.kind, each.key, each.version, life_of(definition).status(turn)): each
+                for each, definition in written
                 if each.active_from <= turn and (each.active_until is None or turn < each.active_until)
             }
             name = frozenset(edition)
             if name not in known:
-                known[name] = ready(_document(program, list(edition.values())))
+                known[name] = ready(_document(program, list(edition.values())), turn)
             editions.append((turn, known[name]))
         return Rulebook(program.revision, editions)
 
@@ -156,6 +178,29 @@ async def as_document(unit: Unit) -> dict[str, Any]:
     versions = [each for each in await programs.versions(unit) if each.active_until is None]
     versions.sort(key=lambda version: version.key)
     return document_of(_document(await programs.current(unit), versions))
+
+
+async def standing(unit: Unit) -> list[Standing]:
+    """Every definition that the unit's program has or had, by kind and key, and where it stands."""
+    _, now = await programs.as_of(unit)
+    latest = {(each.kind, each.key): each for each in await programs.versions(unit)}
+    return [_standing(each, now) for each in latest.values()]
+
+
+def _standing(version: DefinitionVersion, now: datetime) -> Standing:
+    definition = _definition(version)
+    life = life_of(definition)
+    left_out = version.active_until is not None
+    return Standing(
+        version.kind,
+        version.key,
+        definition.title,
+        "ended" if left_out else life.status(now),
+        version.version,
+        version.active_from,
+        life.starts,
+        version.active_until if left_out else life.ends,
+    )
 
 
 def _sound(document: object) -> Document:

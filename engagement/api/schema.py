@@ -19,6 +19,7 @@ from engagement.api.amendments import AmendmentsMutation
 from engagement.api.attributes import AttributesMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
+from engagement.api.definitions import DefinitionsQuery
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.explaining import ExplainingQuery
@@ -39,7 +40,16 @@ from engagement.api.updates import UpdatesSubscription
 
 
 @strawberry.type(description="What can be read.")
-class Query(MembersQuery, BoardsQuery, ActivityQuery, ExplainingQuery, ReferralsQuery, ProgramsQuery, JobsQuery):
+class Query(
+    MembersQuery,
+    BoardsQuery,
+    ActivityQuery,
+    ExplainingQuery,
+    ReferralsQuery,
+    ProgramsQuery,
+    DefinitionsQuery,
+    JobsQuery,
+):
     """Every field to read."""
 
 

@@ -242,3 +242,21 @@ async def test_conditions_that_fail_are_told_with_their_definition(house: House)
     wanted["earn_rules"][-1]["when"] = "event.amount > 8.0"
     await apply(house, wanted)
     assert (await house.data(PROBLEMS))["definitionProblems"] == []
+
+
+async def test_definitions_are_told_with_where_they_stand(house: House) -> None:
+    spring = {"key": "spring", "name": "Spring", "objectives": [{"on": "purchase", "target": 2}]}
+    life = {"starts": "2027-03-01T00:00:00Z", "ends": "2027-04-01T00:00:00Z"}
+    await apply(
+        house,
+        document(house.program.key, challenges=[{**spring, **life}, {**spring, "key": "idea", "status": "draft"}]),
+    )
+    text = "{ definitions { kind key name status version starts ends } }"
+    found = {each["key"]: each for each in (await house.data(text))["definitions"] if each["kind"] == "challenge"}
+    assert found["spring"] == {
+        **{"kind": "challenge", "key": "spring", "name": "Spring", "status": "SCHEDULED", "version": 1},
+        **{"starts": "2027-03-01T00:00:00Z", "ends": "2027-04-01T00:00:00Z"},
+    }
+    assert (found["idea"]["status"], found["month"]["status"]) == ("DRAFT", "ENDED")
+    reader = await house.service.key(house.program.id, ["members:read"])
+    assert (await house.refusal(text, key=reader))["code"] == "FORBIDDEN"
