@@ -3,6 +3,8 @@
 A challenge is completed by the event that brings the last of its objectives to its target: once, once in each window of a
 calendar, or again and again, counting anew after each completion. Windows are cut in the member's own zone.
 
+Where it is changed, members who have begun a window, or round, finish it under the version in which they began it.
+
 Where members join it themselves, it counts what they do from then on, until they leave; what was counted by then stays.
 """
 
@@ -68,12 +70,15 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     milestones: tuple[Milestone, ...]
     rewards: tuple[Reward, ...]
     zone: ZoneInfo
+    version: int = 0
+    earlier: tuple["ChallengeReady", ...] = ()
+    """The versions before this one, by their numbers: under each, members who had begun finish."""
 
     @property
     def event_types(self) -> frozenset[str] | None:
-        """The types that any of its objectives looks at."""
+        """The types that any of its objectives looks at, or did in an earlier version."""
         types: set[str] = set()
-        for objective in self.objectives:
+        for objective in (each for version in (self, *self.earlier) for each in version.objectives):
             if objective.conditions is None:
                 return None
             types.update(objective.conditions)
@@ -81,6 +86,10 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: ChallengePart | None, moment: Moment) -> ChallengePart | None:
         """Count the event in its window, and complete the challenge where enough of its targets are met."""
+        if part is not None and part.version != self.version:
+            begun = self.begun_under(part, self.span.period(moment))
+            if begun is not self:
+                return begun.apply(part, moment)
         if part is not None and self.repeat == "once" and part.completions:
             return part
         if self.opt_in and (part is None or part.joined is None):
@@ -88,12 +97,9 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         window = self.span.period(moment)
         if window is None:
             return part
-        if part is None or part.window != window:
-            before = self._opened(part, window)
-        else:
-            if self.repeat == "each_window" and part.completed_window == window:
-                return part
-            before = part
+        if part is not None and self.repeat == "each_window" and part.completed_window == window:
+            return part
+        before = self._opened(part, window)
         tallies = before.tallies
         if len(self.objectives) == 1:
             tally = self.objectives[0].take(tallies[0], moment, self.span)
@@ -117,11 +123,30 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return msgspec.structs.replace(held, joined=joined)
 
     def _opened(self, part: ChallengePart | None, window: int) -> ChallengePart:
-        """The part in another window, with nothing counted there yet."""
+        """The part in a window, with nothing counted there yet where that is another one."""
         if part is None:
-            return ChallengePart(window, self.empty)
+            return ChallengePart(window, self.empty, version=self.version)
+        if part.window == window:
+            return part if part.version == self.version else msgspec.structs.replace(part, version=self.version)
         history = (part.completed_window, part.completed_at, part.completions)
-        return ChallengePart(window, self.empty, *history, part.joined)
+        return ChallengePart(window, self.empty, *history, part.joined, (), self.version)
+
+    def begun_under(self, part: ChallengePart | None, window: int | None) -> "ChallengeReady":
+        """The version that a member goes by in a window, or round: that under which something first counted in it."""
+        if part is None or part.window != window or part.tallies == self.empty or part.version >= len(self.earlier):
+            return self
+        return self.earlier[part.version]
+
+    @property
+    def all_gives(self) -> frozenset[str]:
+        """What it gives, whether or not anything counts that."""
+        rewards = (*self.rewards, *(reward for each in self.milestones for reward in each.rewards))
+        return frozenset({completed(self.key), *(reward.gives for reward in rewards)})
+
+    @property
+    def all_counts(self) -> frozenset[str]:
+        """What it counts where rewards gave it, whether or not anything does."""
+        return frozenset(filter(None, (counted_rewards(each.measure) for each in self.objectives)))
 
     def _counted(self, before: ChallengePart, tallies: tuple[Tally, ...], moment: Moment) -> ChallengePart:
         """The part after its tallies have changed, with what that brings."""
@@ -133,7 +158,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             reached = self._passed(reached, period, amounts[0], moment)
         if not met(amounts, self.targets, self.needs):
             history = (before.completed_window, before.completed_at, before.completions)
-            return ChallengePart(before.window, tallies, *history, before.joined, reached)
+            return ChallengePart(before.window, tallies, *history, before.joined, reached, before.version)
         event = moment.event
         moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
         moment.reward(self.stage, self.rewards, self.key, f"challenge/{self.key}/{period}")
@@ -143,7 +168,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         again = self.repeat == "on_completion"
         kept = self.empty if again else tuple(Tally(each.amount) for each in tallies)
         history = (before.window, event.at, before.completions + 1)
-        return ChallengePart(before.window, kept, *history, before.joined, () if again else reached)
+        return ChallengePart(before.window, kept, *history, before.joined, () if again else reached, before.version)
 
     def _passed(
         self, reached: tuple[tuple[str, datetime], ...], period: str, amount: Amount, moment: Moment
@@ -189,7 +214,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         if part is None or part.tallies == self.empty:
             return ()
         amounts = tuple(tally.amount for tally in part.tallies)
-        return (ChallengeProgressed(self.key, self.period(part), amounts, self.targets),)
+        targets = self.begun_under(part, part.window).targets
+        return (ChallengeProgressed(self.key, self.period(part), amounts, targets),)
 
 
 class Challenge(Granting, frozen=True, kw_only=True):
@@ -258,8 +284,7 @@ class Challenge(Granting, frozen=True, kw_only=True):
             msgspec.structs.replace(each, rewards=building.rewards(each.rewards, f"milestones[{position}].rewards"))
             for position, each in enumerate(self.milestones)
         )
-        given = (*rewards, *(reward for each in milestones for reward in each.rewards))
-        return ChallengeReady(
+        made = ChallengeReady(
             key=self.key,
             span=span_of(self.window),
             repeat=self.repeats,
@@ -271,6 +296,5 @@ class Challenge(Granting, frozen=True, kw_only=True):
             milestones=milestones,
             rewards=rewards,
             zone=building.zone,
-            gives=frozenset({completed(self.key), *(reward.gives for reward in given)}),
-            counts=frozenset(filter(None, (counted_rewards(each.measure) for each in objectives))),
         )
+        return msgspec.structs.replace(made, gives=made.all_gives, counts=made.all_counts)

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from cel_expr_python import cel
@@ -19,6 +19,7 @@ from achievements.audience import Aimed
 from achievements.badges import BadgeReady
 from achievements.boosts import Boost, BoostReady
 from achievements.building import Building
+from achievements.challenges import Challenge, ChallengeReady
 from achievements.conditions import Audience
 from achievements.controls import Share, keepers_of
 from achievements.definitions import Mistaken, Program
@@ -26,6 +27,7 @@ from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
 from achievements.lifecycle import Status, turns
 from achievements.localtime import LocalTime
+from achievements.measures import counts_points
 from achievements.members import Members
 from achievements.moment import Judge, Keeper, Rule, completed, held
 from achievements.parts import Definition, Granting, Mistake, event_types_of
@@ -51,6 +53,7 @@ class Rules:
         standing: Mapping[str, Status],
     ) -> None:
         self.program = program
+        self._made = (building, audiences, shares)
         self._standing = standing
         self.zone = building.zone
         self.environments = environments = building.environments
@@ -110,6 +113,12 @@ class Rules:
             return False
         return audience is None or self.members.in_audience(audience, state, at)
 
+    def replaced(self, others: Mapping[str, Rule]) -> "Rules":
+        """The same with other rules in the place of some, by their names."""
+        building, audiences, shares = self._made
+        rules = [others.get(name, rule) for name, rule in self.by_name.items()]
+        return Rules(self.program, building, rules, audiences, shares, self._standing)
+
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
         return periods.end_of_day_after(at, days, self.zone)
@@ -146,6 +155,7 @@ class Rulebook:
 
     def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
         self.revision = revision
+        editions = _versioned(editions)
         self.latest = editions[-1][1]
         self.program_time = self.latest.program_time
         self._starts = [start for start, _ in editions]
@@ -165,6 +175,68 @@ class Rulebook:
             return self.latest
         position = bisect_right(self._starts, instant)
         return self._editions[position - 1] if position else None
+
+
+Versions: TypeAlias = dict[str, list[tuple[Challenge, ChallengeReady]]]
+
+
+def _versioned(all_of_them: Sequence[tuple[datetime, Rules]]) -> list[tuple[datetime, Rules]]:
+    """The editions, in which every challenge knows the versions of it in those before."""
+    known: Versions = {}
+    return [(start, _with_earlier(rules, known)) for start, rules in all_of_them]
+
+
+def _with_earlier(rules: Rules, known: Versions) -> Rules:
+    """Rules whose challenges know their earlier versions; `known` are those of the editions up to this one."""
+    ready_now: dict[str, tuple[ChallengeReady, list[ChallengeReady]]] = {}
+    for definition in rules.program.sections.get("challenges", ()):
+        name = f"challenges/{definition.key}"
+        rule, written = rules.by_name[name], _what_counts(definition)
+        assert isinstance(rule, ChallengeReady)
+        versions = known.setdefault(name, [])
+        if not versions or versions[-1][0] != written:
+            versions.append((written, rule))
+        if len(versions) > 1:
+            ready_now[name] = (rule, [each if _still_gives(each, rules) else rule for _, each in versions[:-1]])
+    if not ready_now:
+        return rules
+    counted = frozenset[str]().union(*(each.counts for each in rules.by_name.values()))
+    given = frozenset[str]().union(*(each.gives for each in rules.by_name.values()))
+    others = {
+        name: msgspec.structs.replace(
+            rule,
+            version=len(earlier),
+            earlier=tuple(msgspec.structs.replace(each, version=n) for n, each in enumerate(earlier)),
+            gives=rule.gives.union(*(each.all_gives & counted for each in earlier)),
+            counts=rule.counts.union(*(each.all_counts & given for each in earlier)),
+        )
+        for name, (rule, earlier) in ready_now.items()
+    }
+    if _circles([others.get(name, rule) for name, rule in rules.by_name.items()], dict.fromkeys(rules.by_name, "")):
+        # What was changed to end a circle, members cannot finish as it was.
+        others = {name: msgspec.structs.replace(each, earlier=()) for name, each in others.items()}
+    return rules.replaced(others)
+
+
+def _what_counts(definition: Definition) -> Challenge:
+    """A challenge without what only says something to people, for whom it is and when: changing that makes no other challenge."""
+    assert isinstance(definition, Challenge)
+    everybody: dict[str, Any] = {
+        "audience": None,
+        "control_group": None,
+        "status": "active",
+        "starts": None,
+        "ends": None,
+    }
+    return msgspec.structs.replace(definition, name=None, description="", **everybody)
+
+
+def _still_gives(challenge: ChallengeReady, rules: Rules) -> bool:
+    """Whether what it rewards with, and what it counts, is still defined."""
+    rewards = (*challenge.rewards, *(reward for each in challenge.milestones for reward in each.rewards))
+    currencies = {each.currency for each in rewards if each.points is not None}
+    currencies |= {counts_points(each.measure) for each in challenge.objectives} - {None}
+    return currencies <= rules.currencies.keys()
 
 
 def editions(program: Program, since: datetime) -> list[tuple[datetime, Rules]]:

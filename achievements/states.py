@@ -62,7 +62,7 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     """The open window (its index), the tally of each objective in it, and what was completed before.
 
     `joined` is since when the member takes part, where that is hers to say; `milestones` are those reached in the window, or
-    round, with their instants.
+    round, with their instants. `version` is the one of the challenge under which the window, or round, began.
     """
 
     window: int
@@ -72,6 +72,7 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     completions: int = 0
     joined: datetime | None = None
     milestones: tuple[tuple[str, datetime], ...] = ()
+    version: int = 0
 
 
 class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):

@@ -270,6 +270,7 @@ def _challenge(
     ready = cast("ChallengeReady", rules.by_name[f"challenges/{challenge.key}"])
     part = cast("ChallengePart | None", state.parts.get(ready.name))
     window = ready.window(as_of, local)
+    ready = ready.begun_under(part, window)
     completed = part is not None and part.completed_window == window
     reached = dict(part.milestones) if part is not None and part.window == window else {}
     return ChallengeShown(
@@ -281,10 +282,10 @@ def _challenge(
         objectives=tuple(zip(ready.amounts(part, as_of, local), ready.targets, strict=True)),
         completed_at=part.completed_at if part is not None and completed else None,
         completions=0 if part is None else part.completions,
-        needs=challenge.needs,
+        needs=ready.needs,
         milestones=tuple(
             MilestoneShown(each.milestone, each.name or each.milestone, each.at, reached.get(each.milestone))
-            for each in challenge.milestones
+            for each in ready.milestones
         ),
         opt_in=ready.opt_in,
         joined_at=part.joined if part is not None and ready.opt_in else None,

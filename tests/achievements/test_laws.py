@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from achievements import fold
 from achievements.definitions import document_of, parse
 from achievements.outcomes import AnyOutcome, Emitted, SpendAsked
-from achievements.rulebook import Rulebook, ready
+from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input
 from engagement.cli.documents import read_program
@@ -25,12 +25,24 @@ def _book(written: dict[str, Any]) -> Rulebook:
     return Rulebook(1, [(BEGIN, ready(parse(written)))])
 
 
+def _otherwise(rules: Rules) -> Rules:
+    """The same program, in which every challenge has other targets and rewards."""
+    written = document_of(rules.program)
+    for challenge in written["challenges"]:
+        for objective in challenge["objectives"]:
+            objective["target"] += 1
+        for reward in (each for each in challenge.get("rewards", ()) if "points" in each):
+            reward["points"] += 1
+    return ready(parse(written))
+
+
 BOOK = rulebook(**EVERYTHING)
 EXACT_BOOK = rulebook(**EXACT)
 REFERENCE = _book(
     {**read_program(REFERENCE_PROGRAMS / "program-b.yaml"), "event_types": document()["event_types"], "spend_rules": []}
 )
-books = st.sampled_from([BOOK, EXACT_BOOK, EXACT_BOOK, REFERENCE]) | documents.map(_book)
+CHANGED = Rulebook(1, [(BEGIN, EXACT_BOOK.latest), (FIRST + (END - FIRST) / 3, _otherwise(EXACT_BOOK.latest))])
+books = st.sampled_from([BOOK, EXACT_BOOK, CHANGED, REFERENCE]) | documents.map(_book)
 some = settings(max_examples=60, deadline=None)
 
 

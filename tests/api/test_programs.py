@@ -254,8 +254,13 @@ async def test_definitions_are_told_with_where_they_stand(house: House) -> None:
     text = "{ definitions { kind key name status version starts ends } }"
     found = {each["key"]: each for each in (await house.data(text))["definitions"] if each["kind"] == "challenge"}
     assert found["spring"] == {
-        **{"kind": "challenge", "key": "spring", "name": "Spring", "status": "SCHEDULED", "version": 1},
-        **{"starts": "2027-03-01T00:00:00Z", "ends": "2027-04-01T00:00:00Z"},
+        "kind": "challenge",
+        "key": "spring",
+        "name": "Spring",
+        "status": "SCHEDULED",
+        "version": 1,
+        "starts": "2027-03-01T00:00:00Z",
+        "ends": "2027-04-01T00:00:00Z",
     }
     assert (found["idea"]["status"], found["month"]["status"]) == ("DRAFT", "ENDED")
     reader = await house.service.key(house.program.id, ["members:read"])
