@@ -10,7 +10,7 @@ window says for every target whether that was met.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from achievements import fold, tallies
 from achievements.badges import BadgeReady
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.definitions import SECTIONS, Mistaken, Program, parse, plain
-from achievements.measures import DISTINCT_MAX, LOCAL_DAY
+from achievements.measures import DISTINCT_MAX
 from achievements.outcomes import Emitted
 from achievements.parts import POINTS_MAX, Definition, Living, Mistake
 from achievements.pruning import Links, Place, links, pruned
@@ -115,11 +115,10 @@ class Backtest:
             raise Mistaken([Mistake("to", "`to` comes after `from`")])
         self.since, self.until = since, until
         self._whole, self.drafted = with_draft(program, draft)
-        self._published = frozenset((section, each.key) for section, each in program)
         twins = {
             each.key + TWIN: each.key
             for each in self._whole.sections["challenges"]
-            if ("challenges", each.key) in self.drafted and no_curve(each, self._published) is None
+            if ("challenges", each.key) in self.drafted and no_curve(each) is None
         }
         found = links((program, self._whole))
         told = [(section, each.key) for section, each in self._whole if section in _COMPLETED]
@@ -176,16 +175,16 @@ class Backtest:
         inputs: Sequence[Input],
         first: int,
         take: Take,
-        before: Callable[[Iterable[Emitted]], None] | None = None,
+        before: Take | None = None,
     ) -> MemberState:
         """The state just before the end. `take` is told of what comes from `since` on, `before` of what came earlier."""
         for entry in inputs[:first]:
             state, emitted = fold.apply(book, state, entry)
             if before is not None:
-                before(emitted)
+                before(state, emitted)
         state, passed = fold.advance(book, state, self.since - _TICK)
         if before is not None:
-            before(passed)
+            before(state, passed)
         for entry in inputs[first:]:
             held = state
             state, emitted = fold.apply(book, held, entry)
@@ -255,12 +254,12 @@ class Backtest:
             overlap=dict(sorted(count.overlap.items(), key=lambda each: (-each[1], each[0]))),
             target=target,
             curve=curve,
-            no_curve=no_curve(definition, self._published),
+            no_curve=no_curve(definition),
         )
 
 
-def no_curve(definition: Definition, published: Collection[Place]) -> str | None:
-    """Why a definition has no curve of target against completions; None where it has one. `published` are those before the draft."""
+def no_curve(definition: Definition) -> str | None:
+    """Why a definition has no curve of target against completions; None where it has one."""
     if not isinstance(definition, Challenge):
         return "only a challenge has a curve"
     if len(definition.objectives) > 1:
@@ -271,10 +270,6 @@ def no_curve(definition: Definition, published: Collection[Place]) -> str | None
         )
     if definition.join == "opt_in":
         return "a challenge that members join has no curve: with another target others would have joined"
-    (measure,) = definition.measures
-    if ("challenges", definition.key) in published and measure != "count" and measure.distinct not in (None, LOCAL_DAY):
-        # Under the version before, no more values were kept than its target asked for.
-        return "a new version of a challenge that counts different values has no curve; give the draft a key of its own"
     written = plain(definition)
     if not written.keys() <= _PLAIN_CHALLENGE or not written["objectives"][0].keys() <= _PLAIN_OBJECTIVE:
         return "a challenge of this sort has no curve"

@@ -23,7 +23,7 @@ from achievements.outcomes import (
 )
 from achievements.pruning import Place
 from achievements.rulebook import Rules
-from achievements.states import MemberState
+from achievements.states import ChallengePart, MemberState
 from achievements.tallies import Count, Tally
 from achievements.tiers import LadderReady
 from achievements.values import Amount
@@ -72,10 +72,13 @@ class Trial:
         self._near: set[str] = set()
         self._lengths: dict[str, int] = {}
         self._settled: set[tuple[str, str]] = set()
+        self._finished: set[tuple[str, str]] = set()
+        self._start = MemberState.NOTHING
         self._best: dict[str, dict[str, Amount]] = {}
 
-    def before(self, emitted: Iterable[Emitted]) -> None:
-        """What came before the draft: windows that were completed by then are settled whatever the target."""
+    def before(self, state: MemberState, emitted: Iterable[Emitted]) -> None:
+        """What brought her to a state before the draft: windows that were completed by then are settled whatever the target."""
+        self._start = state
         for each in emitted:
             if isinstance(each, ChallengeCompleted):
                 self._settled.add((each.challenge, each.period))
@@ -111,11 +114,15 @@ class Trial:
             elif place[1] in self._near if place[0] == "challenges" else self._nearly_awarded(place, state):
                 self._count(place).near_misses += 1
         for key, targets in watched.targets.items():
+            begun = self._begun(key)
             reached = [
                 bisect_right(targets, amount)
                 for period, amount in self._best.get(key, {}).items()
-                if (key, period) not in self._settled
+                if (key, period) not in self._settled and period != begun
             ]
+            if (key, begun) in self._finished:
+                # What she had begun she finishes as it was, whatever the draft's target is.
+                reached.append(len(targets))
             if any(reached):
                 count = self._count(("challenges", key))
                 count.reached = count.reached or [0] * len(targets)
@@ -123,6 +130,14 @@ class Trial:
                 for each in filter(None, reached):
                     count.reached[each - 1] += 1
                 count.best[max(reached) - 1] += 1
+
+    def _begun(self, key: str) -> str | None:
+        """The window of a challenge that she had begun when the draft came, and so goes on in under the version before it."""
+        name = f"challenges/{key}"
+        part, rule = self._start.parts.get(name), self._watched.rules.by_name[name]
+        if not isinstance(part, ChallengePart) or not isinstance(rule, ChallengeReady) or part.tallies == rule.empty:
+            return None
+        return rule.period(part)
 
     def _count(self, place: Place) -> Count:
         return self._tally.counts.setdefault("/".join(place), Count())
@@ -153,6 +168,7 @@ class Trial:
         """The definition that an outcome completes, or brings a member further in."""
         match outcome:
             case ChallengeCompleted():
+                self._finished.add((outcome.challenge, outcome.period))
                 return None if outcome.challenge in self._watched.twins else ("challenges", outcome.challenge)
             case BadgeAwarded():
                 return ("badges", outcome.badge)
