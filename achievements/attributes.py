@@ -16,7 +16,7 @@ from achievements.parts import Definition, Misfit, PropertyName, PropertyShape
 TAKEN = ("tiers", "segments")
 """What conditions read of a member under these names is no attribute."""
 
-AttributeType: TypeAlias = Literal["decimal", "int", "string", "bool", "datetime", "list[string]", "list[int]"]
+AttributeType: TypeAlias = Literal["decimal", "int", "string", "bool", "date", "datetime", "list[string]", "list[int]"]
 
 
 class Attribute(Definition, frozen=True, kw_only=True):

@@ -134,6 +134,15 @@ class Building:
                 )
                 self.mistake(where, f"`{where.rpartition('.')[2]}` needs a {' or '.join(kinds)}, and {found}")
 
+    def attribute(self, name: str, where: str, kind: str) -> None:
+        """An attribute of members that must be of a type."""
+        found = self._attributes.get(name)
+        if found is None:
+            there = ", ".join(self._attributes) or "none"
+            self.mistake(where, f"no attribute `{name}`; the program defines: {there}")
+        elif found != kind:
+            self.mistake(where, f"`{name}` is a {found}, and has to be a {kind}")
+
     def list_of(self, on: Trigger, name: str, where: str) -> None:
         """A property that must be a list on every event of a trigger."""
         for event_type in event_types_of(on):

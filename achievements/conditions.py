@@ -26,6 +26,7 @@ CEL_TYPES: Mapping[str, cel.Type] = {
     "int": cel.Type.INT,
     "string": cel.Type.STRING,
     "bool": cel.Type.BOOL,
+    "date": cel.Type.STRING,
     "datetime": cel.Type.TIMESTAMP,
     "list[string]": cel.Type.List(cel.Type.STRING),
     "list[int]": cel.Type.List(cel.Type.INT),

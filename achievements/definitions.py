@@ -19,6 +19,7 @@ from achievements.boosts import Boost
 from achievements.challenges import Challenge
 from achievements.earning import EarnRule
 from achievements.events import EventType
+from achievements.occasions import Occasion
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
 from achievements.ranking import Leaderboard
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "tier_ladders": TierLadder,
     "leaderboards": Leaderboard,
     "referrals": Referral,
+    "occasions": Occasion,
     "vouchers": Voucher,
     "entitlements": Entitlement,
     "draws": Draw,

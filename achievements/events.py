@@ -9,6 +9,7 @@ import msgspec
 
 from achievements import periods
 from achievements.parts import Definition, Mistake, Properties, PropertyShape
+from achievements.periods import Calendar
 
 DIGITS_MAX = 15
 """Of a decimal: as many as a double holds, so that a condition compares it exactly."""
@@ -55,6 +56,8 @@ def read(shape: PropertyShape, value: Any) -> Any:
             return _string(value)
         case "bool" if isinstance(value, bool):
             return value
+        case "date" if isinstance(value, str):
+            return periods.name(Calendar.DAY, periods.parse(Calendar.DAY, value))
         case "datetime" if isinstance(value, str):
             return periods.rfc3339(value)
         case "list[string]" if isinstance(value, list):

@@ -36,7 +36,7 @@ from achievements.tiers import LadderReady, TierLadder
 from achievements.tracing import Reason, Traced, traced
 from achievements.values import Amount, Event
 
-SHOWN_MEMBERS_NOT = frozenset({"segments", "spend_rules", "referrals"})
+SHOWN_MEMBERS_NOT = frozenset({"segments", "spend_rules", "referrals", "occasions"})
 """Sections of which members are told nothing."""
 
 _UNTOLD = frozenset({Reason.OTHER_TYPE, Reason.NOT_FOR_MEMBER, Reason.HELD_OUT})

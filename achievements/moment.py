@@ -167,6 +167,10 @@ class Moment:
             self._tell(audience.kind, audience.key, "audience", self._failed[condition])
         return met
 
+    def reaches(self, name: str) -> bool:
+        """Whether what time brings by a definition (`section/key`) is hers: it is active, and she in its audience."""
+        return self._rules.reaches(name, self.state, self.event.at)
+
     def earn(self, currency: str, points: int, rule: str) -> None:
         """Points by an earn rule: a lot of this event."""
         self.earned[currency] = self.earned.get(currency, 0) + points
@@ -222,6 +226,9 @@ class Standing(Protocol):
 
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
+
+    def reaches(self, name: str, state: MemberState, at: datetime) -> bool:
+        """Whether a definition is active, and a member in its audience."""
 
 
 class Judge(Protocol):

@@ -108,9 +108,14 @@ class Rules:
             return True
         if name in self._standing:
             return False
-        audience, share = self._audiences.get(name), self._shares.get(name)
-        if share is not None and share.has(state.seed):
+        share = self._shares.get(name)
+        return (share is None or not share.has(state.seed)) and self.reaches(name, state, at)
+
+    def reaches(self, name: str, state: MemberState, at: datetime) -> bool:
+        """Whether a definition (`section/key`) is active, and a member in its audience."""
+        if name in self._standing or name not in self.by_name:
             return False
+        audience = self._audiences.get(name)
         return audience is None or self.members.in_audience(audience, state, at)
 
     def replaced(self, others: Mapping[str, Rule]) -> "Rules":

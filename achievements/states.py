@@ -127,8 +127,31 @@ class ReferralPart(msgspec.Struct, frozen=True, array_like=True, tag="referral",
     qualified: datetime | None = None
 
 
+class OccasionPart(msgspec.Struct, frozen=True, array_like=True, tag="occasion", gc=False):
+    """The date that returns each year, or the local day of a welcome (an ordinal; 0 before it), and when it falls `due` next.
+
+    It returns not before the local day `known_from`; `given` is the one on which it last did. `before` counts the inputs that
+    came before her first event.
+    """
+
+    day: int = 0
+    known_from: int = 0
+    given: int | None = None
+    before: int = 0
+    due: datetime | None = None
+
+
 Part: TypeAlias = (
-    LimitPart | StreakPart | ChallengePart | BadgePart | TierPart | SegmentPart | BoostPart | BoardPart | ReferralPart
+    LimitPart
+    | StreakPart
+    | ChallengePart
+    | BadgePart
+    | TierPart
+    | SegmentPart
+    | BoostPart
+    | BoardPart
+    | ReferralPart
+    | OccasionPart
 )
 
 

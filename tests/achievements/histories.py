@@ -18,7 +18,10 @@ FIRST = datetime(2017, 2, 25, tzinfo=UTC)
 END = FIRST + timedelta(days=80)
 ZONES = ["Asia/Tokyo", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Kiritimati", "America/Santiago", "UTC"]
 
-SAID: list[Mapping[str, Any]] = [{"age": 1}, {"age": 2, "city": "rome"}, {"age": 3, "city": None}, {"city": "rome"}]
+SAID: list[Mapping[str, Any]] = [
+    *({"age": 1}, {"age": 2, "city": "rome"}, {"age": 3, "city": None}, {"city": "rome"}),
+    *({"born": "1990-04-20"}, {"born": "2016-02-29"}, {"born": "2001-05-02", "age": 2}, {"born": None}),
+]
 
 instants = st.integers(0, 70 * 24 * 4).map(lambda quarters: FIRST + timedelta(minutes=15 * quarters))
 amounts = st.sampled_from(["0.00", "0.99", "1.00", "49.50", "99.99", "100.00", "250.10"])

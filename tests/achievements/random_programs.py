@@ -8,6 +8,8 @@ from tests.achievements.programs import document
 
 ZONES = st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/Sao_Paulo"])
 
+BORN = {"key": "born", "type": "date"}
+
 _triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"on": "purchase"},
@@ -19,10 +21,10 @@ _triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     ]
 )
 _targets = st.integers(1, 6)
-_rewards: st.SearchStrategy[Any] = st.lists(
-    st.builds(dict, points=st.integers(1, 40)) | st.builds(dict, boost=st.just("gift"), days=st.integers(1, 9)),
-    max_size=1,
+_given: st.SearchStrategy[Any] = st.one_of(
+    st.builds(dict, points=st.integers(1, 40)), st.builds(dict, boost=st.just("gift"), days=st.integers(1, 9))
 )
+_rewards: st.SearchStrategy[Any] = st.lists(_given, max_size=1)
 _purchases = {"on": "purchase"}
 
 
@@ -186,6 +188,14 @@ _audiences: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 _control_groups: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {}, {"control_group": 50}])
 
 
+_dates = [{"on": "birthday", "attribute": "born"}, {"on": "anniversary", "attribute": "born"}]
+_occasions: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict.__or__,
+    st.sampled_from([*_dates, {"on": "anniversary"}, {"on": "welcome"}]),
+    st.builds(lambda reward: {"rewards": [reward]}, _given),
+)
+
+
 def _held_out(kind: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(dict.__or__, _control_groups, kind)
 
@@ -216,7 +226,7 @@ def _with_composites(written: dict[str, Any], given: bool, target: int) -> dict[
 _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     document,
     ZONES,
-    attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}]),
+    attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}, BORN]),
     segments=st.just(SEGMENTS),
     earn_rules=_section(_held_out(_earn_rules), 3),
     boosts=_section(_boosts, 2).map(lambda each: [*each, {"key": "gift", "factor": 2, "given": True}]),
@@ -226,6 +236,7 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     badges=_section(_held_out(_badges), 1),
     tier_ladders=_section(_ladders, 2),
     leaderboards=_section(_boards, 2),
+    occasions=_section(_held_out(_occasions), 3),
 )
 documents: st.SearchStrategy[dict[str, Any]] = st.builds(_with_composites, _plain, st.booleans(), st.integers(1, 2))
 """Program documents without a mistake in them."""
@@ -237,5 +248,6 @@ DEFINITIONS = {
     "challenges": _challenges,
     "badges": _badges,
     "tier_ladders": _ladders,
+    "occasions": _occasions,
 }
 """One definition of a section, without its key."""
