@@ -23,6 +23,7 @@ from achievements.outcomes import (
     HeldOut,
     PointsEarned,
     Scored,
+    StreakAtRisk,
     StreakChanged,
 )
 from achievements.states import Part
@@ -31,7 +32,7 @@ from achievements.values import Fact
 HELD_OUT = "held_out"
 _SEED_BYTES = 4
 _SEEDS = 1 << 8 * _SEED_BYTES
-_STANDINGS = (StreakChanged, ChallengeProgressed, Scored)
+_STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed, Scored)
 """What says where she stands, and gives her nothing."""
 
 

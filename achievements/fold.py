@@ -95,7 +95,7 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
 def _moved(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
     """The state under another zone of the member's own."""
     zone = local_time(rulebook, state).moved(fact.at, str(fact.data["timezone"]))
-    rules = dict(rulebook.falling_due)
+    rules = dict(rulebook.falling_due) | (rulebook.at(fact.at) or rulebook.latest).falling_due
     parts = {
         name: rules[name].dated(part, of_member(zone)) if name in rules else part for name, part in state.parts.items()
     }
@@ -119,8 +119,11 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
             if part is not None and part.due == due:  # type: ignore[union-attr]
-                settled = name in rules.settled
-                parts[name] = msgspec.structs.replace(part, due=None) if settled else rule.lapse(part, moment)
+                if name in rules.settled:
+                    parts[name] = msgspec.structs.replace(part, due=None)
+                else:
+                    # As it was published then, where it was in force.
+                    parts[name] = rules.falling_due.get(name, rule).lapse(part, moment)
         _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
     return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed)

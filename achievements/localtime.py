@@ -5,7 +5,7 @@ zone has come to it. A date of which she had less than 24 hours because of a cha
 not missed.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,11 @@ class LocalTime:
         """The first instant of a period that is not over: of one that the last change began, that change."""
         start = periods.start(calendar, period, self.zone)
         return start if self._since is None or start > self._since else self._since
+
+    def clock(self, day: int, hour: time) -> datetime:
+        """The instant at which it is an hour on a local day: not before the last change of zone."""
+        instant = periods.clock(day, hour, self.zone)
+        return instant if self._since is None or instant > self._since else self._since
 
     def moved(self, at: datetime, timezone: str) -> OwnZone:
         """What another zone from an instant on makes of her days."""

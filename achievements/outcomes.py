@@ -91,6 +91,21 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=Fals
         return ("streak", self.streak)
 
 
+class StreakAtRisk(Outcome, frozen=True, array_like=True, tag="at_risk", gc=False):
+    """That a member has done nothing yet in a period, and a streak, so long now, is over at its end (`ends_at`) or takes a freeze."""
+
+    streak: str
+    period: str
+    current: int
+    at: datetime
+    ends_at: datetime
+
+    @property
+    def identity(self) -> Identity:
+        """Once in each period."""
+        return ("at_risk", self.streak, self.period)
+
+
 class ChallengeProgressed(Outcome, frozen=True, array_like=True, tag="progress", gc=False):
     """How far a challenge is, objective by objective. `period` is the window's key, empty for a lifetime."""
 
@@ -229,6 +244,7 @@ AnyOutcome: TypeAlias = (
     PointsEarned
     | RewardGiven
     | StreakChanged
+    | StreakAtRisk
     | ChallengeProgressed
     | ChallengeCompleted
     | MilestoneReached

@@ -26,6 +26,8 @@ DESCRIPTION_CHARACTERS_MAX = 2_000
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
 PROPERTY_PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
 INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z"
+DATE_PATTERN = r"^\d{4}-\d\d-\d\d\Z"
+HOUR_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d\Z"
 
 Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=KEY_PATTERN)]
 PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=PROPERTY_PATTERN)]
@@ -33,6 +35,8 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHAR
 Description: TypeAlias = Annotated[str, msgspec.Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 Points: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=POINTS_MAX)]
 Instant: TypeAlias = Annotated[str, msgspec.Meta(pattern=INSTANT_PATTERN)]
+LocalDate: TypeAlias = Annotated[str, msgspec.Meta(pattern=DATE_PATTERN)]
+Hour: TypeAlias = Annotated[str, msgspec.Meta(pattern=HOUR_PATTERN)]
 Trigger: TypeAlias = Key | Annotated[tuple[Key, ...], msgspec.Meta(min_length=1, max_length=TRIGGERS_MAX)]
 
 

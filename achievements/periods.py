@@ -6,7 +6,7 @@ at the first instant of its first local date, which need not be 00:00 where the 
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -99,6 +99,14 @@ def start(calendar: Calendar, period: int, where: ZoneInfo) -> datetime:
         else:
             low = middle
     return high.replace(microsecond=0)
+
+
+def clock(day: int, hour: time, where: ZoneInfo) -> datetime:
+    """The instant, in UTC, at which clocks show an hour on a local day (its ordinal).
+
+    Of an hour that they show twice the first; of one that they skip, as long after midnight as on any other day.
+    """
+    return datetime.combine(date.fromordinal(day), hour, tzinfo=where).astimezone(UTC)
 
 
 def end(calendar: Calendar, period: int, where: ZoneInfo) -> datetime | None:

@@ -45,7 +45,8 @@ class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=
     """`last` is the index of the last active period, `at` the instant at which it last changed.
 
     `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet. `due` is when the
-    first period that is missed, or will be, ends.
+    first period that is missed, or will be, ends, or when the member is told that it is being missed: `warned` is the period for which she was.
+    `began` is the first period of the run.
     """
 
     last: int
@@ -56,6 +57,13 @@ class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=
     freezes_used: int = 0
     freezes_held: int = 0
     due: datetime | None = None
+    began: int | None = None
+    warned: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """The latest period that was active, or that a freeze stood in for."""
+        return self.last if self.frozen is None else max(self.last, self.frozen)
 
 
 class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):

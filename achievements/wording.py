@@ -12,7 +12,16 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import inspect
 
-from achievements.parts import INSTANT_PATTERN, KEY_PATTERN, PROPERTY_PATTERN, Misfit, Mistake, Shape
+from achievements.parts import (
+    DATE_PATTERN,
+    HOUR_PATTERN,
+    INSTANT_PATTERN,
+    KEY_PATTERN,
+    PROPERTY_PATTERN,
+    Misfit,
+    Mistake,
+    Shape,
+)
 
 BALANCES = frozenset({"balance", "wallet", "lots", "stock", "budget"})
 """What somebody may want to read who defines something, and cannot: it depends on more than a member's inputs."""
@@ -32,6 +41,8 @@ _PATTERNS: Mapping[str, tuple[str, str]] = {
         "a property's name is 1 to 64 of a-z, 0-9 and `_`, and starts with a letter",
     ),
     INSTANT_PATTERN: ("an instant", "write an instant with its offset, like `2026-11-21T18:30:00Z`"),
+    DATE_PATTERN: ("a date", "write a date like `2026-11-21`"),
+    HOUR_PATTERN: ("an hour of the day", "write an hour of the day like `20:00`"),
 }
 
 

@@ -120,6 +120,19 @@ class StreakChanged:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.type(
+    description="Nothing was done yet in a period of a streak, at the hour on its last day at which the program says so."
+)
+class StreakAtRisk:
+    """A reminder."""
+
+    streak: str = strawberry.field(description="The key of the streak.")
+    period: str = strawberry.field(description="The period, like `2026-11-21`.")
+    current: int = strawberry.field(description="Its length in periods.")
+    ends_at: DateTime = strawberry.field(description="When the period ends: the streak breaks then, or takes a freeze.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="A challenge that came closer to its targets.")
 class ChallengeProgressed:
     """The progress of one window."""
@@ -197,6 +210,7 @@ Effect: TypeAlias = Annotated[
     | BadgeAwarded
     | RewardGiven
     | StreakChanged
+    | StreakAtRisk
     | ChallengeProgressed
     | ChallengeCompleted
     | MilestoneReached
@@ -232,15 +246,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
         case outcomes.ChallengeProgressed() | outcomes.MilestoneReached() | outcomes.ChallengeCompleted():
             return _of_challenge(effect)
-        case outcomes.StreakChanged():
-            return StreakChanged(
-                streak=effect.streak,
-                current=effect.current,
-                longest=effect.longest,
-                broken=effect.current == 0,
-                freezes_used=effect.freezes_used,
-                at=written(effect.at),
-            )
+        case outcomes.StreakChanged() | outcomes.StreakAtRisk():
+            return _of_streak(effect)
         case outcomes.BadgeAwarded(badge, level, at):
             name = aside.names.get((badge, level), badge)
             return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
@@ -273,6 +280,25 @@ def _of_challenge(
             return MilestoneReached(**named, milestone=effect.milestone, at=written(effect.at))
         case outcomes.ChallengeCompleted():
             return ChallengeCompleted(**named, at=written(effect.at))
+
+
+def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect:
+    if isinstance(effect, outcomes.StreakAtRisk):
+        return StreakAtRisk(
+            streak=effect.streak,
+            period=effect.period,
+            current=effect.current,
+            ends_at=written(effect.ends_at),
+            at=written(effect.at),
+        )
+    return StreakChanged(
+        streak=effect.streak,
+        current=effect.current,
+        longest=effect.longest,
+        broken=effect.current == 0,
+        freezes_used=effect.freezes_used,
+        at=written(effect.at),
+    )
 
 
 _OfPoints: TypeAlias = outcomes.PointsEarned | outcomes.PointsExpired | outcomes.PointsSpent | outcomes.SpendRejected

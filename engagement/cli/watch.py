@@ -39,6 +39,7 @@ fragment Told on Effect {
   ... on SpendRejected { currency points missing source }
   ... on BadgeAwarded { badge level name }
   ... on StreakChanged { streak current longest broken }
+  ... on StreakAtRisk { streak current endsAt }
   ... on ChallengeProgressed { challenge period objectives { current target } }
   ... on ChallengeCompleted { challenge period }
   ... on MilestoneReached { challenge period milestone }

@@ -27,6 +27,7 @@ from achievements.outcomes import (
     RewardGiven,
     Scored,
     SpendAsked,
+    StreakAtRisk,
     StreakChanged,
     TierChanged,
 )
@@ -37,6 +38,7 @@ from achievements.values import Event, Fact, Input, Order, Rank
 _WORDS: Mapping[type, Callable[[Any], str]] = {
     PointsEarned: lambda it: f"points +{it.points} {it.source}",
     StreakChanged: lambda it: f"streak {it.streak} {it.current}",
+    StreakAtRisk: lambda it: f"risk {it.streak} {it.current}",
     ChallengeProgressed: lambda it: f"progress {it.challenge} {'+'.join(str(each) for each in it.current)}",
     ChallengeCompleted: lambda it: f"completed {it.challenge} {it.period}".rstrip(),
     MilestoneReached: lambda it: f"milestone {it.challenge} {it.milestone}",

@@ -74,10 +74,23 @@ _freezes = st.none() | st.sampled_from(
     ]
 )
 _streaks = st.builds(
-    lambda trigger, period, freezes: {**trigger, "period": period, **({"freezes": freezes} if freezes else {})},
+    lambda trigger, period, freezes, more: {
+        **trigger,
+        "period": period,
+        **more,
+        **({"freezes": freezes} if freezes else {}),
+    },
     _triggers,
     st.sampled_from(["day", "week", "month"]),
     _freezes,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "milestones": st.just([{"at": 2, "rewards": [{"points": 3}]}, {"at": 4, "rewards": [{"points": 9}]}]),
+            "pauses": st.just([{"from": "2017-02-27", "until": "2017-03-06"}]),
+            "at_risk": st.just("20:30"),
+        },
+    ),
 )
 _measured = st.sampled_from(
     [
