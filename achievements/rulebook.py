@@ -139,12 +139,6 @@ class Rules:
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
 
     @cached_property
-    def ties(self) -> Mapping[str, Ties]:
-        """What each leaderboard makes of equal scores, by its key."""
-        boards = self.program.sections.get("leaderboards", ())
-        return {each.key: each.ties for each in boards if isinstance(each, Leaderboard)}
-
-    @cached_property
     def auto_rewards(self) -> tuple[AutoReward, ...]:
         """The automatic rewards as they were written, each with its currency named."""
         known = self.program.sections.get("auto_rewards", ())
@@ -173,6 +167,13 @@ class Rulebook:
         self.falling_due = tuple(known.items())
         self.holds_out = any(rules.holds_out for rules in self._editions)
         """Whether any of its rules has a control group."""
+        self.ties: Mapping[str, Ties] = {
+            each.key: each.ties
+            for rules in self._editions
+            for each in rules.program.sections.get("leaderboards", ())
+            if isinstance(each, Leaderboard) and each.ties != "first_to_reach"
+        }
+        """What leaderboards make of equal scores, by key, where the first to reach one does not stand first."""
 
     def at(self, instant: datetime) -> Rules | None:
         """The rules in force at an instant; None before the first."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from achievements.outcomes import Scored
+from achievements.ranking import Ties
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded
 from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems
@@ -20,11 +21,15 @@ from engagement.records.unit import Unit
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What leaves the house after a commit: scores for the boards, scores that are gone, and each member's newest item."""
+    """What leaves the house after a commit: scores for the boards, scores that are gone, and each member's newest item.
+
+    `ties` are the rules of boards on which the first to reach a score does not stand first, by their keys.
+    """
 
     scores: list[Score]
     gone: list[tuple[str, str, str, int]]
     seqs: dict[UUID, int]
+    ties: Mapping[str, Ties]
 
 
 class Changes:
@@ -117,5 +122,5 @@ class Changes:
             for each, held in fallen
             for outcome in held
         ]
-        message = Message(list(scores.values()), gone, seqs)
+        message = Message(list(scores.values()), gone, seqs, self.loaded.rulebook.ties)
         outbox.publish(unit, msgspec.json.encode(message))

@@ -85,7 +85,7 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
         (Table.TRANSACTIONS, tables.unbooked_expiries(unit, loaded.now)),
         (Table.CHALLENGES, tables.completions(unit)),
         (Table.BADGES, tables.awards(unit)),
-        (Table.LEADERBOARDS, tables.standings(unit, loaded.rulebook.latest.ties)),
+        (Table.LEADERBOARDS, tables.standings(unit, loaded.rulebook.ties)),
         (Table.TIER_CHANGES, tables.tier_changes(unit)),
         (Table.DECISIONS, tables.decisions(unit)),
     ):

@@ -33,9 +33,7 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
     }
     if scored and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
-    ranks = await resources.boards.ranks(
-        principal.program, list(scored), None if rulebook is None else rulebook.latest.ties
-    )
+    ranks = await resources.boards.ranks(principal.program, list(scored), None if rulebook is None else rulebook.ties)
     return Aside(names, {place: rank for place, rank in zip(scored, ranks, strict=True) if rank is not None})
 
 

@@ -17,7 +17,7 @@ from engagement.api.principals import BOARDS_READ, Info, query, still_valid, sub
 from engagement.api.resources import Resources, resources_of
 from engagement.api.scalars import DateTime, Points, written, written_or_none
 from engagement.errors import InvalidInput, NotFound, Refusal
-from engagement.relay.boards import Place
+from engagement.relay.placing import Place
 
 SNAPSHOT_SECONDS: Final = 0.25
 """The least time between two snapshots: what changes meanwhile is told in one."""

@@ -16,12 +16,13 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from achievements.ranking import Ties
 from engagement.errors import Refusal
 from engagement.records import outbox, programs, standings
 from engagement.records.outcomes import Score
 from engagement.records.unit import ALL, Database, Unit
-from engagement.relay.boards import Gone, changes
 from engagement.relay.live import board_channel, channel
+from engagement.relay.placing import Gone, changes
 from engagement.relay.redis import Command, Down, Link
 
 BATCH: Final = 500
@@ -37,11 +38,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Message(msgspec.Struct, frozen=True):
-    """The payload of an outbox row: one transaction's scores, scores that are gone, and members' last feed positions."""
+    """The payload of an outbox row: one transaction's scores, scores that are gone, and members' last feed positions.
+
+    `ties` are the rules of boards on which the first to reach a score does not stand first, by their keys.
+    """
 
     scores: tuple[Score, ...] = ()
     gone: tuple[Gone, ...] = ()
     seqs: dict[UUID, int] = {}
+    ties: dict[str, Ties] = {}
 
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -222,7 +227,8 @@ async def _brought_up_to_date(unit: Unit, messages: Sequence[Message]) -> list[M
     gone = tuple(
         (each.board, each.period, each.external_id, each.version) for key, each in scores.items() if key not in now
     )
-    return [*(msgspec.structs.replace(each, scores=()) for each in messages), Message(tuple(held), gone)]
+    ties = {board: way for message in messages for board, way in message.ties.items()}
+    return [*(msgspec.structs.replace(each, scores=()) for each in messages), Message(tuple(held), gone, ties=ties)]
 
 
 def _commands(messages: Sequence[tuple[int, Message]]) -> list[Command]:
@@ -233,7 +239,7 @@ def _commands(messages: Sequence[tuple[int, Message]]) -> list[Command]:
     boards: dict[tuple[int, str], None] = {}
     for program_id, message in messages:
         if message.scores or message.gone:
-            written.append(changes(program_id, message.scores, message.gone))
+            written.append(changes(program_id, message.scores, message.gone, message.ties))
         told += (Command(("PUBLISH", channel(program_id, member), seq)) for member, seq in message.seqs.items())
         boards |= {(program_id, each.board): None for each in message.scores}
         boards |= {(program_id, board): None for board, *_ in message.gone}

@@ -7,11 +7,12 @@ from uuid import UUID
 import msgspec
 
 from achievements.outcomes import Scored
+from achievements.ranking import Ties
 from engagement.records import members, outbox, outcomes
 from engagement.records.outcomes import Score
 from engagement.records.unit import Database, Unit
-from engagement.relay.boards import Place
 from engagement.relay.drain import Message
+from engagement.relay.placing import Place
 
 BOARD = ("points", "2026-11")
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -23,6 +24,7 @@ async def score(
     scores: dict[str, tuple[int, datetime]],
     version: int = 1,
     board: tuple[str, str] = BOARD,
+    ties: dict[str, Ties] | None = None,
 ) -> dict[str, UUID]:
     """Let members (the app's own ids) have scores, and say so in the outbox; their ids."""
 
@@ -30,7 +32,7 @@ async def score(
         ids = await members.enrol(unit, scores, NOON)
         await outcomes.save(unit, [(ids[who], version, Scored(*board, *held)) for who, held in scores.items()])
         sent = tuple(Score(*board, who, ids[who], *held, version) for who, held in scores.items())
-        outbox.publish(unit, msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version))))
+        outbox.publish(unit, msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version), ties or {})))
         return ids
 
     return await database.run(write, program_id)

@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from engagement.records.outcomes import Score
 from engagement.records.programs import Program
 from engagement.records.unit import Database
-from engagement.relay.boards import Boards, Gone, Place
+from engagement.relay.boards import Boards
+from engagement.relay.placing import Gone, Place
 from engagement.relay.redis import Down, Link
 from tests.relay.conftest import Server, until
 from tests.relay.scores import BOARD, NOON, score, truth
