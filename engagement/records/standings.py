@@ -59,9 +59,13 @@ _RANKED = (
     " GROUP BY board, period, score)"
 )
 _EQUALS = (
-    ", equals AS MATERIALIZED (SELECT held.board, held.period, held.member_id,"
+    # Found first and named then, else every member would be; `IS TRUE` keeps the board from being read once for every score.
+    ", alike AS MATERIALIZED (SELECT board, period, member_id, score, reached_at FROM board_score"
+    " WHERE program_id = $1 AND (board, period) IN (SELECT board, period FROM own)"
+    " AND ((board, period, score) IN (SELECT board, period, score FROM own)) IS TRUE),"
+    " equals AS MATERIALIZED (SELECT held.board, held.period, held.member_id,"
     " row_number() OVER (PARTITION BY held.board, held.period, held.score ORDER BY {order}) AS place"
-    f" FROM {_HELD} WHERE held.program_id = $1 AND (held.board, held.period, held.score) IN (SELECT board, period, score FROM own))"
+    " FROM alike AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id)"
     " SELECT wanted.n, levels.better + equals.place AS rank FROM wanted LEFT JOIN own USING (n)"
     " LEFT JOIN levels ON (levels.board, levels.period, levels.score) = (own.board, own.period, own.score)"
     " LEFT JOIN equals ON (equals.board, equals.period, equals.member_id) = (own.board, own.period, own.member_id)"
