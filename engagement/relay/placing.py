@@ -26,6 +26,8 @@ _Change: TypeAlias = tuple[str, str, str, int, str, int]
 
 FIRST: Final[Ties] = "first_to_reach"
 """The rule of every board that is not said to have another."""
+LAYOUT: Final = 2
+"""Another number where boards come to lie otherwise: what an older service filled is then filled anew."""
 FILL_LEASE_SECONDS: Final = 10
 """How long a filling that makes no progress keeps others from starting one."""
 
@@ -193,8 +195,8 @@ def numbered(boards: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
 
 
 def mark(program_id: int) -> str:
-    """The key that says for which run of the server a program's boards are complete."""
-    return f"{{p{program_id}}}:filled"
+    """The key that says for which run of the server a program's boards are complete, as this module lays them."""
+    return f"{{p{program_id}}}:filled:{LAYOUT}"
 
 
 def lease(program_id: int) -> str:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from engagement.records.outcomes import Score
 from engagement.records.programs import Program
 from engagement.records.unit import Database
+from engagement.relay import placing
 from engagement.relay.boards import Boards
 from engagement.relay.placing import Gone, Place
 from engagement.relay.redis import Down, Link
@@ -33,7 +34,7 @@ held = st.tuples(
 
 async def filled(redis: Redis, program: Program) -> bool:
     """Whether the boards of a program are complete in Redis."""
-    return bool(await redis.exists(f"{{p{program.id}}}:filled"))
+    return bool(await redis.exists(placing.mark(program.id)))
 
 
 async def reads(boards: Boards, program_id: int, board: tuple[str, str], everybody: list[Place]) -> list[object]:
@@ -175,7 +176,7 @@ async def test_another_run_of_the_server_is_filled_anew(
     await score(records, program.id, {"ada": (1, NOON)})
     await boards.fill(program.id)
     # As after a failover or a restart from an old copy: complete by its own account, and with what no longer is so.
-    await redis.set(f"{{p{program.id}}}:filled", "an earlier run")
+    await redis.set(placing.mark(program.id), "an earlier run")
     await boards.apply(program.id, [], [(*BOARD, "ada", 1)])
     assert await boards.total(program.id, *BOARD) == 1
     await boards.fill(program.id)
