@@ -36,7 +36,7 @@ class WelcomeReady(Rule, frozen=True, kw_only=True):
 
     section = "occasions"
     stage = Stage.CHALLENGES
-    hears = frozenset({"attributes", "zone", "listed", "joined", "left"})
+    hears = frozenset({"attributes", "zone", "listed", "joined", "left", "reward_taken"})
 
     types: frozenset[str]
     rewards: tuple[Reward, ...]

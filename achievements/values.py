@@ -51,9 +51,9 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """What was decided once, or told by a command, and is an input from then on.
 
     `order` is its place: that of a command's own is `(at, FACT, id)`; one that an input caused has that input's instant,
-    rank and id, and the next `n`. Kinds: `zone` (`data` {"timezone": NAME}: the member's own zone from that instant) and
+    rank and id, and the next `n`; one that time caused stands before all that happened at its instant. Kinds: `zone` (`data` {"timezone": NAME}: the member's own zone from that instant) and
     `attributes` (`data` NAME to value, None for one that is gone) are the fold's own; any other is for the rules that hear it,
-    and `spent`, `spend_rejected` and `reward_taken` are heard by none.
+    and `spent`, `spend_rejected` and `reward_taken` change nothing: what they took is the ledger's.
     """
 
     id: str

@@ -85,11 +85,15 @@ async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int
     loaded = await cache.load(unit, for_writing=True)
     until = _until(loaded)
     due = await members.due(unit, until, MEMBERS_AT_ONCE)
-    held = await members.lock_states(unit, due, skip_locked=skip_locked) if due else {}
+    decides = loaded.rulebook.decides
+    held = await members.lock_states(unit, due, skip_locked=skip_locked, balances=decides) if due else {}
     # Looked at again under the lock: somebody else may have advanced them meanwhile.
     ready = [each for each in held.values() if not each.pending and each.due_by(until)]
     changes = Changes(loaded, ready)
-    await changes.bring_due(unit, {each.id: until for each in ready})
+    # What time brings may be spent at once: then all lots have to be at hand.
+    whole = {each.id for each in ready if decides and each.state.due is not None and each.state.due <= until}
+    await changes.bring_lots(unit, whole)
+    await changes.bring_due(unit, {each.id: until for each in ready if each.id not in whole})
     for draft in changes.drafts.values():
         draft.advance(until)
     if ready:

@@ -91,11 +91,25 @@ class Draft:
         return {each for state in self.snapshots for each in fold.thinned_snapshots(state.inputs)}
 
     def advance(self, until: datetime) -> None:
-        """Let time pass; what it brings, and what ended meanwhile, is told in order, each instant by itself."""
+        """Let time pass; what it brings, and what ended meanwhile, is told in order, each instant by itself.
+
+        Raises `LotsMissing` as `apply` does: points that time brings may call for a decision.
+        """
+        if self._rulebook.decides:
+            # Each instant's decisions are taken on what is booked then.
+            while instants := [at for at in (self.purse.soonest, self.state.due) if at is not None and at <= until]:
+                self._pass_until(min(instants))
+        self._pass_until(until)
+
+    def _pass_until(self, until: datetime) -> None:
         ended = self.purse.expire(until)
         self.state, emitted = fold.advance(self._rulebook, self.state, until)
         self._take(emitted, emitted, until)
-        self._pass([*((each.at, each) for each in ended), *((getattr(each, "at", until), each) for each in emitted)])
+        passed: list[tuple[datetime, Effect]] = [(each.at, each) for each in ended]
+        passed += [(getattr(each, "at", until), each) for each in emitted]
+        if self._rulebook.decides:
+            passed += [(until, each) for each in self._decide(_of_time(until), emitted, until)]
+        self._pass(passed)
 
     def apply(self, entry: Input) -> Told:
         """Apply an input that comes next; its item's number, where it brought anything, and what it brought.
@@ -235,8 +249,9 @@ class Draft:
                 points = times * reward.at
                 data = {"rule": reward.key, "currency": currency, "points": points, "times": times}
                 fact = self._fact(REWARD_TAKEN, cause, data)
-                self.purse.spend(currency, points, at, source=reward.key, event_id=cause.id, fact_id=fact.id)
-                effects.append(PointsSpent(currency, points, reward.key, at, cause.id, times))
+                event_id = "" if cause.rank == Rank.TIME else cause.id
+                self.purse.spend(currency, points, at, source=reward.key, event_id=event_id, fact_id=fact.id)
+                effects.append(PointsSpent(currency, points, reward.key, at, event_id, times))
         return effects
 
     def _fact(self, kind: str, cause: Order, data: Mapping[str, object]) -> Fact:
@@ -274,6 +289,11 @@ class Draft:
     @property
     def _rulebook(self) -> Rulebook:
         return self._loaded.rulebook
+
+
+def _of_time(at: datetime) -> Order:
+    """The place of an instant that brought something by itself: its id is no caller's, for theirs hold no such space."""
+    return Order(at, Rank.TIME, f"time\u00a0{at.isoformat()}")
 
 
 def _shown(effects: Iterable[Effect]) -> list[Effect]:

@@ -38,7 +38,10 @@ class Listener:
 
     async def tell(self, kind: str, data: Mapping[str, object]) -> tuple[Effect, ...]:
         """Let her live up to her present, and then hear a fact; what it brought. At most one in a unit."""
-        await self._changes.bring_due(self._unit, {self.id: self.at})
+        if self.loaded.rulebook.decides:
+            await self._changes.bring_lots(self._unit, [self.id])
+        else:
+            await self._changes.bring_due(self._unit, {self.id: self.at})
         # Time first: a fact stands behind all that happened up to its instant, and behind those told at it before: the version
         # of her row only ever grows.
         name = f"{self._draft.version:012d}/{kind}"
@@ -56,7 +59,7 @@ async def listen(unit: Unit, programs: Programs, member: str) -> Listener:
     """Lock a member by the app's own id; one of whom nothing was heard yet is made known by it."""
     loaded = await programs.load(unit, for_writing=True)
     who = (await members.enrol(unit, [member], loaded.now))[member]
-    held = (await members.lock_states(unit, [who]))[who]
+    held = (await members.lock_states(unit, [who], balances=loaded.rulebook.decides))[who]
     return Listener(unit, loaded, Changes(loaded, [held]), who)
 
 

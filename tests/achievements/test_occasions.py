@@ -164,6 +164,7 @@ def test_a_welcome_comes_once_with_the_first_event_whatever_was_said_of_her_befo
         2017-03-01 10:00 | !attributes city=rome       |
         2017-03-01 11:00 | !zone timezone=Asia/Tokyo   |
         2017-03-01 12:00 | !listed segment=x           |
+        2017-03-01 13:00 | !reward_taken rule=sixty    |
         2017-03-02 10:00 | visit                       | points +10 hello
         2017-03-02 10:00 | visit                       |
         2018-03-02 10:00 | purchase 5.00               |

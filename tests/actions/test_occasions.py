@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from engagement.actions import attributes
+from engagement.actions import attributes, timezones
 from engagement.actions.attributes import SetAttributes
 from engagement.actions.programs import Sandbox
+from engagement.actions.timezones import SetTimezone
 from engagement.actions.verify import verify
 from engagement.errors import InvalidInput
 from engagement.records.unit import Database
@@ -24,6 +25,9 @@ OCCASIONS: list[dict[str, Any]] = [
     },
     {"key": "years", "on": "anniversary", "rewards": [{"points": 20}]},
 ]
+LAST = "2018-06-01T00:00:00Z"
+STEPS = ["2017-05-03T23:59:59Z", "2017-05-04T00:00:00Z", "2017-11-01T00:00:00Z", "2018-05-04T00:00:01Z", LAST]
+TAKEN = "SELECT kind, at::text, rank, data ->> 'points' FROM fact WHERE program_id = $1 AND kind = 'reward_taken' ORDER BY at"
 LOTS = "SELECT id, points, earned_at::text FROM lot WHERE program_id = $1 ORDER BY earned_at, id"
 
 
@@ -32,28 +36,37 @@ async def _say(house: House, born: str) -> None:
     await attributes.set_attributes(house.database, house.cache, house.program, command, principal="shop", key=None)
 
 
-async def _lived(records: Database, key: str, steps: list[str]) -> House:
+async def _begun(records: Database, key: str, **more: Any) -> House:
+    """A sandbox in which Ann said her birthday and came once, on 1 March 2017."""
     house = House(records)
-    program = document(
-        "UTC", attributes=[{"key": "born", "type": "date"}], vouchers=[{"key": "coffee"}], occasions=OCCASIONS
-    )
+    born = [{"key": "born", "type": "date"}]
+    program = document("UTC", attributes=born, vouchers=[{"key": "coffee"}], occasions=OCCASIONS, **more)
     await house.apply({**program, "program": {"key": key, "timezone": "UTC"}}, Sandbox(BEGIN))
     await house.advance("2017-03-01T10:00:00Z")
     await _say(house, "1990-05-04")
     with pytest.raises(InvalidInput):
         await _say(house, "1990-02-30")
     await house.send(purchase("e1", "ann", "2017-03-01T10:00:00Z"))
-    for step in steps:
-        await house.advance(step)
-    async for progress in verify(house.database, house.cache, house.program):
-        assert progress.discrepancies == ()
-    await books_balance(house)
     return house
 
 
+async def _lived(records: Database, key: str, steps: list[str], **more: Any) -> House:
+    """The same, after some steps of the clock."""
+    house = await _begun(records, key, **more)
+    for step in steps:
+        await house.advance(step)
+    await _is_sound(house)
+    return house
+
+
+async def _is_sound(house: House) -> None:
+    async for progress in verify(house.database, house.cache, house.program):
+        assert progress.discrepancies == ()
+    await books_balance(house)
+
+
 async def test_time_brings_what_is_given_whatever_the_steps_of_the_clock(records: Database) -> None:
-    last = "2018-06-01T00:00:00Z"
-    house = await _lived(records, "once", [last])
+    house = await _lived(records, "once", [LAST])
     lots = await house.rows(LOTS)
     assert lots == [
         ("occasion/hello/0", 10, "2017-03-01 10:00:00+00"),
@@ -68,6 +81,65 @@ async def test_time_brings_what_is_given_whatever_the_steps_of_the_clock(records
         ("coffee", "2017-05-04 00:00:00+00", "2017-05-12 00:00:00+00"),
         ("coffee", "2018-05-04 00:00:00+00", "2018-05-12 00:00:00+00"),
     ]
-    steps = ["2017-05-03T23:59:59Z", "2017-05-04T00:00:00Z", "2017-11-01T00:00:00Z", "2018-05-04T00:00:01Z", last]
-    again = await _lived(records, "steps", steps)
+    again = await _lived(records, "steps", STEPS)
     assert (await again.rows(LOTS), await again.outcomes()) == (lots, await house.outcomes())
+
+
+def _reward(at: int) -> list[dict[str, Any]]:
+    return [{"key": "free", "at": at}]
+
+
+async def test_points_that_time_brings_are_spent_at_their_instant(records: Database) -> None:
+    """The welcome's 10 and the birthday's 50 are 60; the years' 20 and the next birthday's 50 are 70."""
+    house = await _lived(records, "once", [LAST], auto_rewards=_reward(60))
+    taken = await house.rows(TAKEN)
+    assert taken == [
+        ("reward_taken", "2017-05-04 00:00:00+00", 0, "60"),
+        ("reward_taken", "2018-05-04 00:00:00+00", 0, "60"),
+    ]
+    told = await house.rows("SELECT at::text, event_id, effects::text FROM activity WHERE program_id = $1")
+    (effects,) = [each for at, event, each in told if at == "2017-05-04 00:00:00+00" and event is None]
+    assert '"spent"' in effects
+    assert '"points"' in effects
+    again = await _lived(records, "steps", STEPS, auto_rewards=_reward(60))
+    assert (await again.rows(TAKEN), await again.outcomes()) == (taken, await house.outcomes())
+
+
+async def test_points_that_ended_before_are_not_counted_however_far_the_clock_is_moved_at_once(
+    records: Database,
+) -> None:
+    """The first year's 60 are not 61, and are gone after 180 days."""
+    house = await _lived(records, "once", [LAST], auto_rewards=_reward(61))
+    taken = await house.rows(TAKEN)
+    assert taken == [("reward_taken", "2018-05-04 00:00:00+00", 0, "61")]
+    again = await _lived(records, "steps", STEPS, auto_rewards=_reward(61))
+    assert (await again.rows(TAKEN), await again.outcomes()) == (taken, await house.outcomes())
+
+
+async def test_what_is_late_is_decided_after_what_time_brought(records: Database) -> None:
+    earn = [{"key": "base", "on": "purchase", "when": "event.amount > 10.0", "earn": {"fixed": 55}}]
+    house = await _lived(records, "once", ["2017-06-01T00:00:00Z"], auto_rewards=_reward(60), earn_rules=earn)
+    await house.send(purchase("late", "ann", "2017-05-01T10:00:00Z", "20.00"))
+    await house.send(purchase("later", "ann", "2017-05-31T10:00:00Z", "20.00"))
+    await house.advance("2017-06-02T00:00:00Z")
+    await _is_sound(house)
+    assert await house.rows(TAKEN) == [
+        ("reward_taken", "2017-05-04 00:00:00+00", 0, "60"),
+        ("reward_taken", "2017-05-31 10:00:00+00", 1, "60"),
+    ]
+
+
+async def test_points_that_a_change_of_zone_brings_are_spent_too(records: Database) -> None:
+    """From the evening of 3 May in Pago Pago to the first hour of 5 May in Kiritimati: her birthday is then."""
+    house = await _begun(records, "flown", auto_rewards=_reward(60))
+    await _move(house, "Pacific/Pago_Pago")
+    await house.advance("2017-05-04T10:30:00Z")
+    assert await house.rows(TAKEN) == []
+    await _move(house, "Pacific/Kiritimati")
+    assert await house.rows(TAKEN) == [("reward_taken", "2017-05-04 10:30:00+00", 2, "60")]
+    await _is_sound(house)
+
+
+async def _move(house: House, zone: str) -> None:
+    command = SetTimezone("ann", zone)
+    await timezones.set_timezone(house.database, house.cache, house.program, command, principal="shop", key=None)

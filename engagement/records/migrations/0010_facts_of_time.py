@@ -1,0 +1,13 @@
+"""Facts of decisions that time caused, as written in the SQL file beside this one."""
+
+from pathlib import Path
+
+from tortoise.migrations.migration import Migration as Step
+from tortoise.migrations.operations import RunSQL
+
+
+class Migration(Step):
+    """Not reversible: what was decided cannot be forgotten."""
+
+    dependencies = [("records", "0009_jobs")]
+    operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
