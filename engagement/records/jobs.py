@@ -20,8 +20,8 @@ OPEN_MAX: Final = 10
 KEPT_MAX: Final = 200
 """So many of a program's jobs that have ended are kept, the newest."""
 LEASE_SECONDS: Final = 20.0
-TURNS_MAX: Final = 5
-"""A job that ended so many workers without ending itself is not begun again."""
+TRIES_MAX: Final = 5
+"""A job that ended so many workers one after the other without coming any further is not begun again."""
 
 
 class TooManyJobs(Overloaded):
@@ -111,17 +111,17 @@ async def cancel(unit: Unit, job_id: UUID) -> Job | None:
 async def take(unit: Unit) -> Job | None:
     """The job of the program that has waited longest, held from now on; None where nothing waits.
 
-    One that its worker has let go counts as waiting; after too many turns it has failed.
+    One that its worker has let go counts as waiting; after too many of them without coming further it has failed.
     """
     await unit.execute(
         "UPDATE job SET state = 'failed', problem = $2, leased_until = NULL, ended_at = clock_timestamp()"
-        " WHERE program_id = $1 AND state = 'running' AND leased_until < clock_timestamp() AND turn >= $3",
+        " WHERE program_id = $1 AND state = 'running' AND leased_until < clock_timestamp() AND tries >= $3",
         unit.program,
-        f"It was begun {TURNS_MAX} times, and each time the worker ended before it did.",
-        TURNS_MAX,
+        f"It was begun {TRIES_MAX} times, and each time the worker ended before it came any further.",
+        TRIES_MAX,
     )
     row = await unit.fetchrow(
-        "UPDATE job SET state = 'running', turn = turn + 1, leased_until = clock_timestamp() + $2 * interval '1 second'"
+        "UPDATE job SET state = 'running', turn = turn + 1, tries = tries + 1, leased_until = clock_timestamp() + $2 * interval '1 second'"
         " WHERE program_id = $1 AND id = (SELECT id FROM job WHERE program_id = $1 AND (state = 'queued'"
         " OR (state = 'running' AND leased_until < clock_timestamp())) ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
         f" RETURNING {_COLUMNS}",
@@ -145,7 +145,7 @@ async def hold(unit: Unit, job: Job) -> None:
 async def let_go(unit: Unit, job: Job) -> None:
     """Another worker may go on with it at once; nothing happens where it is not ours any more."""
     await unit.execute(
-        "UPDATE job SET state = 'queued', leased_until = NULL WHERE program_id = $1 AND id = $2 AND turn = $3"
+        "UPDATE job SET state = 'queued', tries = 0, leased_until = NULL WHERE program_id = $1 AND id = $2 AND turn = $3"
         " AND state = 'running'",
         *(unit.program, job.id, job.turn),
     )
@@ -155,7 +155,7 @@ async def note(unit: Unit, job: Job, done: int, total: int | None, place: object
     """How far it is, with whatever else this unit does; NotHeld where it is not ours any more."""
     _held(
         await unit.execute(
-            "UPDATE job SET done = $4, total = $5, place = $6 WHERE program_id = $1 AND id = $2 AND turn = $3"
+            "UPDATE job SET done = $4, total = $5, place = $6, tries = 0 WHERE program_id = $1 AND id = $2 AND turn = $3"
             " AND state = 'running'",
             *(unit.program, job.id, job.turn, done, total, msgspec.json.encode(place).decode()),
         )

@@ -87,14 +87,26 @@ async def test_another_worker_goes_on_where_the_one_before_it_was_killed(house: 
 
 async def test_what_ends_every_worker_is_given_up(house: House) -> None:
     asked = await ask(house, given=1)
-    for _ in range(records.TURNS_MAX):
+    for _ in range(records.TRIES_MAX):
         assert await house.database.run(records.take, house.program) is not None
         await let_lapse(house)
     assert not await do(house, count=count)
     failed = await stands(house, asked.id)
     assert failed.state == "failed"
     assert failed.problem is not None
-    assert f"begun {records.TURNS_MAX} times" in failed.problem
+    assert f"begun {records.TRIES_MAX} times" in failed.problem
+
+
+async def test_what_comes_further_each_time_goes_on(house: House) -> None:
+    asked = await ask(house, given=99)
+    for done in range(1, records.TRIES_MAX + 2):
+        taken = await house.database.run(records.take, house.program)
+        assert taken is not None
+        assert taken.place == (done - 1 or None)
+        with pytest.raises(ConnectionResetError):
+            await count(Running(house.database, house.cache, house.program, taken), stop_at=done)
+        await let_lapse(house)
+    assert (await stands(house, asked.id)).state == "running"
 
 
 async def test_a_cancelled_job_is_worked_on_no_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

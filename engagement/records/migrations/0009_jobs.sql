@@ -1,5 +1,6 @@
 -- Long work that the worker does for a program: what was asked for, how far it is, and what came of it. Whoever works on a job
--- holds it until `leased_until`, under the number `turn`; after that another may go on from `place`.
+-- holds it until `leased_until`, under the number `turn`; after that another may go on from `place`. `tries` are the turns since it last
+-- came further.
 CREATE TABLE job (
     program_id int NOT NULL,
     id uuid NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE job (
     result jsonb,
     problem text COLLATE "C",
     turn int NOT NULL DEFAULT 0,
+    tries int NOT NULL DEFAULT 0,
     leased_until timestamptz,
     asked_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
@@ -20,7 +22,7 @@ CREATE TABLE job (
     CONSTRAINT job_ended_at_an_instant CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL)),
     CONSTRAINT job_failed_with_a_problem CHECK ((state = 'failed') = (problem IS NOT NULL)),
     CONSTRAINT job_leased_while_running CHECK ((state = 'running') = (leased_until IS NOT NULL)),
-    CONSTRAINT job_counts_not_negative CHECK (done >= 0 AND total >= 0 AND turn >= 0)
+    CONSTRAINT job_counts_not_negative CHECK (done >= 0 AND total >= 0 AND turn >= 0 AND tries >= 0)
 );
 CREATE INDEX job_open ON job (program_id, asked_at) WHERE state IN ('queued', 'running');
 ALTER TABLE job ENABLE ROW LEVEL SECURITY;
