@@ -37,7 +37,9 @@ class PointsEarned:
 
     currency: str = strawberry.field(description="The key of the currency.")
     points: Points = strawberry.field(description="How many.")
-    source: str = strawberry.field(description="The key of the rule, challenge or badge that gave them.")
+    source: str = strawberry.field(
+        description="The key of the rule, challenge, badge, referral or occasion that gave them."
+    )
     at: DateTime = strawberry.field(description=_AT)
 
 
