@@ -5,6 +5,9 @@ calendar, or again and again, counting anew after each completion. Windows are c
 
 Where it is changed, members who have begun a window, or round, finish it under the version in which they began it.
 
+Where there are places for the first so many members alone, who meets the targets asks for one; what is decided comes back
+as a fact, and with a place it is completed there.
+
 Where members join it themselves, it counts what they do from then on, until they leave; what was counted by then stays.
 """
 
@@ -21,7 +24,7 @@ from achievements.localtime import LocalTime
 from achievements.measures import Measure, counted_rewards
 from achievements.moment import Given, Moment, Rule, Stage, completed
 from achievements.objectives import OBJECTIVES_MAX, Needs, Objective, ObjectiveReady, counted, met
-from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached
+from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached, PlaceAsked
 from achievements.parts import Granting, Key, Misfit, Name, Points, Reward, Rewards, Shape
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
@@ -30,10 +33,16 @@ from achievements.windows import Span, Window, pruned, span_of
 
 Repeat: TypeAlias = Literal["once", "each_window", "on_completion"]
 Join: TypeAlias = Literal["automatic", "opt_in"]
+Reached: TypeAlias = tuple[tuple[str, datetime], ...]
+"""Milestones by their keys, and when each was reached."""
 
 MILESTONES_MAX = 20
+LIMIT_MAX = 1_000_000
+"""The most members who can be the first."""
 JOINED = "joined"
 LEFT = "left"
+PLACE_TAKEN = "place_taken"
+PLACE_MISSED = "place_missed"
 
 
 class Milestone(Shape, frozen=True, kw_only=True):
@@ -58,12 +67,13 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
     section = "challenges"
     stage = Stage.CHALLENGES
-    hears = frozenset({JOINED, LEFT})
+    hears = frozenset({JOINED, LEFT, PLACE_TAKEN, PLACE_MISSED})
 
     span: Span
     repeat: Repeat
     needs: Needs
     opt_in: bool
+    limit: int | None
     objectives: tuple[ObjectiveReady, ...]
     targets: tuple[int, ...]
     empty: tuple[Tally, ...]
@@ -90,7 +100,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             begun = self.begun_under(part, self.span.period(moment))
             if begun is not self:
                 return begun.apply(part, moment)
-        if part is not None and self.repeat == "once" and part.completions:
+        if part is not None and self._is_over(part):
             return part
         if self.opt_in and (part is None or part.joined is None):
             return part
@@ -100,6 +110,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         if part is not None and self.repeat == "each_window" and part.completed_window == window:
             return part
         before = self._opened(part, window)
+        if self.limit is not None and before.place in ("asked", "missed"):
+            return part
         tallies = before.tallies
         if len(self.objectives) == 1:
             tally = self.objectives[0].take(tallies[0], moment, self.span)
@@ -113,14 +125,39 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return self._counted(before, tallies, moment)
 
     def told(self, part: ChallengePart | None, fact: Fact, moment: Moment) -> ChallengePart | None:
-        """The part of a member who joins or leaves; to join again, or to leave what was never joined, changes nothing."""
-        if fact.data.get("challenge") != self.key or not self.opt_in:
+        """The part of a member who joins or leaves (again changes nothing), or of whose place it was decided."""
+        if fact.data.get("challenge") != self.key:
+            return part
+        if fact.kind in (PLACE_TAKEN, PLACE_MISSED):
+            return self._placed(part, fact, moment)
+        if not self.opt_in:
             return part
         joined = fact.at if fact.kind == JOINED else None
         if (joined is None) == (part is None or part.joined is None):
             return part
         held = self._opened(None, self.span.period(moment) or 0) if part is None else part
         return msgspec.structs.replace(held, joined=joined)
+
+    def _placed(self, part: ChallengePart | None, fact: Fact, moment: Moment) -> ChallengePart | None:
+        """The part after a decision on a place in its window: with one, it is completed as soon as its targets are met."""
+        window = self.span.period(moment)
+        if window is None or (part is not None and (part.completed_window == window or self._is_over(part))):
+            return part
+        begun = self.begun_under(part, window)
+        if begun is not self:
+            return begun._placed(part, fact, moment)  # noqa: SLF001 — the same challenge, as she began it.
+        held = self._opened(part, window)
+        if self.period(held) != fact.data["period"]:
+            return part
+        if fact.kind == PLACE_MISSED:
+            return msgspec.structs.replace(held, place="missed")
+        # What is known now may meet the targets later than what was known when the place was given.
+        if held.place != "asked":
+            return msgspec.structs.replace(held, place="taken")
+        return self._completed(held, held.tallies, held.milestones, moment)
+
+    def _is_over(self, part: ChallengePart) -> bool:
+        return self.repeat == "once" and part.completions > 0
 
     def _opened(self, part: ChallengePart | None, window: int) -> ChallengePart:
         """The part in a window, with nothing counted there yet where that is another one."""
@@ -129,7 +166,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         if part.window == window:
             return part if part.version == self.version else msgspec.structs.replace(part, version=self.version)
         history = (part.completed_window, part.completed_at, part.completions)
-        return ChallengePart(window, self.empty, *history, part.joined, (), self.version)
+        place = part.place if self.repeat == "once" else ""
+        return ChallengePart(window, self.empty, *history, part.joined, (), self.version, place)
 
     def begun_under(self, part: ChallengePart | None, window: int | None) -> "ChallengeReady":
         """The version that a member goes by in a window, or round: that under which something first counted in it."""
@@ -156,10 +194,21 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         reached = before.milestones
         if self.milestones:
             reached = self._passed(reached, period, amounts[0], moment)
-        if not met(amounts, self.targets, self.needs):
-            history = (before.completed_window, before.completed_at, before.completions)
-            return ChallengePart(before.window, tallies, *history, before.joined, reached, before.version)
-        event = moment.event
+        place = before.place
+        done = met(amounts, self.targets, self.needs)
+        if done and self.limit is not None and place != "taken":
+            moment.emitted.append(PlaceAsked(self.key, period, self.limit, moment.event.at, moment.event.id))
+            done, place = False, "asked"
+        if done:
+            return self._completed(before, tallies, reached, moment)
+        history = (before.completed_window, before.completed_at, before.completions)
+        return ChallengePart(before.window, tallies, *history, before.joined, reached, before.version, place)
+
+    def _completed(
+        self, before: ChallengePart, tallies: tuple[Tally, ...], reached: Reached, moment: Moment
+    ) -> ChallengePart:
+        """The part of a member who has completed it, with what that brings."""
+        event, period = moment.event, self.period(before)
         moment.emitted.append(ChallengeCompleted(self.key, period, event.at, event.id))
         moment.reward(self.stage, self.rewards, self.key, f"challenge/{self.key}/{period}")
         if completed(self.key) in self.gives:
@@ -170,9 +219,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         history = (before.window, event.at, before.completions + 1)
         return ChallengePart(before.window, kept, *history, before.joined, () if again else reached, before.version)
 
-    def _passed(
-        self, reached: tuple[tuple[str, datetime], ...], period: str, amount: Amount, moment: Moment
-    ) -> tuple[tuple[str, datetime], ...]:
+    def _passed(self, reached: Reached, period: str, amount: Amount, moment: Moment) -> Reached:
         """The milestones reached in a window once its measure has come to an amount, and what new ones give."""
         held = {milestone for milestone, _ in reached}
         for each in self.milestones:
@@ -219,7 +266,9 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
 
 class Challenge(Granting, frozen=True, kw_only=True):
-    """One or more objectives, of which all have to be met within a window, any one, or all in order."""
+    """One or more objectives, of which all have to be met within a window, any one, or all in order; with a `limit`, by the
+    first so many members (in each window, where it repeats), as they come in.
+    """
 
     kind = "challenge"
     fixed = ("window", "measures", "repeats")
@@ -229,11 +278,14 @@ class Challenge(Granting, frozen=True, kw_only=True):
     window: Window = "lifetime"
     repeat: Repeat | None = None
     join: Join = "automatic"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] | None = None
     milestones: Annotated[tuple[Milestone, ...], msgspec.Meta(max_length=MILESTONES_MAX)] = ()
     rewards: Rewards = ()
 
     def __post_init__(self) -> None:
         self._check_milestones()
+        if self.limit is not None:
+            self._check_limit()
         calendar = span_of(self.window).calendar
         if self.repeat == "each_window" and calendar is Calendar.LIFETIME:
             raise Misfit(
@@ -253,6 +305,12 @@ class Challenge(Granting, frozen=True, kw_only=True):
     def measures(self) -> tuple[Measure, ...]:
         """What its objectives count."""
         return tuple(objective.measure for objective in self.objectives)
+
+    def _check_limit(self) -> None:
+        if self.repeat == "on_completion":
+            raise Misfit("limit", "the first members are told apart once, or in each window: not with `on_completion`")
+        if any(counted_rewards(each.measure) for each in self.objectives):
+            raise Misfit("limit", "a limit goes with what events meet: leave out `including: rewards`")
 
     def _check_milestones(self) -> None:
         if not self.milestones:
@@ -290,6 +348,7 @@ class Challenge(Granting, frozen=True, kw_only=True):
             repeat=self.repeats,
             needs=self.needs,
             opt_in=self.join == "opt_in",
+            limit=self.limit,
             objectives=objectives,
             targets=tuple(objective.target for objective in self.objectives),
             empty=tuple(Tally() for _ in self.objectives),

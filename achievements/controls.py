@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from achievements.localtime import LocalTime
 from achievements.moment import Keeper, Moment, Rule
 from achievements.outcomes import (
@@ -21,6 +23,7 @@ from achievements.outcomes import (
     ConditionFailed,
     Emitted,
     HeldOut,
+    PlaceAsked,
     PointsEarned,
     Scored,
     StreakAtRisk,
@@ -128,10 +131,15 @@ class Withheld(NamedTuple):
 
 
 def _held_out(definition: str, emitted: Iterable[Emitted]) -> Iterable[Emitted]:
-    """What a rule brought aside, as it counts: what it would have given, and what could not be answered."""
+    """What a rule brought aside, as it counts: what it would have given, and what could not be answered.
+
+    Of a place she learns whether she would have had it, without taking it from anybody.
+    """
     for each in emitted:
         if isinstance(each, ConditionFailed):
             yield each
+        elif isinstance(each, PlaceAsked):
+            yield msgspec.structs.replace(each, held_out=True)
         elif not isinstance(each, (*_STANDINGS, Asked)):
             yield _instead_of(definition, each)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from achievements.localtime import LocalTime, of_member
 from achievements.moment import Judge, Moment, Stage
-from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity, SpendAsked
+from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
 from achievements.values import Event, Fact, Input, Order
@@ -191,13 +191,13 @@ class Trace(msgspec.Struct, frozen=True):
     state: MemberState
     outcomes: Mapping[Identity, AnyOutcome]
     snapshots: tuple[MemberState, ...]
-    asked: tuple[SpendAsked, ...]
+    asked: tuple[Asked, ...]
     failed: tuple[ConditionFailed, ...]
 
 
 def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until: datetime) -> Trace:
     """Fold inputs, in order, onto a state, and advance to `until`."""
-    asked: list[SpendAsked] = []
+    asked: list[Asked] = []
     failed: list[ConditionFailed] = []
     outcomes = {each.identity: each for each in levels(rulebook, base)}
     snapshots: list[MemberState] = []
@@ -205,7 +205,7 @@ def trace(rulebook: Rulebook, base: MemberState, inputs: Iterable[Input], until:
     for entry in inputs:
         state, emitted = apply(rulebook, state, entry)
         for each in emitted:
-            if isinstance(each, SpendAsked):
+            if isinstance(each, Asked):
                 asked.append(each)
             elif isinstance(each, ConditionFailed):
                 failed.append(each)
@@ -264,8 +264,8 @@ class Refold(msgspec.Struct, frozen=True):
     state: MemberState
     difference: Difference
     snapshots: tuple[MemberState, ...]
-    asked: tuple[SpendAsked, ...] = ()
-    unasked: tuple[SpendAsked, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    unasked: tuple[Asked, ...] = ()
     failed: tuple[ConditionFailed, ...] = ()
 
 

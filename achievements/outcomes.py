@@ -308,6 +308,26 @@ class SpendAsked(Asked, frozen=True, gc=False):
         return ("spend", self.rule, self.event_id)
 
 
+class PlaceAsked(Asked, frozen=True, gc=False):
+    """A decision that a challenge for the first so many members asks for: whether one of its `limit` places is left.
+
+    `at` and `event_id` are those of the event that met its targets. Who is `held_out` learns whether one is left, and takes
+    none.
+    """
+
+    challenge: str
+    period: str
+    limit: int
+    at: datetime
+    event_id: str
+    held_out: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """A member asks once in each window, whichever event it is that meets the targets."""
+        return ("place", self.challenge, self.period)
+
+
 class ConditionFailed(msgspec.Struct, frozen=True, gc=False):
     """A condition that could not be answered for an event, and so counted as not met.
 
@@ -323,7 +343,7 @@ class ConditionFailed(msgspec.Struct, frozen=True, gc=False):
     event_id: str
 
 
-Emitted: TypeAlias = AnyOutcome | SpendAsked | ConditionFailed
+Emitted: TypeAlias = AnyOutcome | SpendAsked | PlaceAsked | ConditionFailed
 """What an input brings: outcomes, decisions asked for, and conditions that failed."""
 
 

@@ -164,6 +164,12 @@ class Rulebook:
         known = {name: each for rules in self._editions for name, each in rules.falling_due.items()}
         self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
         """Whether any of its rules asks for decisions on a balance."""
+        self.asks = self.decides or any(
+            isinstance(rule, ChallengeReady) and rule.limit is not None
+            for rules in self._editions
+            for rule in rules.by_name.values()
+        )
+        """Whether any asks for decisions at all."""
         self.falling_due = tuple(known.items())
         self.holds_out = any(rules.holds_out for rules in self._editions)
         """Whether any of its rules has a control group."""

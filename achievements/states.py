@@ -6,7 +6,7 @@ be part of a circle, so Python's collector need not look at them (`gc=False`). A
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -70,7 +70,8 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     """The open window (its index), the tally of each objective in it, and what was completed before.
 
     `joined` is since when the member takes part, where that is hers to say; `milestones` are those reached in the window, or
-    round, with their instants. `version` is the one of the challenge under which the window, or round, began.
+    round, with their instants. `version` is the one of the challenge under which the window, or round, began,
+    and `place` what became of her place in it, where there are only so many.
     """
 
     window: int
@@ -81,6 +82,7 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     joined: datetime | None = None
     milestones: tuple[tuple[str, datetime], ...] = ()
     version: int = 0
+    place: Literal["", "asked", "taken", "missed"] = ""
 
 
 class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):

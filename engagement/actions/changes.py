@@ -13,6 +13,7 @@ import msgspec
 from achievements.outcomes import Scored
 from achievements.ranking import Ties
 from engagement.actions.drafts import Draft
+from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
 from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems
 from engagement.records.members import Held
@@ -33,13 +34,22 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Changes:
-    """The drafts of one unit; `names` are members' own ids in the app, as far as they are known already."""
+    """The drafts of one unit; `names` are members' own ids in the app, and `places` what is left of those for the first members,
+    as far as they are known already.
+    """
 
-    def __init__(self, loaded: Loaded, held: Iterable[Held], names: Mapping[UUID, str] | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        held: Iterable[Held],
+        names: Mapping[UUID, str] | None = None,
+        places: Places | None = None,
+    ) -> None:
         self.loaded = loaded
         self._names = dict(names or {})
         self._held = {each.id: each for each in held}
-        self.drafts = {who: Draft(loaded, each) for who, each in self._held.items()}
+        self.places = places or Places()
+        self.drafts = {who: Draft(loaded, each, self.places) for who, each in self._held.items()}
 
     async def bring_due(self, unit: Unit, until: Mapping[UUID, datetime]) -> None:
         """Read the lots that end up to an instant, member by member, before time passes there."""
@@ -61,7 +71,8 @@ class Changes:
 
     async def begin_again(self, unit: Unit, ids: Sequence[UUID]) -> None:
         """Forget what was done to some members, and have all their lots at hand from the start."""
-        self.drafts.update((who, Draft(self.loaded, self._held[who])) for who in ids)
+        self.places.give_back(ids)
+        self.drafts.update((who, Draft(self.loaded, self._held[who], self.places)) for who in ids)
         await self.bring_lots(unit, ids)
 
     async def save(self, unit: Unit) -> None:
@@ -72,6 +83,7 @@ class Changes:
         if unknown:
             self._names |= {who: member.external_id for who, member in (await members.of_ids(unit, unknown)).items()}
         await self._book(unit, drafts)
+        self.places.save(unit)
         await members.save_states(unit, self.loaded.program.revision, [each.held for each in drafts])
         await facts.append(unit, [(each.id, fact) for each in drafts for fact in each.facts], self.loaded.now)
         await outcomes.save(unit, [(each.id, each.version, outcome) for each in drafts for outcome in each.outcomes])

@@ -11,12 +11,14 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from achievements import fold
+from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
 from achievements.outcomes import (
     AnyOutcome,
     ConditionFailed,
     Effect,
     Emitted,
     HeldOut,
+    PlaceAsked,
     PointsEarned,
     PointsSpent,
     SpendAsked,
@@ -26,6 +28,7 @@ from achievements.outcomes import (
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
 from achievements.values import Fact, Input, Order, Rank
+from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
 from engagement.actions.purse import Purse
 from engagement.records.activity import Item
@@ -48,7 +51,7 @@ class Cause(NamedTuple):
 class Draft:
     """A locked member on her way from one state to the next."""
 
-    def __init__(self, loaded: Loaded, held: Held) -> None:
+    def __init__(self, loaded: Loaded, held: Held, places: Places) -> None:
         self.id = held.id
         self.version = held.version + 1
         self.state = held.state
@@ -65,6 +68,7 @@ class Draft:
         self._first_inputs = held.state.inputs
         self._seq = held.seq
         self._loaded = loaded
+        self._places = places
         self._decisions: dict[str, int] = defaultdict(int)
 
     @property
@@ -114,7 +118,8 @@ class Draft:
     def apply(self, entry: Input) -> Told:
         """Apply an input that comes next; its item's number, where it brought anything, and what it brought.
 
-        Raises `LotsMissing` where points have to be taken and not all lots are at hand: the draft is of no use then.
+        Raises `LotsMissing` where points have to be taken and not all lots are at hand, `PlacesMissing` where it is not known
+        how many places are left: the draft is of no use then.
         """
         soonest, due = self.purse.soonest, self.state.due
         if (soonest is not None and soonest <= entry.at) or (due is not None and due <= entry.at):
@@ -125,7 +130,7 @@ class Draft:
             self.failed += [each for each in emitted if isinstance(each, ConditionFailed)]
         self._take(outcomes, outcomes, entry.at)
         effects: list[Effect] = [*outcomes]
-        if self._rulebook.decides:
+        if self._rulebook.asks:
             effects += self._decide(entry.order, emitted, entry.at)
         if self._rulebook.holds_out:
             effects = _shown(effects)
@@ -160,7 +165,8 @@ class Draft:
         told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new]
         ended = self.purse.expire(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
-            told += self._decide_late(causes, refolded.asked, _gained(difference), facts)
+            spends = [each for each in refolded.asked if isinstance(each, SpendAsked)]
+            told += self._decide_late(causes, spends, _gained(difference), facts)
         if self._rulebook.holds_out:
             told = _shown(told)
         effects: dict[str | None, list[Effect]] = {cause.event_id: [] for cause in causes}
@@ -202,6 +208,9 @@ class Draft:
         """Decide what an input asked for, and then on the balances that it changed."""
         emitted = list(emitted)
         effects = [self._answer(each, cause, at) for each in emitted if isinstance(each, SpendAsked)]
+        for each in emitted:
+            if isinstance(each, PlaceAsked):
+                self._place(each, cause)
         return effects + self._reward(emitted, cause, at)
 
     def _decide_late(
@@ -212,8 +221,7 @@ class Draft:
         facts: Sequence[Fact],
     ) -> list[Effect]:
         """Take the decisions that learning of the past asks for, now. Their facts are for the history, which is folded anew."""
-        for fact in facts:
-            self._decisions[fact.order.id] = max(self._decisions[fact.order.id], fact.order.n)
+        self._recall(facts)
         effects = [
             self._answer(each, Order(each.at, Rank.EVENT, each.event_id), self.present)
             for each in asked
@@ -223,6 +231,22 @@ class Draft:
         if last.event_id is not None:
             effects += self._reward(gained, Order(last.occurred_at, Rank.EVENT, last.event_id), self.present)
         return effects
+
+    def place(self, asked: Iterable[PlaceAsked], facts: Sequence[Fact]) -> None:
+        """Decide on places that learning of the past asks for, now; `facts` are those of the history."""
+        self._recall(facts)
+        for each in asked:
+            self._place(each, Order(each.at, Rank.EVENT, each.event_id))
+
+    def _recall(self, facts: Iterable[Fact]) -> None:
+        """Number what is decided from here on behind what was decided on the same inputs before."""
+        for fact in facts:
+            self._decisions[fact.order.id] = max(self._decisions[fact.order.id], fact.order.n)
+
+    def _place(self, asked: PlaceAsked, cause: Order) -> None:
+        """Give the member a place, where one is left. What that brings, the fact says."""
+        kind = PLACE_TAKEN if self._places.take(asked, self.id) else PLACE_MISSED
+        self._fact(kind, cause, {"challenge": asked.challenge, "period": asked.period})
 
     def _answer(self, asked: SpendAsked, cause: Order, at: datetime) -> Effect:
         """Spend what a rule asks for, where the balance allows it."""

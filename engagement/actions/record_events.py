@@ -7,7 +7,7 @@ many events wait, a second batch goes beside the first: PostgreSQL writes what o
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from achievements.values import Event
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft
+from engagement.actions.places import Places, PlacesMissing
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.purse import LotsMissing
 from engagement.actions.sent_events import (
@@ -37,7 +38,7 @@ from engagement.observer import INTERNAL, NOBODY, BatchReport, Observer
 from engagement.records import activity, events, members
 from engagement.records.events import Amendment, Earlier, StoredEvent
 from engagement.records.events import Recorded as Stored
-from engagement.records.members import Pending
+from engagement.records.members import Held, Pending
 from engagement.records.unit import Database, Unit
 
 BATCH_EVENTS_MAX = 1_000
@@ -192,11 +193,26 @@ class Batch:
             if before is None or before.event is None:
                 fresh[who].append(Fresh(each, () if before is None else before.amendments))
         if fresh:
-            changes = Changes(self._loaded, [held[who] for who in fresh], {who: name for name, who in ids.items()})
-            await self._fold(changes, fresh)
+            changes = await self._folded([held[who] for who in fresh], {who: name for name, who in ids.items()}, fresh)
             await events.append(self._unit, self._stored)
             await changes.save(self._unit)
         return [self._answer(each, (ids[each.member], each.event.id), first, earlier) for each in accepted]
+
+    async def _folded(self, held: Sequence[Held], names: Mapping[UUID, str], fresh: dict[UUID, list[Fresh]]) -> Changes:
+        """Members with their new events; from the start again each time it turns out that more places have to be looked at."""
+        places = Places()
+        while True:
+            changes = Changes(self._loaded, held, names, places)
+            try:
+                await self._fold(changes, fresh)
+            except PlacesMissing as missing:
+                await places.bring(self._unit, [missing.asked])
+                places.give_back(fresh)
+                self._report.refolds = self._report.postponed = 0
+                self._stored.clear()
+                self._receipts.clear()
+            else:
+                return changes
 
     async def _fold(self, changes: Changes, fresh: dict[UUID, list[Fresh]]) -> None:
         next_up: list[_Counting] = []
@@ -258,8 +274,8 @@ class Batch:
             self._report.refolds += 1
             known = history.with_more(each.recorded(who) for each, _ in news)
             causes = [Cause(event.id, event.at, event.at) for _, event in news]
-            refolded = known.refolded(draft.state.at, {Pending(event.id) for _, event in news})
-            refolds[who] = refolding.Found(known, refolded, causes, ())
+            heard = {Pending(event.id) for _, event in news}
+            refolds[who] = refolding.Found(known, known.refolded(draft.state.at, heard), causes, (), heard)
             behind.append((who, news))
             if len(news) < len(counting):
                 ahead.append((who, counting[len(news) :]))

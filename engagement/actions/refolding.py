@@ -12,7 +12,8 @@ import msgspec
 from msgspec.structs import astuple
 
 from achievements import fold
-from achievements.outcomes import SpendAsked
+from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
+from achievements.outcomes import Asked, PlaceAsked, SpendAsked
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input
 from engagement.actions.changes import Changes
@@ -47,10 +48,10 @@ class History(msgspec.Struct, frozen=True):
         everything = sorted((*self.recorded, *more), key=lambda each: (each.event.occurred_at, each.event.id))
         return msgspec.structs.replace(self, recorded=tuple(everything))
 
-    def refolded(self, until: datetime, news: Collection[Pending]) -> fold.Refold:
-        """The history with the news in it, told from the one without, up to where the member had been advanced."""
+    def refolded(self, until: datetime, news: Collection[Pending], decided: Sequence[Fact] = ()) -> fold.Refold:
+        """The history with the news in it, and facts that it led to, told from the one without, up to where she had been advanced."""
         was = in_order(counted(self.loaded, self.recorded, without=news), self.facts)
-        now = in_order(counted(self.loaded, self.recorded), self.facts)
+        now = in_order(counted(self.loaded, self.recorded), [*self.facts, *decided])
         return fold.refold(self.loaded.rulebook, self.base, was, now, until)
 
     def traced(self, until: datetime, more: Iterable[Fact]) -> fold.Trace:
@@ -58,12 +59,14 @@ class History(msgspec.Struct, frozen=True):
         now = in_order(counted(self.loaded, self.recorded), [*self.facts, *more])
         return fold.trace(self.loaded.rulebook, self.base, now, until)
 
-    def undone_spends(self, news: Iterable[Pending], unasked: Iterable[SpendAsked]) -> list[str]:
+    def undone_spends(self, news: Iterable[Pending], unasked: Iterable[Asked]) -> list[str]:
         """The decisions to spend, by their facts, that events ask for no more since the news reversed or amended them."""
         heard = {each.event_id for each in news if each.n}
         said = [each for each in self.recorded if each.event.id in heard and each.amendments]
         reversed_ = {each.event.id for each in said if each.amendments[-1].kind == "reverse"}
-        gone = {(each.event_id, each.rule) for each in unasked if each.event_id in heard}
+        gone = {
+            (each.event_id, each.rule) for each in unasked if isinstance(each, SpendAsked) and each.event_id in heard
+        }
         return [
             each.id
             for each in self.facts
@@ -127,12 +130,13 @@ def _fitting(
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A member's history folded again, why, and what that takes to book: the spends that go back to their lots."""
+    """A member's history folded again, why and with which news, and what that takes to book: the spends that go back."""
 
     history: History
     refolded: fold.Refold
     causes: Sequence[Cause]
     refunds: Sequence[Spend]
+    news: Collection[Pending] = ()
 
 
 async def found(
@@ -141,15 +145,16 @@ async def found(
     history: History,
     refolded: fold.Refold,
     causes: Sequence[Cause],
-    news: Iterable[Pending],
+    news: Collection[Pending],
 ) -> Found:
     """Look up what a refold gives back."""
     spent = history.undone_spends(news, refolded.unasked)
-    return Found(history, refolded, causes, await ledger.spends(unit, member_id, spent) if spent else ())
+    return Found(history, refolded, causes, await ledger.spends(unit, member_id, spent) if spent else (), news)
 
 
 async def take_over(unit: Unit, changes: Changes, refolds: Mapping[UUID, Found]) -> dict[UUID, dict[str | None, Told]]:
-    """Take over histories folded again, member by member, with the lots that each of them needs."""
+    """Take over histories folded again, member by member, with the places and lots that each of them needs."""
+    refolds = {who: await _with_places(unit, changes, who, each) for who, each in refolds.items()}
     named: list[tuple[UUID, str]] = []
     whole: list[UUID] = []
     for who, each in refolds.items():
@@ -166,6 +171,25 @@ async def take_over(unit: Unit, changes: Changes, refolds: Mapping[UUID, Found])
             # A decision is an input too: the history ends where it does with it in its place.
             draft.stand(await asyncio.to_thread(each.history.traced, draft.state.at, draft.facts))
     return told
+
+
+async def _with_places(unit: Unit, changes: Changes, who: UUID, each: Found) -> Found:
+    """The history with the decisions in it on places that it asks for, so that what these bring is part of the difference."""
+    draft, history = changes.drafts[who], each.history
+    while asked := _undecided(each.refolded.asked, [*history.facts, *draft.facts]):
+        await changes.places.bring(unit, asked)
+        draft.place(asked, history.facts)
+        refolded = await asyncio.to_thread(history.refolded, draft.state.at, set(each.news), draft.facts)
+        each = msgspec.structs.replace(each, refolded=refolded)
+    return each
+
+
+def _undecided(asked: Iterable[Asked], facts: Iterable[Fact]) -> list[PlaceAsked]:
+    """The places of which nothing is decided yet: a fact is never retaken, whichever event asks for it by now."""
+    decided = {
+        (fact.data["challenge"], fact.data["period"]) for fact in facts if fact.kind in (PLACE_TAKEN, PLACE_MISSED)
+    }
+    return [each for each in asked if isinstance(each, PlaceAsked) and (each.challenge, each.period) not in decided]
 
 
 async def settle(database: Database, programs: Programs, program_id: int, member_id: UUID) -> bool:

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.outcomes import AnyOutcome, Identity, PointsEarned, SpendAsked
+from achievements.outcomes import AnyOutcome, Asked, Identity, PointsEarned, SpendAsked
 from achievements.states import MemberState
 from achievements.values import Fact
 from engagement.actions import refolding
@@ -197,7 +197,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         given = [str(each.data["timezone"]) for each in self.facts if each.kind == ZONE]
         return given[-1] if given else None
 
-    def decided(self, asked: Sequence[SpendAsked]) -> dict[str, set[int]]:
+    def decided(self, asked: Sequence[Asked]) -> dict[str, set[int]]:
         """What her decisions took, by fact.
 
         A spend whose event was reversed or amended, and does not ask for it now, gave it back. One that was amended more than
@@ -208,7 +208,7 @@ class _Inputs(msgspec.Struct, frozen=True):
             each.event.id: sum(Pending(each.event.id, word.n) not in waiting for word in each.amendments)
             for each in self.recorded
         }
-        wanted = {(each.event_id, each.rule) for each in asked}
+        wanted = {(each.event_id, each.rule) for each in asked if isinstance(each, SpendAsked)}
         found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
         for each in self.facts:
             if each.kind == SPENT and words.get(each.order.id):

@@ -22,6 +22,7 @@ from achievements.outcomes import (
     Emitted,
     HeldOut,
     MilestoneReached,
+    PlaceAsked,
     PointsEarned,
     ReferralQualified,
     RewardGiven,
@@ -48,6 +49,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     ReferralQualified: lambda it: f"referral {it.referral} by {it.referrer}",
     RewardGiven: lambda it: f"reward {it.sort} {it.key}" + (f" until {it.until:%Y-%m-%d %H:%M}" if it.until else ""),
     HeldOut: lambda it: f"held {it.what}",
+    PlaceAsked: lambda it: f"place {it.challenge} {it.period}".rstrip(),
     SpendAsked: lambda it: f"spend {it.points} {it.rule}",
     ConditionFailed: lambda it: f"failed {it.key} {it.path}",
 }

@@ -162,7 +162,7 @@ def test_a_decision_is_asked_for_once(inputs: list[Input], random: Random) -> No
     refolded = fold.refold(EXACT_BOOK, base, known, inputs, FIRST)
     straight = fold.trace(EXACT_BOOK, base, inputs, FIRST).asked
     assert {*before, *refolded.asked} - {*refolded.unasked} == {*straight}
-    assert not {(each.rule, each.event_id) for each in before} & {(each.rule, each.event_id) for each in refolded.asked}
+    assert not {each.identity for each in before} & {each.identity for each in refolded.asked}
 
 
 @some

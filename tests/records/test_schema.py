@@ -19,6 +19,7 @@ SAMPLES = {
     "amendment": "(program_id, member_id, event_id, n, kind, received_at) VALUES ($1, {member}, 'e', 1, 'reverse', now())",
     "fact": "(program_id, member_id, id, kind, at, rank, cause, n, data, booked_at)"
     " VALUES ($1, {member}, 'e/1', 'spent', now(), 1, 'e', 1, '{{}}', now())",
+    "challenge_place": "(program_id, challenge, period, taken) VALUES ($1, 'c', '1', 1)",
     "reward_given": "(program_id, member_id, reward, sort, key, source, given_at, event_id, count)"
     " VALUES ($1, {member}, 'badge/b/1/0', 'voucher', 'v', 'b', now(), 'e', 1)",
     "referral": "(program_id, member_id, referral, referrer, qualified_at, event_id)"
@@ -59,6 +60,7 @@ RIGHTS = {
     "event": READ | {"UPDATE(seq)"},
     "amendment": READ,
     "fact": READ,
+    "challenge_place": ALL_BUT_DELETE,
     "tier_change": ALL_BUT_DELETE | {"DELETE"},
     "reward_given": ALL_BUT_DELETE | {"DELETE"},
     "referral": ALL_BUT_DELETE,
@@ -91,6 +93,7 @@ CHECKS = {
     "wallet_below_zero_by_debt_alone",
     "lot_counts_not_negative",
     "fact_rank_known",
+    "challenge_place_taken_not_negative",
     "reward_given_sort_known",
     "reward_given_count_positive",
     "held_out_points_not_negative",
