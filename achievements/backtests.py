@@ -114,7 +114,8 @@ class Backtest:
         if until <= since:
             raise Mistaken([Mistake("to", "`to` comes after `from`")])
         self.since, self.until = since, until
-        self._whole, self.drafted = with_draft(program, draft)
+        whole, self.drafted = with_draft(program, draft)
+        program, self._whole = _unlimited(program), _unlimited(whole)
         twins = {
             each.key + TWIN: each.key
             for each in self._whole.sections["challenges"]
@@ -274,6 +275,15 @@ def no_curve(definition: Definition) -> str | None:
     if not written.keys() <= _PLAIN_CHALLENGE or not written["objectives"][0].keys() <= _PLAIN_OBJECTIVE:
         return "a challenge of this sort has no curve"
     return None
+
+
+def _unlimited(program: Program) -> Program:
+    """A program whose challenges have places for everybody: who comes first is not told, since members are folded one by one."""
+    challenges = tuple(
+        msgspec.structs.replace(each, limit=None) if isinstance(each, Challenge) else each
+        for each in program.sections.get("challenges", ())
+    )
+    return Program(program.head, {**program.sections, "challenges": challenges})
 
 
 def _twinned(program: Program, twins: Mapping[str, str]) -> Program:

@@ -100,17 +100,16 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             begun = self.begun_under(part, self.span.period(moment))
             if begun is not self:
                 return begun.apply(part, moment)
-        if part is not None and self._is_over(part):
+        if part is not None and self.repeat == "once" and part.completions:
             return part
         if self.opt_in and (part is None or part.joined is None):
             return part
         window = self.span.period(moment)
         if window is None:
             return part
-        if part is not None and self.repeat == "each_window" and part.completed_window == window:
-            return part
         before = self._opened(part, window)
-        if self.limit is not None and before.place in ("asked", "missed"):
+        decided = self.limit is not None and before.place in ("asked", "missed")
+        if decided or (self.repeat == "each_window" and before.completed_window == window):
             return part
         tallies = before.tallies
         if len(self.objectives) == 1:
@@ -155,6 +154,12 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         if held.place != "asked":
             return msgspec.structs.replace(held, place="taken")
         return self._completed(held, held.tallies, held.milestones, moment)
+
+    def missed(self, part: ChallengePart | None, window: int | None) -> bool:
+        """Whether a member met the targets in a window when its places were taken."""
+        if part is None or part.place != "missed" or self.begun_under(part, window).limit is None:
+            return False
+        return self.repeat == "once" or part.window == window
 
     def _is_over(self, part: ChallengePart) -> bool:
         return self.repeat == "once" and part.completions > 0

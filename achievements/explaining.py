@@ -21,6 +21,7 @@ from achievements.outcomes import (
     ChallengeProgressed,
     Emitted,
     MilestoneReached,
+    PlaceAsked,
     PointsEarned,
     RewardGiven,
     Scored,
@@ -110,6 +111,7 @@ _WHY_NOT: Mapping[Reason, str] = {
     Reason.NOT_JOINED: "The member had not joined it.",
     Reason.OUTSIDE_WINDOW: "This was not in the time for which it runs.",
     Reason.ALREADY_COMPLETED: "It was completed before.",
+    Reason.PLACES_TAKEN: "All its places were taken before.",
     Reason.ALREADY_COUNTED: "This period counted already, by something earlier.",
     Reason.NO_POINTS: "This earned no points that count for it.",
     Reason.NOTHING_NEW: "This added nothing new to it.",
@@ -166,6 +168,8 @@ def _sentence_of_gift(rules: Rules, outcome: Emitted, *, own: bool) -> str | Non
             return f"It gave a {outcome.sort}." if own else f"It gave {outcome.sort} `{outcome.key}`."
         case MilestoneReached():
             return "A milestone was reached." if own else f"Milestone `{outcome.milestone}` was reached."
+        case PlaceAsked():
+            return f"It asked for one of {outcome.limit:,} places."
         case SpendAsked():
             return f"It asked for {outcome.points:,} {_currency(rules, outcome.currency, own=own)} to be spent."
     return None
@@ -230,6 +234,8 @@ def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, sta
         return "It is completed" + (
             f"; it begins anew after {_day(local.day(ends_at - _TICK))}." if again and ends_at else "."
         )
+    if rule.missed(part, rule.window(at, local)):
+        return "All its places were taken."
     lacking = [
         f"{_amount(each.target - amount)} more {_things(rules, each.measure, each.target - amount)}"
         for each, amount in zip(rule.objectives, rule.amounts(part, at, local), strict=True)

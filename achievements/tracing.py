@@ -40,6 +40,7 @@ class Reason(StrEnum):
     NOT_JOINED = "not_joined"
     OUTSIDE_WINDOW = "outside_window"
     ALREADY_COMPLETED = "already_completed"
+    PLACES_TAKEN = "places_taken"
     ALREADY_COUNTED = "already_counted"
     NO_POINTS = "no_points"
     NOTHING_NEW = "nothing_new"
@@ -167,6 +168,8 @@ def _held_up(rule: ChallengeReady, part: Any, moment: Moment) -> Reason | None:
     window = rule.span.period(moment)
     if window is None:
         return Reason.OUTSIDE_WINDOW
+    if rule.missed(part, window):
+        return Reason.PLACES_TAKEN
     completed = rule.repeat == "each_window" and part is not None and part.completed_window == window
     return Reason.ALREADY_COMPLETED if completed else None
 

@@ -72,7 +72,8 @@ class MilestoneShown(msgspec.Struct, frozen=True):
 class ChallengeShown(msgspec.Struct, frozen=True):
     """A challenge in its present window: (current, target) of each objective; `ends_at` None for a lifetime.
 
-    `joined_at` is since when the member takes part in one that is `opt_in`.
+    `joined_at` is since when the member takes part in one that is `opt_in`; `missed` says that the places of one with a `limit`
+    were taken when she met its targets.
     """
 
     key: str
@@ -87,6 +88,8 @@ class ChallengeShown(msgspec.Struct, frozen=True):
     milestones: tuple[MilestoneShown, ...]
     opt_in: bool
     joined_at: datetime | None
+    limit: int | None
+    missed: bool
 
 
 class LevelShown(msgspec.Struct, frozen=True):
@@ -289,6 +292,8 @@ def _challenge(
         ),
         opt_in=ready.opt_in,
         joined_at=part.joined if part is not None and ready.opt_in else None,
+        limit=ready.limit,
+        missed=ready.missed(part, window),
     )
 
 

@@ -59,6 +59,12 @@ class Challenge:
         description="Whether what she does counts for it: always, where nobody has to join."
     )
     joined_at: DateTime | None = strawberry.field(description="Since when she takes part; null where she did not join.")
+    limit: int | None = strawberry.field(
+        description="How many members can complete it, in each window where it repeats, as they come in; null for everybody."
+    )
+    missed: bool = strawberry.field(
+        description="Whether its places were all taken when she met the targets in this window, so that it is not completed."
+    )
     completed: bool = strawberry.field(description="Whether it is completed in this window.")
     completed_at: DateTime | None = strawberry.field(description="When it was; null where it is not.")
     completions: int = strawberry.field(description="How often it was completed, over all windows.")
@@ -86,6 +92,8 @@ class Challenge:
             opt_in=shown.opt_in,
             joined=not shown.opt_in or shown.joined_at is not None,
             joined_at=written_or_none(shown.joined_at),
+            limit=shown.limit,
+            missed=shown.missed,
             completed=completed,
             completed_at=written_or_none(shown.completed_at),
             completions=shown.completions,

@@ -38,6 +38,9 @@ class ReasonShown(Enum):
         "OUTSIDE_WINDOW", description="It happened outside the dates of the challenge."
     )
     ALREADY_COMPLETED = strawberry.enum_value("ALREADY_COMPLETED", description="The challenge was completed before.")
+    PLACES_TAKEN = strawberry.enum_value(
+        "PLACES_TAKEN", description="All places of the challenge were taken when the member met its targets."
+    )
     ALREADY_COUNTED = strawberry.enum_value("ALREADY_COUNTED", description="The period of the streak had counted.")
     NO_POINTS = strawberry.enum_value("NO_POINTS", description="It earned no points, or none that count here.")
     NOTHING_NEW = strawberry.enum_value("NOTHING_NEW", description="It added nothing new: a value counted before, say.")

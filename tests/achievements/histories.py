@@ -69,6 +69,9 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
     if isinstance(caused, Event):
         order = Order(caused.at, Rank.EVENT, caused.id, 1)
         made.append(Fact(f"spent/{caused.id}", "spent", caused.at, order, {"points": 5}))
+        order = Order(caused.at, Rank.EVENT, caused.id, 2)
+        kind, data = draw(st.sampled_from(["place_taken", "place_missed"])), {"challenge": "k0", "period": ""}
+        made.append(Fact(f"place/{caused.id}", kind, caused.at, order, data))
     return sorted(made, key=lambda each: each.order)
 
 

@@ -112,6 +112,8 @@ def _challenge(
     # Milestones lie on the way to one objective.
     if len(objectives) > 1 or objectives[0]["target"] < 2:
         options = {name: value for name, value in options.items() if name != "milestones"}
+    if repeat == "on_completion" or any("including" in str(each.get("measure")) for each in objectives):
+        options = {name: value for name, value in options.items() if name != "limit"}
     return {"objectives": objectives, "window": window, "repeat": repeat, "rewards": rewards, **options}
 
 
@@ -120,6 +122,7 @@ _options: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     optional={
         "needs": st.sampled_from(["any", "in_order"]),
         "join": st.just("opt_in"),
+        "limit": st.just(5),
         "milestones": st.builds(lambda rewards: [{"at": 1, "key": "one", "rewards": rewards}], _rewards),
     },
 )

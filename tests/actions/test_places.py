@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from achievements.controls import Share, seed_of
 from achievements.outcomes import ChallengeCompleted
 from engagement.actions import amend_events
 from engagement.actions.amend_events import Amend
@@ -80,6 +81,21 @@ async def test_a_reversal_takes_back_what_was_won_and_not_the_place(club: House)
     await club.send(purchase("p12", "ann", "2017-03-02T12:00:00Z"))
     assert (await club.rows(WINNERS), await club.rows(TAKEN)) == ([("ann",)], [("first", "", 1)])
     assert await discrepancies(club) == []
+
+
+async def test_who_is_held_out_learns_of_a_place_and_takes_none(records: Database) -> None:
+    house = House(records)
+    await house.apply(document(challenges=[{**FIRST, "limit": 1, "control_group": 50}]), Sandbox(BEGIN))
+    share = Share("corner/challenges/first", 50)
+    held = [f"m{number}" for number in range(40) if share.has(seed_of(f"m{number}"))][:3]
+    offered = next(f"m{number}" for number in range(40) if not share.has(seed_of(f"m{number}")))
+    for member in (*held[:2], offered, held[2]):
+        await house.send(*_both(member))
+    assert await house.rows(WINNERS) == [(offered,)]
+    assert await house.rows(TAKEN) == [("first", "", 1)]
+    told = "SELECT external_id FROM member WHERE program_id = $1 AND id IN (SELECT member_id FROM held_out) ORDER BY 1"
+    assert await house.rows(told) == sorted((each,) for each in held[:2])
+    assert await discrepancies(house) == []
 
 
 async def test_no_more_than_there_are_whoever_asks_at_once(club: House, database: Urls) -> None:

@@ -11,9 +11,7 @@ JOIN = """mutation($input: JoinChallengeInput!) { joinChallenge(input: $input) {
   ... on UserError { code field } } }"""
 LATER = "2026-11-21T13:00:00Z"
 LEAVE = JOIN.replace("joinChallenge", "leaveChallenge")
-CHALLENGES = (
-    """{ me { challenges { key optIn joined joinedAt needs fraction milestones { key name at reachedAt } } } }"""
-)
+CHALLENGES = """{ me { challenges { key optIn joined joinedAt needs fraction limit missed milestones { key name at reachedAt } } } }"""
 SHOP: list[dict[str, Any]] = [
     {
         "key": "five",
@@ -55,6 +53,8 @@ async def test_a_member_joins_by_her_own_token(club: House) -> None:
         "joinedAt": NOON,
         "needs": "ALL",
         "fraction": 0.4,
+        "limit": None,
+        "missed": False,
         "milestones": [milestone],
     }
     assert opened == {
@@ -64,11 +64,24 @@ async def test_a_member_joins_by_her_own_token(club: House) -> None:
         "joinedAt": None,
         "needs": "ANY",
         "fraction": 1.0,
+        "limit": None,
+        "missed": False,
         "milestones": [],
     }
     left = (await club.data(LEAVE, given, key=me))["leaveChallenge"]
     assert (left["joinedAt"], left["changed"]) == (None, True)
     assert [each["joined"] for each in (await club.data(CHALLENGES, key=me))["me"]["challenges"]] == [False, True]
+
+
+async def test_who_comes_too_late_for_a_place_is_told_that_she_missed_it(service: Service) -> None:
+    house = await founded(service, {"clock": NOON})
+    first = {"key": "first", "objectives": [{"on": "purchase", "target": 1}], "limit": 1}
+    await house.data(APPLY, {"input": {"document": document(house.program.key, challenges=[first])}})
+    for member, won in (("anna", True), ("bob", False)):
+        answer = await house.bought(member, f"p-{member}", 5, LATER)
+        assert ("ChallengeCompleted" in [each["__typename"] for each in answer["effects"]]) is won
+        (shown,) = (await house.data(CHALLENGES, key=house.token(member)))["me"]["challenges"]
+        assert (shown["limit"], shown["missed"]) == (1, not won)
 
 
 async def test_a_member_joins_for_herself_alone(club: House) -> None:
