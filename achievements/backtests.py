@@ -115,7 +115,7 @@ class Backtest:
             raise Mistaken([Mistake("to", "`to` comes after `from`")])
         self.since, self.until = since, until
         whole, self.drafted = with_draft(program, draft)
-        program, self._whole = _unlimited(program), _unlimited(whole)
+        program, self._whole = unlimited(program), unlimited(whole)
         twins = {
             each.key + TWIN: each.key
             for each in self._whole.sections["challenges"]
@@ -277,7 +277,7 @@ def no_curve(definition: Definition) -> str | None:
     return None
 
 
-def _unlimited(program: Program) -> Program:
+def unlimited(program: Program) -> Program:
     """A program whose challenges have places for everybody: who comes first is not told, since members are folded one by one."""
     challenges = tuple(
         msgspec.structs.replace(each, limit=None) if isinstance(each, Challenge) else each

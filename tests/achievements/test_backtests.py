@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
-from achievements.backtests import Backtest, with_draft
+from achievements.backtests import Backtest, unlimited, with_draft
 from achievements.definitions import Mistaken, Program, parse
 from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, PointsEarned
 from achievements.pruning import links, pruned
@@ -53,7 +53,8 @@ def test_it_is_what_publishing_the_draft_then_would_have_given(
         whole, _ = with_draft(program, draft)
     except Mistaken:
         assume(False)
-    book = Rulebook(1, [(BEGINNING, ready(program)), (since, ready(whole))])
+    # Places are for all members together, and these are folded one by one: in a backtest there is one for everybody.
+    book = Rulebook(1, [(BEGINNING, ready(unlimited(program))), (since, ready(unlimited(whole)))])
     report = _report(Backtest(program, draft, since, until), members)
     (section,) = draft
     completed, points, tiers = 0, Counter[str](), Counter[str]()
