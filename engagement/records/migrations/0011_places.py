@@ -9,5 +9,5 @@ from tortoise.migrations.operations import RunSQL
 class Migration(Step):
     """Not reversible: a place that was given is given."""
 
-    dependencies = [("records", "0009_jobs")]
+    dependencies = [("records", "0010_facts_of_time")]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
