@@ -16,6 +16,7 @@ from engagement.cli.demo import GROCER, SCOPES
 from engagement.cli.documents import read_program
 from engagement.cli.replaying import EPOCH
 from engagement.cli.session import database, program_named
+from engagement.relay import placing
 from stress.processes import run
 from stress.servers import Both
 
@@ -108,15 +109,14 @@ class Grocer:
             " AND member.id = member_id WHERE board_score.program_id = $1 ORDER BY 1, 2, score DESC, reached_at, 3"
         ):
             found.setdefault((board, period), []).append(member)
-        prefix = f"{{p{self.program_id}}}"
         redis: Redis = Redis.from_url(self.servers.redis_url, decode_responses=True, protocol=2)
         try:
             server = await redis.info("server")
-            if await redis.get(f"{prefix}:filled") != server["run_id"]:
+            if await redis.get(placing.mark(self.program_id)) != server["run_id"]:
                 return ["not filled"]
             wrong = []
             for (board, period), members in found.items():
-                names = await redis.zrange(f"{prefix}:places:{board}:{period}", 0, -1)
+                names = await redis.zrange(placing.keys_of(self.program_id, board, period)[0], 0, -1)
                 # A name begins with the instant at which the score was reached, of twenty digits.
                 if [name[20:] for name in names] != members:
                     wrong.append(f"{board} {period}")

@@ -47,7 +47,7 @@ _DECISIONS = """
 SELECT held.id, member.external_id, held.kind, held.data ->> 'rule', held.data ->> 'currency', (held.data ->> 'points')::bigint,
        held.at, held.cause, held.booked_at
 FROM fact AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
-WHERE held.program_id = $1 AND held.rank = 1 AND held.kind IN ('spent', 'spend_rejected', 'reward_taken')
+WHERE held.program_id = $1 AND held.kind IN ('spent', 'spend_rejected', 'reward_taken')
 """
 _BY_SCORE = "OVER (ORDER BY held.score DESC NULLS LAST"
 _RANKS: Mapping[Ties, str] = {
