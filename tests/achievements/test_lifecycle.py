@@ -1,8 +1,13 @@
 """The life of definitions: before, in and after it, to the instant."""
 
+from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from achievements import fold
 from achievements.definitions import Mistaken, parse
@@ -10,8 +15,11 @@ from achievements.lifecycle import life_of
 from achievements.periods import rfc3339
 from achievements.rulebook import Rulebook, editions, ready
 from achievements.states import MemberState
+from achievements.values import Input
 from tests.achievements.diary import check
+from tests.achievements.histories import END, FIRST, Member, histories, told
 from tests.achievements.programs import BEGIN, document
+from tests.achievements.random_programs import documents
 
 
 def book(**sections: Any) -> Rulebook:
@@ -127,3 +135,44 @@ def test_a_life_that_makes_no_sense_is_a_mistake(life: dict[str, str], path: str
 def test_where_it_stands(written: dict[str, str], at: str, status: str) -> None:
     (definition,) = parse(document(challenges=[challenge(**written)])).sections["challenges"]
     assert life_of(definition).status(rfc3339(at)) == status
+
+
+_COUNTING = ("earn_rules", "boosts", "spend_rules", "streaks", "challenges", "badges", "tier_ladders", "leaderboards")
+
+
+def _thinned(written: dict[str, Any], random: Random) -> dict[str, Any]:
+    """A program of which some definitions are left out, some paused, and some end in the middle."""
+    thinned = {**written}
+    for section in _COUNTING:
+        kept = [{**each} for each in written.get(section, ()) if random.random() < 0.7]
+        for each in kept:
+            if random.random() < 0.3:
+                each["status"] = "paused"
+            if random.random() < 0.3:
+                each["ends"] = (FIRST + (END - FIRST) / 2).isoformat()
+        thinned[section] = kept
+    return thinned
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents, histories(), st.randoms(use_true_random=False), st.integers(1, 6))
+def test_any_delivery_ends_alike_whatever_comes_and_goes(
+    written: dict[str, Any], inputs: list[Input], random: Random, batch: int
+) -> None:
+    whole, since, back = ready(parse(written)), FIRST + (END - FIRST) / 4, FIRST + (END - FIRST) * 3 / 4
+    try:
+        between = editions(parse(_thinned(written, random)), since)
+    except Mistaken:
+        # What is left out is named by what stays.
+        reject()
+    rules = Rulebook(1, [(BEGIN, whole), *(each for each in between if each[0] < back), (back, whole)])
+    delivered = random.sample(inputs, len(inputs))
+    member = Member(rules)
+    for start in range(0, len(delivered), batch):
+        member.deliver(delivered[start : start + batch])
+        if random.random() < 0.3:
+            member.advance(min(max(member.state.at, FIRST) + timedelta(days=random.randint(0, 9)), END))
+    member.advance(END)
+    straight = fold.trace(rules, MemberState.NOTHING, inputs, END)
+    assert told(member.outcomes) == told(straight.outcomes)
+    assert replace(member.state, at=END) == replace(straight.state, at=END)
