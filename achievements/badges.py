@@ -99,7 +99,7 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
         # By key, not by position: a level added later may stand below those awarded.
         has = {level for level, _ in awarded}
         for level in self.levels_up:
-            if level.level not in has and (tally.amount >= level.target or level.level in given):
+            if (tally.amount >= level.target or (given and level.level in given)) and level.level not in has:
                 awarded = (*awarded, (level.level, moment.event.at))
                 self._award(level, moment)
         return BadgePart(tally, awarded)

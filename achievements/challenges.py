@@ -107,7 +107,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         window = self.span.period(moment)
         if window is None:
             return part
-        before = self._opened(part, window)
+        goes_on = part is not None and part.window == window and part.version == self.version
+        before = part if part is not None and goes_on else self._opened(part, window)
         decided = self.limit is not None and before.place in ("asked", "missed")
         if decided or (self.repeat == "each_window" and before.completed_window == window):
             return part

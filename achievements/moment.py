@@ -105,9 +105,20 @@ class Moment:
         self._member: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
         self._failed: dict[Condition, str] | None = None
-        self.local_day = local.day(event.at)
-        program_time = rules.program_time
-        self.program_day = self.local_day if local is program_time else program_time.day(event.at)
+        if first_pass:
+            self.local_day = local.day(event.at)
+            program_time = rules.program_time
+            self.program_day = self.local_day if local is program_time else program_time.day(event.at)
+
+    def __getattr__(self, name: str) -> int:
+        """Its days, where it is no event's first pass: of what time brings they are seldom asked for."""
+        if name == "local_day":
+            self.local_day = self.local.day(self.event.at)
+            return self.local_day
+        if name == "program_day":
+            self.program_day = self._rules.program_time.day(self.event.at)
+            return self.program_day
+        raise AttributeError(name)
 
     def again(self) -> "Moment":
         """The same instant once more, as the fact of what this pass gave."""

@@ -76,5 +76,7 @@ def counted(
 
 def met(amounts: Sequence[Amount], targets: Sequence[int], needs: Needs) -> bool:
     """Whether enough of the targets are reached."""
+    if len(targets) == 1:
+        return amounts[0] >= targets[0]
     reached = [amount >= target for amount, target in zip(amounts, targets, strict=True)]
     return any(reached) if needs == "any" else all(reached)

@@ -127,7 +127,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         if freezes is not None and freezes.earn_every is not None and current % freezes.earn_every == 0:
             held = min(held + 1, freezes.hold_at_most or 0)
         moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used))
-        if current in self.milestones:
+        if self.milestones and current in self.milestones:
             # A run is known by the period in which it began.
             run = f"streak/{self.key}/{began}/{current}"
             moment.reward(self.stage, self.milestones[current], self.key, run)
@@ -165,8 +165,8 @@ class StreakReady(Rule, frozen=True, kw_only=True):
     def _warned(self, part: StreakPart, missed: int, ends: datetime, moment: Moment) -> StreakPart:
         """The part while a period can still be saved; where the hour has come, the member is told, once."""
         warned = part.warned
-        risk = self._risk(missed, moment.local)
-        if risk is not None and warned != missed and risk <= moment.event.at:
+        hour = self.at_risk
+        if hour is not None and warned != missed and self._risk(missed, hour, moment.local) <= moment.event.at:
             warned, period = missed, periods.name(self.calendar, missed)
             moment.emitted.append(StreakAtRisk(self.key, period, part.current, moment.event.at, ends))
         return msgspec.structs.replace(part, warned=warned, due=self._due(part.kept, warned, moment.local))
@@ -188,15 +188,14 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         """When something is to happen next if the member does nothing: she is told, or a period has been missed."""
         missed = self._missed(kept, local)
         ends = local.start(self.calendar, missed + 1)
-        risk = None if warned == missed else self._risk(missed, local)
-        return ends if risk is None else min(risk, ends)
+        if self.at_risk is None or warned == missed:
+            return ends
+        return min(self._risk(missed, self.at_risk, local), ends)
 
-    def _risk(self, missed: int, local: LocalTime) -> datetime | None:
+    def _risk(self, missed: int, hour: time, local: LocalTime) -> datetime:
         """When on the last day of a period it is told that it is being missed."""
-        if self.at_risk is None:
-            return None
         last = periods.first_day(self.calendar, missed + 1).toordinal() - 1
-        return local.clock(last, self.at_risk)
+        return local.clock(last, hour)
 
 
 class Streak(Granting, frozen=True, kw_only=True):
