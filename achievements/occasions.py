@@ -36,7 +36,19 @@ class WelcomeReady(Rule, frozen=True, kw_only=True):
 
     section = "occasions"
     stage = Stage.CHALLENGES
-    hears = frozenset({"attributes", "zone", "listed", "joined", "left", "reward_taken", "place_taken", "place_missed"})
+    hears = frozenset(
+        {
+            "attributes",
+            "zone",
+            "listed",
+            "joined",
+            "left",
+            "reward_taken",
+            "place_taken",
+            "place_missed",
+            "tier_granted",
+        }
+    )
 
     types: frozenset[str]
     rewards: tuple[Reward, ...]

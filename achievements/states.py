@@ -92,11 +92,17 @@ class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=Fa
     awarded: tuple[tuple[str, datetime], ...] = ()
 
 
+TierGrant: TypeAlias = tuple[str, datetime | None]
+"""A tier that was granted, and until when; None for good."""
+
+
 class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=False):
-    """The tier held, since when (None: from the start), and what counts for it.
+    """The tier earned, since when (None: from the start), and what counts for it.
 
     `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
-    the day on which they fell short of the tier, where it is held all the same. `due` is when she falls if no more come.
+    the day on which they fell short of the tier, where it is held all the same. `due` is when another tier is held if no more
+    come. `grants` are tiers given beside it, none of them outdone by another; `changed` is when the tier held last changed, where a
+    grant ever had a part in it.
     """
 
     tier: str
@@ -106,6 +112,8 @@ class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=Fals
     amounts: tuple[int, ...] = ()
     below: int | None = None
     due: datetime | None = None
+    grants: tuple[TierGrant, ...] = ()
+    changed: datetime | None = None
 
 
 class SegmentPart(msgspec.Struct, frozen=True, array_like=True, tag="segment", gc=False):

@@ -7,11 +7,14 @@ that her points are good for then. All of it goes by days of the program's zone.
 
 Over calendar periods the points start anew with each. At once then means the end of the period in which a tier was reached, and
 at the period's end the end of the first whole period that did not reach it again.
+
+A tier can also be granted, by a reward or by the program's people, up to an instant or for good. She holds the higher of what she
+earned and what she was granted; what she earned goes on beneath it as if nothing were granted.
 """
 
 from bisect import bisect_right
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,15 +22,19 @@ import msgspec
 from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
-from achievements.moment import Moment, Rule, Stage
+from achievements.moment import Given, Moment, Rule, Stage
 from achievements.outcomes import TierChanged
 from achievements.parts import ForMembers, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
-from achievements.states import TierPart
+from achievements.states import TierGrant, TierPart
+from achievements.values import Fact
 from achievements.windows import Span, Window, span_of
 
 TIERS_MAX = 20
 GRACE_DAYS_MAX = 400
+
+TIER_GRANTED = "tier_granted"
+"""The fact that a tier was granted: `data` {"ladder", "tier", "days"}, 0 days for good."""
 
 Downgrade: TypeAlias = Literal["at_once", "at_period_end", "at_anniversary", "never"]
 
@@ -43,14 +50,17 @@ class Tier(Shape, frozen=True, kw_only=True):
 class LadderReady(Rule, frozen=True, kw_only=True):
     """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first; `review` is the calendar of period ends.
 
-    `length` is that of a window which rolls, in days, else 0; `falls` says whether a tier can be lost at all.
+    `length` is that of a window which rolls, in days, else 0; `falls` says whether a tier that was earned can be lost at all. `gift`
+    is what rewards of its tiers are called.
     """
 
     section = "tier_ladders"
     stage = Stage.TIERS
     falls_due = True
+    hears: ClassVar[frozenset[str]] = frozenset((TIER_GRANTED,))
 
     currency: str
+    gift: str
     keys: tuple[str, ...]
     starts: tuple[int, ...]
     span: Span
@@ -69,35 +79,32 @@ class LadderReady(Rule, frozen=True, kw_only=True):
     def apply(self, part: TierPart | None, moment: Moment) -> TierPart | None:
         """Add the points of this pass, and rise where they are enough."""
         points = moment.points(self.currency, self.stage, rewards=self.currency in self.counts)
-        if not points:
+        gifts = tuple(moment.received(self.gift, self.stage)) if self.gift in self.counts else ()
+        if not points and not gifts:
             return part
         before = TierPart(self.keys[0]) if part is None else part
-        mark = self._mark(moment.program_day)
-        total, marks, amounts = self._window(before, mark)
-        total += points
-        if marks and marks[-1] == mark:
-            amounts = (*amounts[:-1], amounts[-1] + points)
-        else:
-            marks, amounts = (*marks, mark), (*amounts, points)
-        held, reached = self._position(before.tier), bisect_right(self.starts, total) - 1
-        if reached > held:
-            tier, at = self.keys[reached], moment.event.at
-            moment.emitted.append(TierChanged(self.key, self.keys[held], tier, at, total, moment.event.id))
-            return self._part(reached, at, total, marks, amounts)
-        below = None if total >= self.starts[held] else self._short_from(held, before)
-        return self._part(held, before.since, total, marks, amounts, below)
+        after = self._lived(before, moment.event.at)[0] if before.grants else before
+        if points:
+            after = self._with_points(after, points, moment)
+        if gifts:
+            return self._with_gifts(before, after, gifts, moment)
+        # The rest is asked with every event that earns: a ladder of which nothing was granted does no more than it has to.
+        if self.falls or after.grants:
+            after = self._dated(after)
+        return after if after.tier == before.tier and not before.grants else self._changed(before, after, moment)
+
+    def told(self, part: TierPart | None, fact: Fact, moment: Moment) -> TierPart | None:
+        """A tier was granted."""
+        if fact.data["ladder"] != self.key:
+            return part
+        before = TierPart(self.keys[0]) if part is None else part
+        granted = Given(self.stage, self.gift, int(fact.data["days"]), str(fact.data["tier"]))
+        return self._with_gifts(before, self._lived(before, fact.at)[0], (granted,), moment)
 
     def lapse(self, part: TierPart, moment: Moment) -> TierPart:
-        """She falls to the tier that her points are good for."""
-        at = moment.event.at
-        total, marks, amounts = self._window(part, self._mark(moment.program_day))
-        qualifying = total
-        if self.downgrade == "at_period_end" and not self.span.rolls:
-            # The period that is over decides, unless what began since is worth more.
-            qualifying = max(total, *amounts, 0) if amounts else 0
-        held = bisect_right(self.starts, qualifying) - 1
-        moment.emitted.append(TierChanged(self.key, part.tier, self.keys[held], at, qualifying))
-        return self._part(held, at, total, marks, amounts)
+        """She falls to the tier that her points are good for, or to what else was granted."""
+        after, qualifying = self._lived(part, moment.event.at)
+        return self._changed(part, self._dated(after), moment, qualifying)
 
     def standing(self, part: Any, at: datetime) -> tuple[str, int]:
         """The tier held, and the points that count for it, at an instant to which the part was advanced."""
@@ -108,11 +115,24 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def tier(self, part: Any) -> str:
         """The tier held in a part that was advanced."""
-        return self.keys[0] if part is None else self.keys[self._position(part.tier)]
+        return self.keys[0] if part is None else self.keys[self._held(part)]
+
+    def since(self, part: Any) -> datetime | None:
+        """Since when the tier is held in a part that was advanced; None from the start."""
+        return None if part is None else part.changed or part.since
 
     def _position(self, tier: str) -> int:
         """Where a tier stands; the lowest for one that the ladder has no more."""
         return self.keys.index(tier) if tier in self.keys else 0
+
+    def ends(self, at: datetime, days: int) -> datetime | None:
+        """When a tier ends that is granted at an instant for so many days of the program; None for good, where that is 0."""
+        return periods.end_of_day_after(at, days, self.zone) if days else None
+
+    def _held(self, part: TierPart) -> int:
+        """Where the tier stands that she holds: what was granted and has ended changes nothing up to `due`."""
+        earned = self._position(part.tier)
+        return max(earned, *(self._position(tier) for tier, _ in part.grants)) if part.grants else earned
 
     def _mark(self, day: int) -> int:
         return day if self.length else periods.index(self.span.calendar, day)
@@ -129,21 +149,111 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         current = amounts[-1] if marks and marks[-1] == mark else 0
         return current, marks[cut:], amounts[cut:]
 
-    def _part(
-        self,
-        held: int,
-        since: datetime | None,
-        total: int,
-        marks: tuple[int, ...],
-        amounts: tuple[int, ...],
-        below: int | None = None,
-    ) -> TierPart:
-        """A part, with the instant at which she falls from the tier held: the first of a day, if no more points come."""
-        part = TierPart(self.keys[held], since, total, marks, amounts, below)
-        if held == 0 or not self.falls:
+    def _with_points(self, part: TierPart, points: int, moment: Moment) -> TierPart:
+        """A part with points of this pass: she rises where they are enough."""
+        mark = self._mark(moment.program_day)
+        total, marks, amounts = self._window(part, mark)
+        total += points
+        if marks and marks[-1] == mark:
+            amounts = (*amounts[:-1], amounts[-1] + points)
+        else:
+            marks, amounts = (*marks, mark), (*amounts, points)
+        held, reached = self._position(part.tier), bisect_right(self.starts, total) - 1
+        since, below = part.since, None
+        if reached > held:
+            held, since = reached, moment.event.at
+        elif total < self.starts[held]:
+            below = self._short_from(held, part)
+        return TierPart(self.keys[held], since, total, marks, amounts, below, None, part.grants, part.changed)
+
+    def _with_gifts(self, before: TierPart, part: TierPart, gifts: tuple[Given, ...], moment: Moment) -> TierPart:
+        """A part with what was granted, of which only what something else does not outdo is kept."""
+        at = moment.event.at
+        for each in gifts:
+            grant = (each.detail, self.ends(at, each.amount))
+            if self._position(each.detail) and not any(self._outdoes(other, grant) for other in part.grants):
+                kept = tuple(other for other in part.grants if not self._outdoes(grant, other))
+                part = msgspec.structs.replace(part, grants=(*kept, grant))
+        return self._changed(before, self._dated(part), moment)
+
+    def _outdoes(self, one: TierGrant, other: TierGrant) -> bool:
+        """Whether a grant is as high as another, and lasts as long."""
+        lasts = one[1] is None or (other[1] is not None and one[1] >= other[1])
+        return lasts and self._position(one[0]) >= self._position(other[0])
+
+    def _changed(self, before: TierPart, after: TierPart, moment: Moment, qualifying: int | None = None) -> TierPart:
+        """The part after a moment, which tells of it where another tier is held; `qualifying` is what counts, where that is known."""
+        if before.tier == after.tier and not before.grants and not after.grants:
+            return after
+        was, held, at = self.keys[self._held(before)], self.keys[self._held(after)], moment.event.at
+        if was == held:
+            return after
+        counts = self.standing(after, at)[1] if qualifying is None else qualifying
+        told = TierChanged(self.key, was, held, at, counts, moment.event.id or None)
+        # What is given back where it was lost, or raised twice by one input, is one change, or none.
+        earlier = next(
+            (each for each in moment.emitted if isinstance(each, TierChanged) and each.identity == told.identity), None
+        )
+        if earlier is not None:
+            moment.emitted.remove(earlier)
+            told = msgspec.structs.replace(told, tier_from=earlier.tier_from)
+        if told.tier_from != held:
+            moment.emitted.append(told)
+        if before.grants or after.grants or before.changed is not None:
+            return msgspec.structs.replace(after, changed=at)
+        return after
+
+    def _dated(self, part: TierPart) -> TierPart:
+        """A part with the instant at which another tier is held, if no more points come."""
+        due = self._due(part)
+        if due is None and part.due is None:
             return part
-        due = periods.start(Calendar.DAY, self._falls_on(held, part), self.zone)
-        return TierPart(part.tier, since, total, marks, amounts, below, due)
+        # Asked with every event that earns; `replace` takes twice as long.
+        points = (part.total, part.marks, part.amounts, part.below)
+        return TierPart(part.tier, part.since, *points, due, part.grants, part.changed)
+
+    def _due(self, part: TierPart) -> datetime | None:
+        if not part.grants:
+            return self._falls_at(part)
+        held = self._held(part)
+        while (at := self._turns_at(part)) is not None:
+            part, _ = self._turned(part, at)
+            if self._held(part) != held:
+                return at
+        return None
+
+    def _lived(self, part: TierPart, until: datetime) -> tuple[TierPart, int]:
+        """A part after all that became of it up to an instant without more points, and what counted at the last of it."""
+        qualifying = 0
+        while (at := self._turns_at(part)) is not None and at <= until:
+            part, qualifying = self._turned(part, at)
+        return part, qualifying
+
+    def _turns_at(self, part: TierPart) -> datetime | None:
+        """When she falls from the tier that she earned, or the first grant ends."""
+        ends = [self._falls_at(part), *(until for _, until in part.grants)]
+        return min((each for each in ends if each is not None), default=None)
+
+    def _turned(self, part: TierPart, at: datetime) -> tuple[TierPart, int]:
+        """A part after such an instant, and what counts then."""
+        falls = self._falls_at(part)
+        grants = tuple(each for each in part.grants if each[1] is None or each[1] > at)
+        total, marks, amounts = self._window(part, self._mark(periods.local_day(at, self.zone)))
+        if falls is None or falls > at:
+            return msgspec.structs.replace(part, grants=grants), total
+        qualifying = total
+        if self.downgrade == "at_period_end" and not self.span.rolls:
+            # The period that is over decides, unless what began since is worth more.
+            qualifying = max(total, *amounts, 0) if amounts else 0
+        held = bisect_right(self.starts, qualifying) - 1
+        return TierPart(self.keys[held], at, total, marks, amounts, None, None, grants, part.changed), qualifying
+
+    def _falls_at(self, part: TierPart) -> datetime | None:
+        """When she falls from the tier that she earned, if no more points come: the first instant of a day."""
+        held = self._position(part.tier)
+        if held == 0 or not self.falls:
+            return None
+        return periods.start(Calendar.DAY, self._falls_on(held, part), self.zone)
 
     def _short_from(self, held: int, part: TierPart) -> int:
         """The day on which the points fall short of the tier held, as they leave the window one after the other."""
@@ -246,5 +356,6 @@ class TierLadder(ForMembers, frozen=True, kw_only=True):
             review=Calendar(self.period or "year"),
             grace_days=self.grace_days,
             zone=building.zone,
-            counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
+            gift=f"tier/{self.key}",
+            counts=frozenset(filter(None, (measures.counted_rewards(self.measure), f"tier/{self.key}"))),
         )

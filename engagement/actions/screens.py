@@ -335,7 +335,7 @@ def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime)
         name=ladder.title,
         tier=held,
         tier_name=names[held],
-        since=None if part is None else part.since,
+        since=ready.since(part),
         qualifying=qualifying,
         ahead=(steps[0][0], names[steps[0][0]], steps[0][1]) if steps else None,
         falls_at=None if part is None else part.due,

@@ -143,7 +143,7 @@ class Tier:
     next_tier_name: str | None = strawberry.field(description="Its name; null on the highest.")
     next: Progress | None = strawberry.field(description="How far the tier above is; null on the highest.")
     falls_at: DateTime | None = strawberry.field(
-        description="When she leaves the tier if no more points come; null where she does not."
+        description="When she leaves the tier if no more points come and none is granted; null where she does not."
     )
 
     @classmethod

@@ -35,6 +35,7 @@ from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
+from engagement.api.tiers import TiersMutation
 from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
 
@@ -61,6 +62,7 @@ class Mutation(
     AttributesMutation,
     ChallengesMutation,
     ListsMutation,
+    TiersMutation,
     ProgramsMutation,
     JobsMutation,
 ):

@@ -46,7 +46,7 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of the member's zone and attributes, decisions taken, and challenges joined and left."""
+    """Events, among them changes of zone and attributes, decisions taken, tiers granted, and challenges joined and left."""
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
@@ -65,6 +65,10 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
         at, kind = draw(instants), draw(st.sampled_from(["joined", "joined", "left"]))
         data = {"challenge": f"k{draw(st.integers(0, 1))}"}
         made.append(Fact(f"j{number}", kind, at, Order(at, Rank.FACT, f"j{number}"), data))
+    for number in range(draw(st.integers(0, 2))):
+        at, tier = draw(instants), draw(st.sampled_from(["low", "mid", "high"]))
+        granted = {"ladder": draw(st.sampled_from(["gift", "k0"])), "tier": tier, "days": draw(st.integers(0, 20))}
+        made.append(Fact(f"t{number}", "tier_granted", at, Order(at, Rank.FACT, f"t{number}"), granted))
     caused = draw(st.sampled_from(made))
     if isinstance(caused, Event):
         order = Order(caused.at, Rank.EVENT, caused.id, 1)

@@ -22,7 +22,10 @@ _triggers: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 _targets = st.integers(1, 6)
 _given: st.SearchStrategy[Any] = st.one_of(
-    st.builds(dict, points=st.integers(1, 40)), st.builds(dict, boost=st.just("gift"), days=st.integers(1, 9))
+    st.builds(dict, points=st.integers(1, 40)),
+    st.builds(dict, boost=st.just("gift"), days=st.integers(1, 9)),
+    st.builds(dict, tier=st.sampled_from(["mid", "high"]), ladder=st.just("gift"), days=st.integers(1, 9)),
+    st.just({"tier": "mid", "ladder": "gift"}),
 )
 _rewards: st.SearchStrategy[Any] = st.lists(_given, max_size=1)
 _purchases = {"on": "purchase"}
@@ -250,7 +253,7 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     streaks=_section(_held_out(_streaks), 3),
     challenges=_section(_held_out(_challenges), 4),
     badges=_section(_held_out(_badges), 1),
-    tier_ladders=_section(_ladders, 2),
+    tier_ladders=st.builds(lambda first, more: [{"key": "gift", **first}, *more], _ladders, _section(_ladders, 1)),
     leaderboards=_section(_boards, 2),
     occasions=_section(_held_out(_occasions), 3),
 )
