@@ -202,7 +202,11 @@ class Comparison(NamedTuple):
         value = properties.get(self.name)
         if value is None:
             raise Unanswered(_missing(self.name))
-        return self.compare(float(value) if isinstance(value, Decimal) else value, self.literal)
+        try:
+            return self.compare(float(value) if isinstance(value, Decimal) else value, self.literal)
+        except TypeError as error:
+            # Under an earlier version of its event type it was a number.
+            raise Unanswered(f"`{self.name}` is no number any more") from error
 
 
 def _comparison(source: str, types: Mapping[str, str]) -> Comparison | None:
@@ -223,6 +227,11 @@ class Condition:
         self.source = source
         self.comparison = comparison
         self._expression = expression
+
+    @property
+    def asks_of_member(self) -> bool:
+        """Whether it may read something of the member, not of the event alone."""
+        return "member" in self.source
 
     def holds(self, activation: cel.Activation) -> bool:
         """Whether it is met; `Unanswered` where that cannot be told."""

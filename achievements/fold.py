@@ -45,14 +45,21 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     else:
         due = state.due
     inputs = state.inputs + 1
-    return MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed), emitted
+    state = MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed)
+    if due is not None and due <= entry.at:
+        # A definition that had ended, and lives again, may find that something fell due long ago.
+        state = _elapse(rulebook, state, entry.at, emitted)
+    return state, emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
-    """The state at an instant without further inputs before it; the same state where it is there already."""
-    if until <= state.at:
-        return state, []
+    """The state at an instant without further inputs before it; the same state where it is there already.
+
+    Nothing is due any more up to that instant, wherever the state stands: whoever lets time pass until nothing is due comes to an end.
+    """
     emitted: list[Emitted] = []
+    if until <= state.at:
+        return _elapse(rulebook, state, until, emitted), outcomes_of(emitted)
     state = _elapse(rulebook, state, until, emitted)
     return msgspec.structs.replace(state, at=until), outcomes_of(emitted)
 
@@ -89,7 +96,8 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
         if part is not None:
             parts[name] = part
     _count_rewards(rules, moment)
-    return msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
+    state = msgspec.structs.replace(state, parts=parts, due=_next_due(rulebook, parts))
+    return _elapse(rulebook, state, fact.at, emitted)
 
 
 def _moved(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:

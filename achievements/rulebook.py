@@ -68,8 +68,10 @@ class Rules:
         places = [(rule, each) for name, rule in in_order for each in keepers_of(rule, shares.get(name))]
         awake = [(rule, each) for rule, each in places if standing.get(rule.name, "active") == "active"]
         judges = [(rule, (each.name, _judge(each, audiences.get(rule.name)))) for rule, each in awake]
-        # Beside the program's own there are those that a rule has for events of our own making.
-        types = {*environments, *(each for rule in rules for each in rule.event_types or ())}
+        # Beside the program's own there are those that a referral has for events of our own making. What only an earlier version
+        # of a challenge names is of no type any more.
+        own = (rule for rule in rules if not isinstance(rule, ChallengeReady))
+        types = {*environments, *(each for rule in own for each in rule.event_types or ())}
         self.by_type = {
             event_type: tuple(judge for rule, judge in judges if _looks_at(rule, event_type)) for event_type in types
         }
@@ -98,6 +100,11 @@ class Rules:
     def activation_of(self, state: MemberState, at: datetime) -> cel.Activation:
         """What conditions on a member alone read, of her in a state at an instant."""
         return self.members.activation(state, at)
+
+    def judges(self, name: str, state: MemberState) -> bool:
+        """Whether a definition (`section/key`) is active, and does not hold a member out: only then does it hear of her."""
+        share = self._shares.get(name)
+        return name not in self._standing and (share is None or not share.has(state.seed))
 
     def offers(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition (`section/key`) is there for a member.
@@ -244,7 +251,15 @@ def _what_counts(definition: Definition) -> Challenge:
 
 
 def _still_gives(challenge: ChallengeReady, rules: Rules) -> bool:
-    """Whether what it rewards with, and what it counts, is still defined."""
+    """Whether what it rewards with, and what it counts, is still defined; and it asks nothing of the member, which what is read of
+    her now may not answer.
+    """
+    if any(
+        each is not None and each.asks_of_member
+        for objective in challenge.objectives
+        for each in (objective.conditions or {}).values()
+    ):
+        return False
     rewards = (*challenge.rewards, *(reward for each in challenge.milestones for reward in each.rewards))
     currencies = {each.currency for each in rewards if each.points is not None}
     currencies |= {counts_points(each.measure) for each in challenge.objectives} - {None}

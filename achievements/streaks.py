@@ -118,6 +118,9 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         if part is None:
             held = self.freezes.start if self.freezes is not None else 0
             part = StreakPart(period, 0, 0, at, freezes_held=held)
+        elif part.due is None and part.current and self._missed(part.kept, moment.local) < period:
+            # It had ended, and lives again: of what was missed meanwhile nobody told.
+            part = msgspec.structs.replace(part, current=0)
         began = part.began if part.current else period
         # What was missed before was told at its end, so a streak that still runs goes on.
         current = part.current + 1

@@ -70,7 +70,8 @@ def _challenge(listener: Listener, command: JoinChallenge) -> ChallengeReady:
     found = None if rules is None else rules.by_name.get(f"challenges/{command.challenge}")
     if not isinstance(found, ChallengeReady):
         raise NotFound("No challenge of that key is in force.", "challenge")
-    if rules is not None and not rules.offers(found.name, listener.state, listener.at):
+    state = listener.state
+    if rules is not None and not (rules.judges(found.name, state) and rules.offers(found.name, state, listener.at)):
         raise NotFound(f"The challenge `{found.key}` is not for this member.", "challenge")
     if not found.opt_in:
         raise InvalidInput(f"The challenge `{found.key}` counts for everybody: nobody joins or leaves it.", "challenge")

@@ -238,7 +238,8 @@ def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepa
     return found
 
 
-_IN_STATE_ALONE = {"streak", "progress", "milestone"}
+_TOLD_ALONE = {"at_risk", "milestone"}
+_IN_STATE_ALONE = {"streak", "progress", *_TOLD_ALONE}
 
 
 def _value(outcome: AnyOutcome | None) -> object:
@@ -274,8 +275,10 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     difference = fold.difference(was, folded.outcomes)
     # Progress, milestones and streaks of the past are kept in the state alone: they are not outcomes that could be gone.
     gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)
+    # What only happens was told then, and nothing is stored by which that could be seen: it is not told again.
+    new = tuple(each for each in difference.new if each.identity[0] not in _TOLD_ALONE)
     changes = Changes(loaded, [held])
-    refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone), folded.snapshots)
+    refolded = fold.Refold(folded.state, msgspec.structs.replace(difference, gone=gone, new=new), folded.snapshots)
     repair = Found(History(loaded, held.state.beginning, ()), refolded, [Cause(None, loaded.now, loaded.now)], ())
     await refolding.take_over(unit, changes, {who: repair})
     await changes.save(unit)

@@ -137,6 +137,48 @@ def test_where_it_stands(written: dict[str, str], at: str, status: str) -> None:
     assert life_of(definition).status(rfc3339(at)) == status
 
 
+def test_a_streak_that_lives_again_begins_anew() -> None:
+    days = {"key": "days", "on": "purchase", "period": "day"}
+    ended = ready(parse(document(streaks=[{**days, "ends": "2017-03-03T12:00:00Z"}])), rfc3339("2017-03-03T12:00:00Z"))
+    alive = ready(parse(document(streaks=[days])))
+    rules = Rulebook(
+        1, [(BEGIN, alive), (rfc3339("2017-03-03T12:00:00Z"), ended), (rfc3339("2017-05-01T00:00:00Z"), alive)]
+    )
+    check(
+        rules,
+        """
+        2017-03-01 10:00 | purchase 1.00 | streak days 1
+        2017-03-02 10:00 | purchase 1.00 | streak days 2
+        2017-05-02 10:00 | purchase 1.00 | streak days 1
+        2017-05-03 10:00 | purchase 1.00 | streak days 2
+        2017-05-09 10:00 |               | streak days 0
+        """,
+    )
+
+
+def test_a_ladder_that_lives_again_owes_nothing_from_before() -> None:
+    points = [{"key": "base", "on": "purchase", "earn": {"per": "amount"}}]
+    club = {
+        "key": "club",
+        "measure": {"points": "points"},
+        "window": {"days": 30},
+        "tiers": [{"key": "low"}, {"key": "gold", "from": 100}],
+    }
+    alive = ready(parse(document(earn_rules=points, tier_ladders=[club])))
+    gone = rfc3339("2017-03-05T00:00:00Z")
+    ended = ready(parse(document(earn_rules=points, tier_ladders=[{**club, "ends": "2017-03-05T00:00:00Z"}])), gone)
+    rules = Rulebook(1, [(BEGIN, alive), (gone, ended), (rfc3339("2017-06-01T00:00:00Z"), alive)])
+    state = check(
+        rules,
+        """
+        2017-03-01 10:00 | purchase 100.00 | points +100 base
+        2017-05-01 10:00 |                 |
+        2017-06-02 10:00 | purchase 5.00   | points +5 base
+        """,
+    )
+    assert state.due is None or state.due > state.at
+
+
 _COUNTING = ("earn_rules", "boosts", "spend_rules", "streaks", "challenges", "badges", "tier_ladders", "leaderboards")
 
 

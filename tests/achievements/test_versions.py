@@ -152,3 +152,54 @@ def test_a_currency_that_is_gone_is_given_by_no_version(*, gone: bool) -> None:
         2017-03-04 10:00 | purchase 1.00 | progress some 2; completed some; points +{7 if gone else 10} some
         """,
     )
+
+
+def _changed(first: dict[str, Any], second: dict[str, Any], *more: dict[str, Any]) -> Rulebook:
+    starts = [BEGIN, MARCH_3, rfc3339("2017-03-05T05:00:00Z")]
+    return Rulebook(1, [(at, ready(parse(each))) for at, each in zip(starts, (first, second, *more), strict=False)])
+
+
+def _named(target: int, **objective: Any) -> dict[str, Any]:
+    return {"key": "some", "objectives": [{"on": "purchase", "target": target, **objective}]}
+
+
+def test_a_property_of_another_type_counts_for_nothing_under_the_old_one() -> None:
+    before = document(challenges=[_named(3, when="event.amount >= 10.0")])
+    other = [{"key": "purchase", "properties": {"amount": "string"}}]
+    after = {**document(challenges=[_named(3, when="event.amount == 'x'")]), "event_types": other}
+    check(
+        _changed(before, after),
+        """
+        2017-03-01 10:00 | purchase 20.00  | progress some 1
+        2017-03-04 10:00 | purchase amount=x | failed some objectives[0].when
+        """,
+    )
+
+
+def test_a_type_that_was_gone_in_between_counts_for_nothing_there() -> None:
+    whole = document(challenges=[_named(3, when="event.amount > 1.0 || event.amount < 0.5")])
+    visits = {"key": "some", "objectives": [{"on": "visit", "target": 3}]}
+    without = {**document(challenges=[visits]), "event_types": [{"key": "visit", "properties": {}}]}
+    check(
+        _changed(whole, without, whole),
+        """
+        2017-03-01 10:00 | purchase 20.00 | progress some 1
+        2017-03-04 10:00 | purchase 20.00 |
+        2017-03-06 10:00 | purchase 20.00 | progress some 2
+        """,
+    )
+
+
+def test_an_old_one_that_asks_of_the_member_gives_way_to_the_new() -> None:
+    plan = {"attributes": [{"key": "plan", "type": "string"}]}
+    before = document(challenges=[_named(2, when="member.plan == 'paid'")], **plan)
+    after = document(challenges=[_named(3)], **plan)
+    check(
+        _changed(before, after),
+        """
+        2017-03-01 09:00 | !attributes plan=paid |
+        2017-03-01 10:00 | purchase 20.00 | progress some 1
+        2017-03-04 10:00 | purchase 20.00 | progress some 2
+        2017-03-05 10:00 | purchase 20.00 | progress some 3; completed some
+        """,
+    )

@@ -5,7 +5,8 @@ from typing import Any
 
 from engagement.actions import programs
 from engagement.actions.programs import Sandbox
-from engagement.records.unit import Database
+from engagement.actions.verify import rebuild
+from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.conftest import House, purchase
 from tests.actions.test_verify import discrepancies
@@ -71,3 +72,30 @@ async def test_what_has_ended_is_settled_where_it_stands(records: Database) -> N
 async def test_what_is_left_out_has_ended(house: House) -> None:
     await house.apply(document())
     assert {status for status, _ in (await standing(house)).values()} == {"active", "ended"}
+
+
+async def test_a_warning_is_no_difference_and_is_not_told_twice(records: Database) -> None:
+    house = House(records)
+    streak = {"key": "days", "on": "purchase", "period": "day", "at_risk": "20:00"}
+    await house.apply(document(streaks=[streak]), Sandbox(datetime(2017, 3, 1, 12, tzinfo=UTC)))
+    await house.send(purchase("a", "ann", "2017-03-01T12:00:00Z"))
+    await house.advance("2017-03-03T02:00:00Z")
+    assert await discrepancies(house) == []
+    told = "SELECT count(*) FROM activity WHERE program_id = $1 AND effects::text LIKE '%at_risk%'"
+    assert await house.rows(told) == [(1,)]
+    await spoil(house)
+    async for _ in rebuild(house.database, house.cache, house.program):
+        pass
+    assert await house.rows(told) == [(1,)]
+    assert await discrepancies(house) == []
+
+
+async def spoil(house: House) -> None:
+    """A state that is not what the inputs fold to."""
+
+    async def work(unit: Unit) -> None:
+        await unit.execute(
+            "UPDATE member_state SET state = jsonb_set(state, '{inputs}', '7') WHERE program_id = $1", unit.program
+        )
+
+    await house.database.run(work, house.program)

@@ -108,3 +108,13 @@ async def test_what_cannot_be_joined_is_refused_by_type(
     whole = {"member": "anna", "challenge": "five", "idempotencyKey": "k", **given}
     answer = (await club.data(JOIN, {"input": whole}))["joinChallenge"]
     assert (answer["__typename"], answer["code"], answer["field"]) == error
+
+
+async def test_nobody_joins_or_leaves_what_is_paused(club: House) -> None:
+    given = {"input": {"member": "anna", "challenge": "five", "idempotencyKey": "k"}}
+    assert (await club.data(JOIN, given))["joinChallenge"]["changed"]
+    paused = document(club.program.key, challenges=[{**SHOP[0], "status": "paused"}])
+    await club.data(APPLY, {"input": {"document": paused}})
+    for text, name, key in ((LEAVE, "leaveChallenge", "l"), (JOIN, "joinChallenge", "m")):
+        answer = await club.data(text, {"input": {**given["input"], "idempotencyKey": key}})
+        assert answer[name]["code"] == "NOT_FOUND"
