@@ -257,9 +257,11 @@ AnyOutcome: TypeAlias = (
 
 
 class PointsSpent(msgspec.Struct, frozen=True, array_like=True, tag="spent", gc=False):
-    """Points that a decision took: by the spend rule or the automatic reward `source`, the latter so many `times` at once.
+    """Points that a decision took: by the spend rule or the automatic reward `source`, the latter so many `times` at once, or
+    for the definition `source` that the member paid for.
 
-    Not the fold's: the ledger's. `event_id` is the event that asked for it, or whose points brought the balance there.
+    Not the fold's: the ledger's. `event_id` is the event that asked for it, or whose points brought the balance there; "" where
+    there is none.
     """
 
     currency: str

@@ -58,6 +58,18 @@ class TooSoon(Refusal):
     retryable = True
 
 
+class NotEnoughPoints(Refusal):
+    """A price in `points` of a currency that the member's balance does not allow: so many are `missing`."""
+
+    code = "NOT_ENOUGH_POINTS"
+
+    def __init__(self, currency: str, points: int, missing: int, field: str | None = None) -> None:
+        super().__init__(f"It costs {points:,} `{currency}`, and {missing:,} of them are missing.", field)
+        self.currency = currency
+        self.points = points
+        self.missing = missing
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

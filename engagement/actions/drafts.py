@@ -25,6 +25,7 @@ from achievements.outcomes import (
     SpendRejected,
     Withdrawn,
 )
+from achievements.parts import Price
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
 from achievements.values import Fact, Input, Order, Rank
@@ -115,8 +116,8 @@ class Draft:
             passed += [(until, each) for each in self._decide(_of_time(until), emitted, until)]
         self._pass(passed)
 
-    def apply(self, entry: Input) -> Told:
-        """Apply an input that comes next; its item's number, where it brought anything, and what it brought.
+    def apply(self, entry: Input, beside: Sequence[Effect] = ()) -> Told:
+        """Apply an input that comes next; its item's number, where it brought anything, and what it brought, told behind `beside`.
 
         Raises `LotsMissing` where points have to be taken and not all lots are at hand, `PlacesMissing` where it is not known
         how many places are left: the draft is of no use then.
@@ -129,13 +130,19 @@ class Draft:
         if len(outcomes) < len(emitted):
             self.failed += [each for each in emitted if isinstance(each, ConditionFailed)]
         self._take(outcomes, outcomes, entry.at)
-        effects: list[Effect] = [*outcomes]
+        effects: list[Effect] = [*beside, *outcomes]
         if self._rulebook.asks:
             effects += self._decide(entry.order, emitted, entry.at)
         if self._rulebook.holds_out:
             effects = _shown(effects)
         event_id = None if isinstance(entry, Fact) else entry.id
         return (self._item(entry.at, event_id, effects) if effects else None), effects
+
+    def pay(self, fact: Fact, price: Price, source: str) -> Told:
+        """Apply a fact that comes next and takes points, for the definition `source`. The balance allows it at its instant."""
+        currency, points = str(price.currency), price.points
+        self.purse.spend(currency, points, fact.at, source=source, event_id="", fact_id=fact.id)
+        return self.apply(fact, (PointsSpent(currency, points, source, fact.at, ""),))
 
     def refold(
         self,

@@ -26,7 +26,7 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
 from engagement.records import activity, audit, events, facts, ledger, members, outcomes
 from engagement.records.events import Recorded
-from engagement.records.facts import REWARD_TAKEN, SPENT, ZONE
+from engagement.records.facts import PAID, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
 from engagement.records.unit import Database, Unit
 
@@ -210,6 +210,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         }
         wanted = {(each.event_id, each.rule) for each in asked if isinstance(each, SpendAsked)}
         found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
+        found |= {each.id: {int(each.data[PAID]["points"])} for each in self.facts if PAID in each.data}
         for each in self.facts:
             if each.kind == SPENT and words.get(each.order.id):
                 if (each.order.id, each.data["rule"]) not in wanted:

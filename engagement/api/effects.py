@@ -52,13 +52,13 @@ class PointsExpired:
     at: DateTime = strawberry.field(description=_AT)
 
 
-@strawberry.type(description="Points that an event asked for, or that an automatic reward took.")
+@strawberry.type(description="Points that an event asked for, that an automatic reward took, or that the member paid.")
 class PointsSpent:
     """What a decision took; it stands, whatever is learned later, unless the event that asked for it is reversed."""
 
     currency: str = strawberry.field(description="The key of the currency.")
     points: Points = strawberry.field(description="How many, in all.")
-    source: str = strawberry.field(description="The key of the spend rule or the automatic reward.")
+    source: str = strawberry.field(description="The key of the spend rule, the automatic reward, or what was paid for.")
     times: int = strawberry.field(description="How often an automatic reward was taken at once; 1 for a spend rule.")
     at: DateTime = strawberry.field(description=_AT)
 

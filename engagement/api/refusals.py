@@ -7,6 +7,7 @@ import strawberry
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from engagement import errors
+from engagement.api.scalars import Points
 from engagement.errors import Refusal
 
 _CODE = "A stable word for programs."
@@ -41,6 +42,15 @@ class AlreadyReversedError(UserError):
 @strawberry.type(description="This may be done only once in a while; the message says from when on. Nothing was done.")
 class TooSoonError(UserError):
     """A limit in time."""
+
+
+@strawberry.type(description="The member's balance does not allow the price; nothing was done, and nothing taken.")
+class NotEnoughPointsError(UserError):
+    """What is missing."""
+
+    currency: str = strawberry.field(description="The key of the currency of the price.")
+    points: Points = strawberry.field(description="The price.")
+    missing: Points = strawberry.field(description="How many of them she does not have.")
 
 
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
@@ -97,6 +107,17 @@ def _plainly(error_type: type[Any]) -> Callable[[Refusal], Any]:
     return lambda refusal: error_type(code=refusal.code, message=refusal.message, field=refusal.field)
 
 
+def _not_enough(refusal: errors.NotEnoughPoints) -> NotEnoughPointsError:
+    return NotEnoughPointsError(
+        code=refusal.code,
+        message=refusal.message,
+        field=refusal.field,
+        currency=refusal.currency,
+        points=Points(refusal.points),
+        missing=Points(refusal.missing),
+    )
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -112,6 +133,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.NotFound], NotFoundError, _plainly(NotFoundError)),
     _Told([errors.AlreadyReversed], AlreadyReversedError, _plainly(AlreadyReversedError)),
     _Told([errors.TooSoon], TooSoonError, _plainly(TooSoonError)),
+    _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

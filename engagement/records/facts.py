@@ -16,6 +16,8 @@ ATTRIBUTES = "attributes"
 SPENT = "spent"
 SPEND_REJECTED = "spend_rejected"
 REWARD_TAKEN = "reward_taken"
+PAID = "paid"
+"""In the data of a command's fact, the `points` of a `currency` that the member paid for it."""
 
 _FACTS = Rows(
     "fact",
