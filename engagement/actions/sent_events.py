@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from achievements import periods
+from achievements.events import EventType
 from achievements.outcomes import Effect
 from achievements.rulebook import Rulebook
 from achievements.values import Event
@@ -102,13 +103,8 @@ def check(loaded: Loaded, index: int, sent: SentEvent) -> Accepted | RefusedEven
 def _accepted(loaded: Loaded, index: int, sent: SentEvent) -> Accepted:
     identity = _identifier(sent.id, "id", "an event needs an id of its own, by which a repeat is known")
     member = _identifier(sent.member, "member", "say who did it: the app's own id of the member")
-    rules = loaded.rulebook.latest
-    if not isinstance(sent.type, str) or sent.type not in rules.event_types:
-        known = ", ".join(rules.event_types) or "none"
-        raise _Wrong(
-            "UNKNOWN_EVENT_TYPE", f"no event type `{str(sent.type)[:80]}`; the program defines: {known}", "type"
-        )
     sent_at, occurred_at, received_at = _instants(loaded, sent.occurred_at)
+    event_type = _event_type(loaded.rulebook, sent.type, occurred_at)
     properties = {} if sent.properties is None else sent.properties
     if not isinstance(properties, Mapping):
         raise _Wrong("INVALID_PROPERTIES", "properties are a JSON object", "properties")
@@ -117,25 +113,38 @@ def _accepted(loaded: Loaded, index: int, sent: SentEvent) -> Accepted:
         raise _Wrong(
             "INVALID_PROPERTIES", f"at most {PROPERTIES_BYTES_MAX} bytes of JSON, without NUL characters", "properties"
         )
-    values, mistakes = rules.event_types[sent.type].read(properties)
+    values, mistakes = event_type.read(properties)
     if mistakes:
         raise _Wrong("INVALID_PROPERTIES", mistakes[0].message, mistakes[0].path)
-    if loaded.rulebook.at(occurred_at) is rules:
-        event = Event(identity, sent.type, occurred_at, values)
-    else:
-        event = event_of(loaded.rulebook, identity, sent.type, occurred_at, properties)
+    event = Event(identity, event_type.key, occurred_at, values)
     horizon = loaded.program.horizon_days
     too_late = horizon is not None and occurred_at < received_at - timedelta(days=horizon)
     dated = sent.occurred_at is not None
     return Accepted(index, member, event, dated, sent_at, received_at, written.decode(), too_late)
 
 
+def event_types_at(rulebook: Rulebook, at: datetime) -> Mapping[str, EventType]:
+    """The event types in force at an instant, by key. Before a program's first definitions events are described by its newest:
+    they count for nothing, and a history may be brought along from before the program.
+    """
+    return (rulebook.at(at) or rulebook.latest).event_types
+
+
+def _event_type(rulebook: Rulebook, sent: object, at: datetime) -> EventType:
+    types = event_types_at(rulebook, at)
+    if isinstance(sent, str) and sent in types:
+        return types[sent]
+    what, known = f"no event type `{str(sent)[:80]}`", ", ".join(types) or "none"
+    if types == rulebook.latest.event_types:
+        raise _Wrong("UNKNOWN_EVENT_TYPE", f"{what}; the program defines: {known}", "type")
+    raise _Wrong("UNKNOWN_EVENT_TYPE", f"{what} at {at:%Y-%m-%dT%H:%M:%SZ}; the program defined then: {known}", "type")
+
+
 def event_of(
     rulebook: Rulebook, identity: str, event_type: str, at: datetime, properties: Mapping[str, object]
 ) -> Event:
     """An event as the rules in force at its instant see it."""
-    rules = rulebook.at(at) or rulebook.latest
-    known = rules.event_types.get(event_type)
+    known = event_types_at(rulebook, at).get(event_type)
     return Event(identity, event_type, at, {} if known is None else known.read(properties)[0])
 
 
