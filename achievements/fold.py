@@ -14,7 +14,7 @@ from achievements.moment import Judge, Moment, Stage
 from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
-from achievements.values import Event, Fact, Input, Order
+from achievements.values import OWN, Event, Fact, Input, Order
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
@@ -45,7 +45,8 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     else:
         due = state.due
     inputs = state.inputs + 1
-    state = MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed)
+    told = state.told + 1 if OWN in entry.type else state.told
+    state = MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed, told)
     if due is not None and due <= entry.at:
         # A definition that had ended, and lives again, may find that something fell due long ago.
         state = _elapse(rulebook, state, entry.at, emitted)
@@ -80,7 +81,7 @@ def local_time(rulebook: Rulebook, state: MemberState) -> LocalTime:
 
 def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emitted]) -> MemberState:
     """The state after a fact: what the fold itself makes of it, and then each rule that hears its kind."""
-    state = msgspec.structs.replace(state, at=fact.at, last=fact.order, inputs=state.inputs + 1)
+    state = msgspec.structs.replace(state, at=fact.at, last=fact.order, inputs=state.inputs + 1, told=state.told + 1)
     if fact.kind == "zone":
         state = _moved(rulebook, state, fact, emitted)
     elif fact.kind == "attributes":
@@ -134,7 +135,7 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
                     parts[name] = rules.falling_due.get(name, rule).lapse(part, moment)
         _count_rewards(rules, moment)
         due = _next_due(rulebook, parts)
-    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed)
+    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed, state.told)
 
 
 def _without_event(

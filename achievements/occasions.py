@@ -1,6 +1,7 @@
 """Occasions: what a member is given at her welcome, on her birthday, and on an anniversary of hers.
 
-A welcome comes with her first event. A birthday is a date that the app says of her as an attribute; an anniversary returns with
+A welcome comes with her first event, whatever was said of her before; who has done something before the definition began is not
+welcomed any more. A birthday is a date that the app says of her as an attribute; an anniversary returns with
 another such date or, where none is named, with the local day of the first event that counted. Both come at the first instant
 of that day in the member's zone, from the year after the date on; of 29 February, on 1 March in other years. Nothing is made up
 for: whose date becomes known on its day, or while the definition is paused then, waits a year.
@@ -32,50 +33,24 @@ On: TypeAlias = Literal["welcome", "birthday", "anniversary"]
 
 
 class WelcomeReady(Rule, frozen=True, kw_only=True):
-    """A welcome ready to apply. Its part counts the facts that came before her first event; `types` are those of events."""
+    """A welcome ready to apply. It keeps no part: her state says whether she did anything before. `types` are those of events."""
 
     section = "occasions"
     stage = Stage.CHALLENGES
-    hears = frozenset(
-        {
-            "attributes",
-            "zone",
-            "listed",
-            "joined",
-            "left",
-            "reward_taken",
-            "place_taken",
-            "place_missed",
-            "tier_granted",
-        }
-    )
 
     types: frozenset[str]
     rewards: tuple[Reward, ...]
 
     @property
-    def event_types(self) -> None:
-        """Whatever comes first."""
-        return
+    def event_types(self) -> frozenset[str]:
+        """Whatever she may do first."""
+        return self.types
 
     def apply(self, part: OccasionPart | None, moment: Moment) -> OccasionPart | None:
-        """Welcome her with her first event; one of our own is none of hers."""
-        if not moment.first_pass or (part is not None and part.day):
-            return part
-        before = 0 if part is None else part.before
-        if moment.state.inputs != before:
-            return part
-        if moment.event.type not in self.types:
-            return OccasionPart(before=before + 1)
-        moment.reward(self.stage, self.rewards, self.key, f"occasion/{self.key}")
-        return OccasionPart(moment.local_day)
-
-    def told(self, part: OccasionPart | None, fact: Fact, moment: Moment) -> OccasionPart | None:
-        """Count what was said of her before she did anything."""
-        before = 0 if part is None else part.before
-        if (part is not None and part.day) or moment.state.inputs != before + 1:
-            return part
-        return OccasionPart(before=before + 1)
+        """Welcome her with her first event; what was said of her before, and events of our own, are nothing she did."""
+        if moment.first_pass and moment.state.inputs == moment.state.told:
+            moment.reward(self.stage, self.rewards, self.key, f"occasion/{self.key}")
+        return part
 
 
 class YearlyReady(Rule, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from achievements.outcomes import ReferralQualified
 from achievements.parts import Living, PropertyName, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.states import ReferralPart
+from achievements.values import OWN
 
 WITHIN_DAYS_MAX = 400
 TIMES_MAX = 1_000_000
@@ -146,8 +147,8 @@ class Referral(Living, frozen=True, kw_only=True):
 
 
 def own_type(referral: str, side: Side) -> str:
-    """The type of our own event that brings one side its rewards: no caller's, for no key of theirs holds a stroke."""
-    return f"referral/{referral}/{side}"
+    """The type of our own event that brings one side its rewards: no caller's."""
+    return OWN.join(("referral", referral, side))
 
 
 def own_id(referral: str, member_id: str, turn: int) -> str:

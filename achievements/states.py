@@ -146,16 +146,14 @@ class ReferralPart(msgspec.Struct, frozen=True, array_like=True, tag="referral",
 
 
 class OccasionPart(msgspec.Struct, frozen=True, array_like=True, tag="occasion", gc=False):
-    """The date that returns each year, or the local day of a welcome (an ordinal; 0 before it), and when it falls `due` next.
+    """The date that returns each year (an ordinal), and when it falls `due` next.
 
-    It returns not before the local day `known_from`; `given` is the one on which it last did. `before` counts the inputs that
-    came before her first event.
+    It returns not before the local day `known_from`; `given` is the one on which it last did.
     """
 
-    day: int = 0
-    known_from: int = 0
+    day: int
+    known_from: int
     given: int | None = None
-    before: int = 0
     due: datetime | None = None
 
 
@@ -190,7 +188,7 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
 
     `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
     `section/key`; `zone` is her own, None where she goes by the program's. `attributes` are what the app said of her, as JSON.
-    `seed` is what tells her apart in control groups.
+    `seed` is what tells her apart in control groups. Of the `inputs`, `told` are nothing that she did: facts, and events of our own.
     """
 
     at: datetime = BEGINNING
@@ -201,6 +199,7 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
     zone: OwnZone | None = None
     attributes: Mapping[str, Any] = {}
     seed: int = 0
+    told: int = 0
 
     NOTHING: ClassVar["MemberState"]
 

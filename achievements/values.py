@@ -15,6 +15,9 @@ import msgspec
 Amount: TypeAlias = int | Decimal
 """What a measure adds up: integers for counts, distinct values and points, exact decimals for sums of money."""
 
+OWN = "/"
+"""In the type of an event of our own, and of no caller's: their keys hold no stroke."""
+
 
 class Rank(IntEnum):
     """What comes first at one instant."""

@@ -10,11 +10,8 @@ from ruamel.yaml import YAML
 
 from achievements import fold
 from achievements.definitions import Mistaken, parse
-from achievements.moment import Rule
-from achievements.occasions import WelcomeReady
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import MemberState
-from engagement.records import facts
 from tests.achievements.diary import check, event, fact
 from tests.achievements.programs import BEGIN, document, rulebook
 
@@ -172,17 +169,36 @@ def test_a_welcome_comes_once_with_the_first_event_whatever_was_said_of_her_befo
     )
 
 
-def test_who_was_there_before_the_definition_is_not_welcomed() -> None:
+def test_who_did_something_before_the_definition_is_not_welcomed_and_of_whom_something_was_said_is() -> None:
     late = datetime(2017, 4, 1, tzinfo=UTC)
-    book = Rulebook(1, [(BEGIN, ready(parse(document()))), (late, _book(WELCOME).latest)])
+    book = Rulebook(1, [(BEGIN, _book().latest), (late, _book(WELCOME).latest)])
+    said = "2017-03-01 09:00 | !attributes city=rome | \n2017-03-01 09:30 | !tier_granted ladder=club | \n"
+    for before in ("", said, "2017-03-01 10:00 | referral/friends/referrer | \n"):
+        check(book, f"{before}2017-05-01 10:00 | visit | points +10 hello\n2017-05-02 10:00 | visit | ")
+        check(book, f"{before}2017-03-02 10:00 | visit | \n2017-05-01 10:00 | visit | ")
+    # Before the program itself: nothing counts, and she was there.
+    check(book, "1960-03-02 10:00 | visit | \n2017-05-01 10:00 | visit | ")
+
+
+def test_whose_first_event_came_while_nobody_was_welcomed_is_not_welcomed_later() -> None:
+    paused = {**WELCOME, "status": "paused"}
     check(
-        book,
+        Rulebook(1, _editions((2017, paused), (2018, WELCOME))),
         """
         2017-03-01 10:00 | visit |
-        2017-05-01 10:00 | visit |
+        2018-03-01 10:00 | visit |
         """,
     )
-    check(book, "2017-05-01 10:00 | visit | points +10 hello")
+    rome = _book({**WELCOME, "audience": "has(member.city) && member.city == 'rome'"})
+    check(
+        rome,
+        """
+        2017-03-01 10:00 | visit                 |
+        2017-03-02 10:00 | !attributes city=rome |
+        2017-03-03 10:00 | visit                 |
+        """,
+    )
+    check(rome, "2017-03-02 10:00 | !attributes city=rome | \n2017-03-03 10:00 | visit | points +10 hello")
 
 
 def test_a_first_event_that_comes_late_takes_the_welcome_over() -> None:
@@ -293,11 +309,6 @@ def test_who_is_held_out_is_counted_and_given_nothing() -> None:
         """,
         state,
     )
-
-
-def test_a_welcome_hears_every_fact_that_can_come_before_the_first_event() -> None:
-    heard = {kind for rule in Rule.__subclasses__() for kind in rule.hears}
-    assert heard | {facts.ZONE, facts.ATTRIBUTES} == WelcomeReady.hears
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Occasions over real servers: what time brings is booked at its instant, however the clock is moved."""
 
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from engagement.actions import attributes, timezones
@@ -10,10 +12,13 @@ from engagement.actions.programs import Sandbox
 from engagement.actions.timezones import SetTimezone
 from engagement.actions.verify import verify
 from engagement.errors import InvalidInput
+from engagement.records import migrations
 from engagement.records.unit import Database
 from tests.achievements.programs import document
 from tests.actions.books import books_balance
 from tests.actions.conftest import BEGIN, House, purchase
+from tests.conftest import Urls
+from tests.records.test_schema import enter
 
 OCCASIONS: list[dict[str, Any]] = [
     {"key": "hello", "on": "welcome", "rewards": [{"points": 10}]},
@@ -143,3 +148,31 @@ async def test_points_that_a_change_of_zone_brings_are_spent_too(records: Databa
 async def _move(house: House, zone: str) -> None:
     command = SetTimezone("ann", zone)
     await timezones.set_timezone(house.database, house.cache, house.program, command, principal="shop", key=None)
+
+
+AS_IT_WAS = """
+UPDATE {table} SET state = (state - 'told') || jsonb_build_object('parts', (
+    SELECT jsonb_object_agg(key, CASE WHEN value ->> 0 = 'occasion' THEN jsonb_insert(value, '{{4}}', '0') ELSE value END)
+    || '{{"occasions/hello": ["occasion", 736389, 0, null, 1, null]}}' FROM jsonb_each(state -> 'parts')
+))"""
+
+
+async def test_who_was_welcomed_before_states_told_what_she_did_stays_so(records: Database, database: Urls) -> None:
+    house = await _begun(records, "once")
+    await house.send(*(purchase(f"f{day}", "ann", f"2017-03-{day:02}T10:00:00Z") for day in range(2, 32)))
+    await house.advance("2017-05-04T00:00:00Z")
+    await _say(house, "1990-06-01")
+    connection = await asyncpg.connect(database.owner)
+    await enter(connection, str(house.program))
+    told = "SELECT state ->> 'told' FROM member_state UNION ALL SELECT state ->> 'told' FROM member_snapshot"
+    before = await connection.fetch(told)
+    for table in ("member_state", "member_snapshot"):
+        await connection.execute(AS_IT_WAS.format(table=table))
+    await enter(connection, "")
+    written = (Path(migrations.__file__).parent / "0012_what_members_did.sql").read_text(encoding="utf-8")
+    await connection.execute(f"BEGIN;{written}COMMIT")
+    await enter(connection, str(house.program))
+    assert before == await connection.fetch(told)
+    assert len(before) == 2
+    await connection.close()
+    await _is_sound(house)
