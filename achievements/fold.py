@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from achievements.localtime import LocalTime, of_member
-from achievements.moment import Judge, Moment, Stage
+from achievements.moment import Happening, Judge, Moment, Stage
 from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
@@ -40,7 +40,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if rules is not None and entry.type in rules.by_type:
         parts = dict(parts)
         looking = rules.by_type[entry.type]
-        _pass(rules, looking, Moment(rules, entry, local_time(rulebook, state), state, parts, emitted))
+        _pass(rules, looking, Happening(rules, entry, local_time(rulebook, state), state, parts, emitted))
         due = _next_due(rulebook, parts)
     else:
         due = state.due
@@ -125,16 +125,25 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
             # Who is in an audience is told by what she has come to by then, however long time was let pass at once.
             state = msgspec.structs.replace(state, at=due, parts=dict(parts))
         moment = _without_event(rulebook, rules, state, parts, due, emitted)
+        next_due: datetime | None = None
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
-            if part is not None and part.due == due:  # type: ignore[union-attr]
+            if part is None:
+                continue
+            if part.due == due:  # type: ignore[union-attr]
                 if name in rules.settled:
-                    parts[name] = msgspec.structs.replace(part, due=None)
+                    part = msgspec.structs.replace(part, due=None)
                 else:
                     # As it was published then, where it was in force.
-                    parts[name] = rules.falling_due.get(name, rule).lapse(part, moment)
-        _count_rewards(rules, moment)
-        due = _next_due(rulebook, parts)
+                    part = rules.falling_due.get(name, rule).lapse(part, moment)
+                parts[name] = part
+            ahead = part.due  # type: ignore[union-attr]
+            if ahead is not None and (next_due is None or ahead < next_due):
+                next_due = ahead
+        due = next_due
+        if moment.given and rules.counting_rewards:
+            _count_rewards(rules, moment)
+            due = _next_due(rulebook, parts)
     return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed, state.told)
 
 
@@ -148,8 +157,7 @@ def _without_event(
     cause: str = "",
 ) -> Moment:
     """A moment of a fact, or of time alone: no event of any type happens in it, so nothing is earned by one."""
-    stands_for = Event(cause, "", at, _NO_PROPERTIES)
-    return Moment(rules, stands_for, local_time(rulebook, state), state, parts, emitted, first_pass=False)
+    return Moment(rules, Event(cause, "", at, _NO_PROPERTIES), local_time(rulebook, state), state, parts, emitted)
 
 
 def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:

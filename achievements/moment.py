@@ -56,8 +56,7 @@ class Moment:
 
     Rewards reach rules of later stages within the same pass. For rules of the same and earlier stages the event passes
     again, as the fact of those rewards: then `carried` holds them and nothing is earned anew. `state` is the member's before
-    it, `parts` her parts as they are by now. `local_day` is the ordinal of the event's day in the member's zone,
-    `program_day` in the program's.
+    it, `parts` her parts as they are by now.
     """
 
     __slots__ = (
@@ -73,9 +72,7 @@ class Moment:
         "first_pass",
         "given",
         "local",
-        "local_day",
         "parts",
-        "program_day",
         "state",
     )
 
@@ -89,7 +86,7 @@ class Moment:
         emitted: list[Emitted],
         carried: tuple[Given, ...] = (),
         *,
-        first_pass: bool = True,
+        first_pass: bool = False,
     ) -> None:
         self.event = event
         self.local = local
@@ -105,27 +102,20 @@ class Moment:
         self._member: cel.Activation | None = None
         self._met: dict[Condition, bool] = {}
         self._failed: dict[Condition, str] | None = None
-        if first_pass:
-            self.local_day = local.day(event.at)
-            program_time = rules.program_time
-            self.program_day = self.local_day if local is program_time else program_time.day(event.at)
 
-    def __getattr__(self, name: str) -> int:
-        """Its days, where it is no event's first pass: of what time brings they are seldom asked for."""
-        if name == "local_day":
-            self.local_day = self.local.day(self.event.at)
-            return self.local_day
-        if name == "program_day":
-            self.program_day = self._rules.program_time.day(self.event.at)
-            return self.program_day
-        raise AttributeError(name)
+    @property
+    def local_day(self) -> int:
+        """The ordinal of the day in the member's zone."""
+        return self.local.day(self.event.at)
+
+    @property
+    def program_day(self) -> int:
+        """The ordinal of the day in the program's zone."""
+        return self._rules.program_time.day(self.event.at)
 
     def again(self) -> "Moment":
         """The same instant once more, as the fact of what this pass gave."""
-        return Moment(
-            *(self._rules, self.event, self.local, self.state, self.parts, self.emitted, tuple(self.given)),
-            first_pass=False,
-        )
+        return Moment(self._rules, self.event, self.local, self.state, self.parts, self.emitted, tuple(self.given))
 
     def aside(self) -> "Moment":
         """The same pass for a rule of which nothing is to be heard: it sees all, and what it brings stays in this moment's own."""
@@ -222,6 +212,29 @@ class Moment:
 
     def _emit_points(self, currency: str, points: int, source: str, lot: str) -> None:
         self.emitted.append(PointsEarned(currency, points, source, lot, self.event.at, self.event.id))
+
+
+class Happening(Moment):
+    """The first pass of an event. Its days are asked for again and again, and told once; those of other moments seldom are."""
+
+    __slots__ = ("local_day", "program_day")
+
+    local_day: int
+    program_day: int
+
+    def __init__(
+        self,
+        rules: "Standing",
+        event: Event,
+        local: LocalTime,
+        state: MemberState,
+        parts: dict[str, Part],
+        emitted: list[Emitted],
+    ) -> None:
+        super().__init__(rules, event, local, state, parts, emitted, first_pass=True)
+        self.local_day = day = local.day(event.at)
+        program_time = rules.program_time
+        self.program_day = day if local is program_time else program_time.day(event.at)
 
 
 class Standing(Protocol):

@@ -83,15 +83,19 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         if not points and not gifts:
             return part
         before = TierPart(self.keys[0]) if part is None else part
+        if gifts or before.grants:
+            return self._beside_grants(before, points, gifts, moment)
+        after = self._with_points(before, points, moment)
+        if self.falls:
+            after = self._dated(after)
+        return after if after.tier == before.tier else self._changed(before, after, moment)
+
+    def _beside_grants(self, before: TierPart, points: int, gifts: tuple[Given, ...], moment: Moment) -> TierPart:
+        """The part where something was granted, or is now: what it held by then may have ended on the way."""
         after = self._lived(before, moment.event.at)[0] if before.grants else before
         if points:
             after = self._with_points(after, points, moment)
-        if gifts:
-            return self._with_gifts(before, after, gifts, moment)
-        # The rest is asked with every event that earns: a ladder of which nothing was granted does no more than it has to.
-        if self.falls or after.grants:
-            after = self._dated(after)
-        return after if after.tier == before.tier and not before.grants else self._changed(before, after, moment)
+        return self._with_gifts(before, after, gifts, moment)
 
     def told(self, part: TierPart | None, fact: Fact, moment: Moment) -> TierPart | None:
         """A tier was granted."""
@@ -205,16 +209,16 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def _dated(self, part: TierPart) -> TierPart:
         """A part with the instant at which another tier is held, if no more points come."""
-        due = self._due(part)
+        due = self._due(part) if part.grants else self._falls_at(part)
         if due is None and part.due is None:
             return part
         # Asked with every event that earns; `replace` takes twice as long.
-        points = (part.total, part.marks, part.amounts, part.below)
-        return TierPart(part.tier, part.since, *points, due, part.grants, part.changed)
+        return TierPart(
+            *(part.tier, part.since, part.total, part.marks, part.amounts, part.below, due, part.grants, part.changed)
+        )
 
     def _due(self, part: TierPart) -> datetime | None:
-        if not part.grants:
-            return self._falls_at(part)
+        """When another tier is held, where some were granted: what ends beneath a higher one changes nothing."""
         held = self._held(part)
         while (at := self._turns_at(part)) is not None:
             part, _ = self._turned(part, at)
