@@ -21,7 +21,17 @@ from achievements.conditions import (
 )
 from achievements.lifecycle import Status, life_of
 from achievements.measures import Measure
-from achievements.parts import Definition, Misfit, Mistake, Properties, PropertyShape, Reward, Trigger, event_types_of
+from achievements.parts import (
+    BY_TIER,
+    Definition,
+    Misfit,
+    Mistake,
+    Properties,
+    PropertyShape,
+    Reward,
+    Trigger,
+    event_types_of,
+)
 
 
 class Building:
@@ -142,6 +152,13 @@ class Building:
             self.mistake(where, f"no attribute `{name}`; the program defines: {there}")
         elif found != kind:
             self.mistake(where, f"`{name}` is a {found}, and has to be a {kind}")
+
+    def grouped_by(self, by: str, where: str) -> None:
+        """What puts members into groups: an attribute of theirs that is a string, or a ladder."""
+        if by.startswith(BY_TIER):
+            self.named("tier_ladders", by.removeprefix(BY_TIER), where)
+        else:
+            self.attribute(by, where, "string")
 
     def list_of(self, on: Trigger, name: str, where: str) -> None:
         """A property that must be a list on every event of a trigger."""

@@ -9,9 +9,13 @@ from cel_expr_python import cel
 from achievements.attributes import Attribute
 from achievements.conditions import TIERS, Audience, Environment, Unanswered, of_attributes, of_segment
 from achievements.localtime import LocalTime, of_member
+from achievements.parts import BY_TIER
 from achievements.segments import SegmentReady
 from achievements.states import MemberState
 from achievements.tiers import LadderReady
+
+GROUP_CHARACTERS_MAX = 100
+"""A longer value of an attribute is no group."""
 
 
 class Members:
@@ -48,6 +52,14 @@ class Members:
                 except Unanswered:
                     continue
         return seen
+
+    def group(self, by: str, state: MemberState) -> str | None:
+        """The group in which an attribute, or a ladder (`tiers.KEY`), puts a member; None where it puts her in none."""
+        if by.startswith(BY_TIER):
+            ladder = by.removeprefix(BY_TIER)
+            return next((each.tier(state.parts.get(each.name)) for each in self._ladders if each.key == ladder), None)
+        held = next((each.held(state.attributes) for each in self.attributes if each.key == by), None)
+        return held if isinstance(held, str) and 0 < len(held) <= GROUP_CHARACTERS_MAX else None
 
     def in_audience(self, audience: Audience, state: MemberState, at: datetime) -> bool:
         """Whether a member is in an audience; False where that cannot be told."""

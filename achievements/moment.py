@@ -168,6 +168,10 @@ class Moment:
             self._tell(audience.kind, audience.key, "audience", self._failed[condition])
         return met
 
+    def group(self, by: str) -> str | None:
+        """The group in which an attribute, or a ladder (`tiers.KEY`), puts the member before it; None where it puts her in none."""
+        return self._rules.members.group(by, self.state)
+
     def reaches(self, name: str) -> bool:
         """Whether what time brings by a definition (`section/key`) is hers: it is active, and she in its audience."""
         return self._rules.reaches(name, self.state, self.event.at)
@@ -251,8 +255,19 @@ class Standing(Protocol):
     def end_of_day_after(self, at: datetime, days: int) -> datetime:
         """The end of the program's day so many days after an instant's."""
 
+    @property
+    def members(self) -> "Groups":
+        """What is known of the program's members."""
+
     def reaches(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition is active, and a member in its audience."""
+
+
+class Groups(Protocol):
+    """What tells the group of a member."""
+
+    def group(self, by: str, state: MemberState) -> str | None:
+        """The group in which an attribute, or a ladder (`tiers.KEY`), puts a member in a state; None where in none."""
 
 
 class Judge(Protocol):

@@ -76,8 +76,7 @@ class RewardGiven(Outcome, frozen=True, array_like=True, tag="reward", gc=False)
 class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=False):
     """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed.
 
-    `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was. `restores` counts how
-    often it was restored, ever: where it grew, the length came back.
+    `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was.
     """
 
     streak: str
@@ -85,7 +84,6 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=Fals
     longest: int
     at: datetime
     freezes_used: int = 0
-    restores: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -94,7 +92,7 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=Fals
 
 
 class StreakAtRisk(Outcome, frozen=True, array_like=True, tag="at_risk", gc=False):
-    """That a period does not count yet, and a streak, so long now, is over at its end (`ends_at`) or takes a freeze."""
+    """That a member has done nothing yet in a period, and a streak, so long now, is over at its end (`ends_at`) or takes a freeze."""
 
     streak: str
     period: str
@@ -186,17 +184,22 @@ class TierChanged(Outcome, frozen=True, array_like=True, tag="tier", gc=False):
 
 
 class Scored(Outcome, frozen=True, array_like=True, tag="score", gc=False):
-    """A member's score in one period of a board, and the instant of the input that brought her there."""
+    """A member's score in one period of a board, and the instant of the input that brought her there.
+
+    `group` is the one in which she competes, on a board that has groups.
+    """
 
     board: str
     period: str
     score: int
     reached_at: datetime
+    group: str = ""
 
     @property
     def identity(self) -> Identity:
-        """One score for each period of a board."""
-        return ("score", self.board, self.period)
+        """One score for each period of a board; in another group it is another."""
+        place = ("score", self.board, self.period)
+        return (*place, self.group) if self.group else place
 
 
 class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", gc=False):

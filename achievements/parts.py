@@ -20,17 +20,22 @@ REWARD_DAYS_MAX = 3_650
 ENTRIES_MAX = 1_000
 CONTROL_GROUP_MAX = 99
 """Percent: a definition is for somebody."""
+BY_TIER = "tiers."
+"""What a group begins with that is told by a ladder."""
 NAME_CHARACTERS_MAX = 200
 DESCRIPTION_CHARACTERS_MAX = 2_000
 
 KEY_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
 PROPERTY_PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
 INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z"
+GROUP_PATTERN = r"^([a-z][a-z0-9_]{0,63}|tiers\.[a-z0-9][a-z0-9_-]{0,63})\Z"
 DATE_PATTERN = r"^\d{4}-\d\d-\d\d\Z"
 HOUR_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d\Z"
 
 Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=KEY_PATTERN)]
 PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=PROPERTY_PATTERN)]
+GroupedBy: TypeAlias = Annotated[str, msgspec.Meta(pattern=GROUP_PATTERN)]
+"""What puts a member into a group: an attribute of hers, or as `tiers.LADDER` the tier that she holds."""
 Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Description: TypeAlias = Annotated[str, msgspec.Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 Points: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=POINTS_MAX)]

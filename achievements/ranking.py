@@ -3,24 +3,46 @@
 A board's periods are cut in the program's zone. The higher score stands first. What comes of equal scores is the board's
 `ties`: `first_to_reach` puts the one first that was reached first, then the lower member id; `ordinal` goes by the id alone;
 `standard` (1, 2, 2, 4) and `dense` (1, 2, 2, 3) give equal scores one rank. A member without points is not on the board.
+
+Where members are grouped, each group of each period is a board of its own. A member competes, for a whole period, in the group
+that she was in before the event by which she first scored in it: whoever moves, moves with the next period. Who is in no group then is on
+none of them.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from achievements import measures, periods
 from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, Scored
-from achievements.parts import ForMembers, Misfit
+from achievements.parts import ForMembers, GroupedBy, Misfit, Points
 from achievements.periods import Calendar
 from achievements.states import BoardPart
 from achievements.windows import Window, span_of
 
 Ties: TypeAlias = Literal["first_to_reach", "standard", "dense", "ordinal"]
+COHORT_MAX = 1_000
+
+
+class Contest(NamedTuple):
+    """What members are ranked in: one period of a board, of one of its groups; and how."""
+
+    board: str
+    period: str
+    group: str = ""
+    ties: Ties = "first_to_reach"
+    minimum: int | None = None
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Which it is, however it is ranked."""
+        return (self.board, self.period, self.group)
 
 
 class Entry(NamedTuple):
@@ -60,6 +82,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
     calendar: Calendar
     currency: str
     zone: ZoneInfo
+    group_by: str | None = None
 
     @property
     def event_types(self) -> None:
@@ -72,26 +95,47 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         if not points:
             return part
         window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)
-        score = points + (part.score if part is not None and part.window == window else 0)
-        moment.emitted.append(Scored(self.key, periods.name(self.calendar, window), score, moment.event.at))
-        return BoardPart(window, score, moment.event.at)
+        score, group = points, ""
+        if part is not None and part.window == window:
+            score, group = points + part.score, part.group
+        elif self.group_by is not None:
+            found = moment.group(self.group_by)
+            if found is None:
+                return part
+            group = found
+        moment.emitted.append(Scored(self.key, periods.name(self.calendar, window), score, moment.event.at, group))
+        return BoardPart(window, score, moment.event.at, group)
+
+    def misses_group(self, part: BoardPart | None, moment: Moment) -> bool:
+        """Whether points that would count for a member do not, since she is in no group."""
+        by = self.group_by
+        if by is None or not moment.points(self.currency, self.stage, rewards=self.currency in self.counts):
+            return False
+        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)
+        return (part is None or part.window != window) and moment.group(by) is None
 
     def levels(self, part: BoardPart | None) -> Iterable[AnyOutcome]:
         """The score in the latest period."""
         if part is None:
             return ()
-        return (Scored(self.key, periods.name(self.calendar, part.window), part.score, part.reached_at),)
+        return (Scored(self.key, periods.name(self.calendar, part.window), part.score, part.reached_at, part.group),)
 
 
 class Leaderboard(ForMembers, frozen=True, kw_only=True):
-    """A board by points earned, for each period of a calendar or for all time."""
+    """A board by points earned, for each period of a calendar or for all time, and for each group by itself where it has groups.
+
+    Whoever has less than the `minimum_score` is not ranked; while fewer than `minimum_cohort` members are, nobody is shown.
+    """
 
     kind = "leaderboard"
-    fixed = ("measure", "window", "ties")
+    fixed = ("measure", "window", "ties", "group_by")
 
     measure: MeasureShape
     window: Window = "lifetime"
     ties: Ties = "first_to_reach"
+    group_by: GroupedBy | None = None
+    minimum_score: Points | None = None
+    minimum_cohort: Annotated[int, msgspec.Meta(ge=2, le=COHORT_MAX)] | None = None
 
     def __post_init__(self) -> None:
         if self.measure.points is None:
@@ -107,12 +151,19 @@ class Leaderboard(ForMembers, frozen=True, kw_only=True):
         """How its periods are cut."""
         return span_of(self.window).calendar
 
+    def contest(self, period: str, group: str = "") -> Contest:
+        """One of its periods, and groups, to read."""
+        return Contest(self.key, period, group, self.ties, self.minimum_score)
+
     def ready(self, building: Building) -> LeaderboardReady:
         """Compile it; mistakes are told to `building`."""
+        if self.group_by is not None:
+            building.grouped_by(self.group_by, "group_by")
         return LeaderboardReady(
             key=self.key,
             calendar=self.calendar,
             currency=building.currency(self.measure.points, "measure.points"),
             zone=building.zone,
+            group_by=self.group_by,
             counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from achievements import fold, periods
+from achievements import fold
 from achievements.audience import Aimed
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Conditions
@@ -42,6 +42,7 @@ class Reason(StrEnum):
     ALREADY_COMPLETED = "already_completed"
     PLACES_TAKEN = "places_taken"
     ALREADY_COUNTED = "already_counted"
+    IN_NO_GROUP = "in_no_group"
     NO_POINTS = "no_points"
     NOTHING_NEW = "nothing_new"
 
@@ -153,8 +154,9 @@ def _why_not(judge: Judge, rule: Rule, part: Any, moment: Moment) -> tuple[Reaso
         return Reason.CONDITION_NOT_MET, unmet
     match rule:
         case StreakReady():
-            done = part is not None and part.last >= periods.index(rule.calendar, moment.local_day)
-            return Reason.ALREADY_COUNTED if done else Reason.NOTHING_NEW, ()
+            return Reason.ALREADY_COUNTED, ()
+        case LeaderboardReady() if rule.misses_group(part, moment):
+            return Reason.IN_NO_GROUP, ()
         case EarnRuleReady() | LadderReady() | LeaderboardReady():
             return Reason.NO_POINTS, ()
     return Reason.NOTHING_NEW, ()

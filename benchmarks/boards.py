@@ -14,7 +14,7 @@ from typing import Final, get_args
 import asyncpg
 import msgspec
 
-from achievements.ranking import Ties
+from achievements.ranking import Contest, Ties
 from achievements.states import BEGINNING
 from benchmarks.stand import Stand, stand
 from engagement.cli.session import database
@@ -46,12 +46,12 @@ async def measure(on: Stand, members: int) -> None:
 
 
 async def _told(boards: Boards, program: int, ties: Ties, members: int) -> str:
-    of = (program, ties, PERIOD)
+    contest = Contest(ties, PERIOD, ties=ties)
     middle = f"m{members // 2}"
-    some = [(ties, PERIOD, f"m{number * members // 100}") for number in range(100)]
-    page = await _median(lambda: boards.top(*of, 10, members // 2, ties))
-    around = await _median(lambda: boards.around(*of, middle, 10, ties))
-    ranks = await _median(lambda: boards.ranks(program, some, {ties: ties}))
+    some = [(contest, f"m{number * members // 100}") for number in range(100)]
+    page = await _median(lambda: boards.top(program, contest, 10, members // 2))
+    around = await _median(lambda: boards.around(program, contest, middle, 10))
+    ranks = await _median(lambda: boards.ranks(program, some))
     return f"page {page:9.2f} ms   around {around:9.2f} ms   100 ranks {ranks:9.2f} ms"
 
 

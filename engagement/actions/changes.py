@@ -22,13 +22,14 @@ from engagement.records.unit import Unit
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What leaves the house after a commit: scores for the boards, scores that are gone, and each member's newest item.
+    """What leaves the house after a commit: scores for the boards, scores that are gone (board, period, member, version, group), and
+    each member's newest item.
 
     `ties` are the rules of boards on which the first to reach a score does not stand first, by their keys.
     """
 
     scores: list[Score]
-    gone: list[tuple[str, str, str, int]]
+    gone: list[tuple[str, str, str, int, str]]
     seqs: dict[UUID, int]
     ties: Mapping[str, Ties]
 
@@ -125,12 +126,14 @@ class Changes:
                 outcome.score,
                 outcome.reached_at,
                 each.version,
+                outcome.group,
             )
             for each, held in scored
+            if not each.hidden
             for outcome in held
         }
         gone = [
-            (outcome.board, outcome.period, self._names[each.id], each.version)
+            (outcome.board, outcome.period, self._names[each.id], each.version, outcome.group)
             for each, held in fallen
             for outcome in held
         ]

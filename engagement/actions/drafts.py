@@ -55,6 +55,7 @@ class Draft:
     def __init__(self, loaded: Loaded, held: Held, places: Places) -> None:
         self.id = held.id
         self.version = held.version + 1
+        self.hidden = held.hidden
         self.state = held.state
         self.pending = held.pending
         self.next_expiry_at = held.next_expiry_at

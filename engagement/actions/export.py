@@ -85,7 +85,7 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
         (Table.TRANSACTIONS, tables.unbooked_expiries(unit, loaded.now)),
         (Table.CHALLENGES, tables.completions(unit)),
         (Table.BADGES, tables.awards(unit)),
-        (Table.LEADERBOARDS, tables.standings(unit, loaded.rulebook.ties)),
+        (Table.LEADERBOARDS, tables.standings(unit, loaded.rulebook.boards)),
         (Table.TIER_CHANGES, tables.tier_changes(unit)),
         (Table.DECISIONS, tables.decisions(unit)),
     ):
@@ -109,7 +109,7 @@ async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tupl
         state, _ = fold.advance(loaded.rulebook, held[member.id].state, loaded.now)
         for name, rule in loaded.rulebook.latest.by_name.items():
             part = state.parts.get(name)
-            if isinstance(part, StreakPart) and part.longest:
+            if isinstance(part, StreakPart):
                 row = (part.current, part.longest, part.freezes_used)
                 streaks.append((rule.key, member.external_id, *row))
             if isinstance(rule, LadderReady):

@@ -40,6 +40,16 @@ class Listener:
         """Where she stands, as it is stored; at her present once she arrived; after a fact was told, what it made of her."""
         return self._draft.state
 
+    @property
+    def version(self) -> int:
+        """The version of her row in which this unit writes."""
+        return self._draft.version
+
+    @property
+    def hidden(self) -> bool:
+        """Whether she is on no leaderboard."""
+        return self._draft.hidden
+
     async def arrive(self) -> None:
         """Let her live up to her present: what time has brought is in her state from then on, and what ended is in no balance."""
         if self._arrived:

@@ -26,15 +26,20 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
     if not selects(info._raw_info, "rank"):  # noqa: SLF001 — Strawberry's own view of a selection is built for all of it.
         return Aside(names)
     scored = {
-        (each.board, each.period, member): None
+        (each.board, each.period, each.group, member): None
         for member, effects in told
         for each in _outcomes(effects)
         if isinstance(each, outcomes.Scored)
     }
     if scored and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
-    ranks = await resources.boards.ranks(principal.program, list(scored), None if rulebook is None else rulebook.ties)
-    return Aside(names, {place: rank for place, rank in zip(scored, ranks, strict=True) if rank is not None})
+    boards = {} if rulebook is None else rulebook.boards
+    wanted = [
+        (boards[board].contest(period, group), member) for board, period, group, member in scored if board in boards
+    ]
+    ranks = await resources.boards.ranks(principal.program, wanted)
+    found = {(*contest.place, member): rank for (contest, member), rank in zip(wanted, ranks, strict=True)}
+    return Aside(names, {place: rank for place, rank in found.items() if rank is not None})
 
 
 def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:

@@ -119,14 +119,11 @@ class StreakChanged:
     freezes_used: int = strawberry.field(
         description="How many missed periods it survived by a freeze, ever; where that grew, the length stayed."
     )
-    restores: int = strawberry.field(
-        description="How often it was restored, ever; where that grew, the length came back."
-    )
     at: DateTime = strawberry.field(description=_AT)
 
 
 @strawberry.type(
-    description="A period of a streak does not count yet, at the hour on its last day at which the program says so."
+    description="Nothing was done yet in a period of a streak, at the hour on its last day at which the program says so."
 )
 class StreakAtRisk:
     """A reminder."""
@@ -183,9 +180,10 @@ class LeaderboardScored:
 
     leaderboard: str = strawberry.field(description="The key of the leaderboard.")
     period: str = strawberry.field(description="The period, like `2026-11`; empty for all time.")
+    group: str | None = strawberry.field(description="The group in which she competes; null on a board without groups.")
     score: Points = strawberry.field(description="The score that this brought the member to.")
     rank: int | None = strawberry.field(
-        description="Where she stands now, from 1; null where she is not on the board any more."
+        description="Where she stands now, from 1; null where she is not ranked, or not any more."
     )
 
 
@@ -229,10 +227,10 @@ Effect: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What effects do not carry themselves: names by (badge, level), and ranks by (board, period, the app's member id)."""
+    """What effects do not carry themselves: names by (badge, level), and ranks by (board, period, group, the app's member id)."""
 
     names: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    ranks: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    ranks: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
 
 
 def shown(effects: Iterable[outcomes.Effect], member: str, aside: Aside) -> list[Effect]:
@@ -247,8 +245,9 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.PointsEarned() | outcomes.PointsExpired() | outcomes.PointsSpent() | outcomes.SpendRejected():
             return _points(effect)
         case outcomes.Scored(board, period, score):
-            rank = aside.ranks.get((board, period, member))
-            return LeaderboardScored(leaderboard=board, period=period, score=Points(score), rank=rank)
+            rank = aside.ranks.get((board, period, effect.group, member))
+            group = effect.group or None
+            return LeaderboardScored(leaderboard=board, period=period, group=group, score=Points(score), rank=rank)
         case outcomes.ChallengeProgressed() | outcomes.MilestoneReached() | outcomes.ChallengeCompleted():
             return _of_challenge(effect)
         case outcomes.StreakChanged() | outcomes.StreakAtRisk():
@@ -302,7 +301,6 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
         longest=effect.longest,
         broken=effect.current == 0,
         freezes_used=effect.freezes_used,
-        restores=effect.restores,
         at=written(effect.at),
     )
 

@@ -42,6 +42,9 @@ class ReasonShown(Enum):
         "PLACES_TAKEN", description="All places of the challenge were taken when the member met its targets."
     )
     ALREADY_COUNTED = strawberry.enum_value("ALREADY_COUNTED", description="The period of the streak had counted.")
+    IN_NO_GROUP = strawberry.enum_value(
+        "IN_NO_GROUP", description="The leaderboard has groups, and the member was in none of them."
+    )
     NO_POINTS = strawberry.enum_value("NO_POINTS", description="It earned no points, or none that count here.")
     NOTHING_NEW = strawberry.enum_value("NOTHING_NEW", description="It added nothing new: a value counted before, say.")
 

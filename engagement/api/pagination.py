@@ -43,6 +43,7 @@ class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", for
     board: str
     period: str
     rank: int
+    group: str = ""
 
 
 Cursor = FeedCursor | MembersCursor | BoardCursor

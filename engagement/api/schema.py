@@ -15,6 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import get_object_definition
 
 from engagement.api.activity import ActivityQuery
+from engagement.api.aliases import AliasesMutation
 from engagement.api.amendments import AmendmentsMutation
 from engagement.api.attributes import AttributesMutation
 from engagement.api.boards import BoardsQuery, BoardsSubscription
@@ -35,7 +36,6 @@ from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
-from engagement.api.streaks import StreaksMutation
 from engagement.api.tiers import TiersMutation
 from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
@@ -60,11 +60,11 @@ class Mutation(
     EventsMutation,
     AmendmentsMutation,
     TimezonesMutation,
+    AliasesMutation,
     AttributesMutation,
     ChallengesMutation,
     ListsMutation,
     TiersMutation,
-    StreaksMutation,
     ProgramsMutation,
     JobsMutation,
 ):

@@ -51,6 +51,7 @@ SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
         "rank": pl.Int64,
         "score": pl.Int64,
         "reached_at": _INSTANT,
+        "group": pl.String,
     },
     Table.TIERS: {"ladder": pl.String, "member_id": pl.String, "tier": pl.String, "qualifying": pl.Int64},
     Table.TIER_CHANGES: {

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from achievements.ranking import Ties
+from achievements.ranking import Leaderboard, Ties
 from engagement.records import outcomes
 from engagement.records.unit import Row, Unit
 
@@ -49,7 +49,7 @@ SELECT held.id, member.external_id, held.kind, held.data ->> 'rule', held.data -
 FROM fact AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
 WHERE held.program_id = $1 AND held.kind IN ('spent', 'spend_rejected', 'reward_taken')
 """
-_BY_SCORE = "OVER (ORDER BY held.score DESC NULLS LAST"
+_BY_SCORE = "OVER (PARTITION BY held.hidden OR held.score < $5::bigint ORDER BY held.score DESC NULLS LAST"
 _RANKS: Mapping[Ties, str] = {
     "first_to_reach": f"row_number() {_BY_SCORE}, held.reached_at, member.external_id)",
     "ordinal": f"row_number() {_BY_SCORE}, member.external_id)",
@@ -59,11 +59,11 @@ _RANKS: Mapping[Ties, str] = {
 _STANDINGS: Mapping[Ties, str] = {
     ties: f"""
 SELECT $2::text, $3::text, member.external_id,
-       CASE WHEN held.score IS NOT NULL THEN {rank} END,
-       held.score, held.reached_at
+       CASE WHEN NOT held.hidden AND ($5::bigint IS NULL OR held.score >= $5) THEN {rank} END,
+       held.score, held.reached_at, $4::text
 FROM member LEFT JOIN board_score AS held
-     ON held.program_id = $1 AND held.board = $2 AND held.period = $3 AND held.member_id = member.id
-WHERE member.program_id = $1
+     ON held.program_id = $1 AND held.board = $2 AND held.period = $3 AND held."group" = $4 AND held.member_id = member.id
+WHERE member.program_id = $1 AND ($4 = '' OR held.member_id IS NOT NULL)
 """
     for ties, rank in _RANKS.items()
 }
@@ -124,16 +124,16 @@ def decisions(unit: Unit) -> AsyncIterator[list[Row]]:
     return _pieces(unit, "export_decisions", _DECISIONS)
 
 
-async def standings(unit: Unit, ties: Mapping[str, Ties]) -> AsyncIterator[list[Row]]:
-    """Every member's place in each period of a board in which anybody scored: board, period, member, rank, score, instant.
+async def standings(unit: Unit, boards: Mapping[str, Leaderboard]) -> AsyncIterator[list[Row]]:
+    """Every member's place in each period and group in which anybody scored: board, period, member, rank, score, instant, group.
 
-    Who did not score then has a row without rank, score and instant. `ties` are those of the boards, by key; of a board that
-    is no more, first to reach.
+    Who did not score then has a row without rank, score and instant, on a board without groups; who is not ranked, one without a
+    rank. `boards` are those that there are, or were, by key.
     """
-    for board, period in await outcomes.boards(unit):
-        async for rows in _pieces(
-            unit, "export_standings", _STANDINGS[ties.get(board, "first_to_reach")], board, period
-        ):
+    for board, period, group in await outcomes.boards(unit):
+        contest = boards[board].contest(period, group)
+        sql = _STANDINGS[contest.ties]
+        async for rows in _pieces(unit, "export_standings", sql, *contest.place, contest.minimum):
             yield rows
 
 

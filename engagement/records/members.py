@@ -27,7 +27,7 @@ class Held(msgspec.Struct, frozen=True):
 
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
     `pending` is what is stored and waits for the worker to fold it in. `wallets` are the balance and the debt of each currency
-    in which she owes something; of every currency, where that was asked for.
+    in which she owes something; of every currency, where that was asked for. Who is `hidden` is on no board.
     """
 
     id: UUID
@@ -37,6 +37,7 @@ class Held(msgspec.Struct, frozen=True):
     next_expiry_at: datetime | None = None
     wallets: Mapping[str, tuple[int, int]] = {}
     pending: tuple[Pending, ...] = ()
+    hidden: bool = False
 
     def due_by(self, until: datetime) -> bool:
         """Whether time changes something of her up to an instant."""
@@ -45,12 +46,13 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member as others know her: `external_id` is the app's own id."""
+    """A member as others know her: `external_id` is the app's own id, `alias` the name that boards show her under."""
 
     id: UUID
     external_id: str
     timezone: str | None
     created_at: datetime
+    alias: str | None = None
 
 
 _decode_state = msgspec.json.Decoder(MemberState).decode
@@ -58,7 +60,7 @@ _decode_wallets = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
 _encode = msgspec.json.Encoder().encode
 
 _SNAPSHOTS = Rows("member_snapshot", {"member_id": "uuid", "inputs": "int", "at": "timestamptz", "state": "jsonb"})
-_MEMBER = "member.id, member.external_id, member.timezone, member.created_at"
+_MEMBER = "member.id, member.external_id, member.timezone, member.created_at, member.alias"
 
 
 async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
@@ -108,7 +110,7 @@ async def lock_states(
     `skip_locked` leaves out those that another unit holds; `balances` asks for the balance of every wallet.
     """
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
         f" FOR NO KEY UPDATE {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
@@ -124,6 +126,7 @@ async def lock_states(
             _decode_state(row["state"]),
             *wallets.get(row["member_id"], (None, {})),
             pending=_pending(row["pending"]),
+            hidden=row["hidden"],
         )
         for row in rows
     }
@@ -260,6 +263,25 @@ async def set_timezone(unit: Unit, member_id: UUID, timezone: str) -> None:
     )
 
 
+async def set_shown(unit: Unit, member_id: UUID, alias: str | None, *, hidden: bool) -> None:
+    """Note how a locked member is shown on boards: under which name, or on none."""
+    await unit.execute("UPDATE member SET alias = $3 WHERE program_id = $1 AND id = $2", unit.program, member_id, alias)
+    await unit.execute(
+        "UPDATE member_state SET hidden = $3 WHERE program_id = $1 AND member_id = $2", unit.program, member_id, hidden
+    )
+
+
+async def aliases(unit: Unit, external_ids: Sequence[str]) -> dict[str, str]:
+    """The names that members chose, by the app's own ids; who chose none is left out."""
+    rows = await unit.fetch(
+        "SELECT external_id, alias FROM member"
+        " WHERE program_id = $1 AND external_id = ANY($2::text[]) AND alias IS NOT NULL",
+        unit.program,
+        list(external_ids),
+    )
+    return {row["external_id"]: row["alias"] for row in rows}
+
+
 async def find(unit: Unit, external_id: str) -> Member | None:
     """The member with the app's own id."""
     row = await unit.fetchrow(
@@ -307,13 +329,19 @@ async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
 async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """The states of members as they are stored, for reading."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending FROM member_state WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
+        "SELECT member_id, version, seq, state, pending, hidden FROM member_state"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
         unit.program,
         list(ids),
     )
     return {
         row["member_id"]: Held(
-            row["member_id"], row["version"], row["seq"], _decode_state(row["state"]), pending=_pending(row["pending"])
+            row["member_id"],
+            row["version"],
+            row["seq"],
+            _decode_state(row["state"]),
+            pending=_pending(row["pending"]),
+            hidden=row["hidden"],
         )
         for row in rows
     }

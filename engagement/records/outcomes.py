@@ -85,9 +85,14 @@ _SCORES = Rows(
         "score": "bigint",
         "reached_at": "timestamptz",
         "version": "bigint",
+        '"group"': "text",
     },
-    "ON CONFLICT (program_id, board, period, member_id)"
-    " DO UPDATE SET score = excluded.score, reached_at = excluded.reached_at, version = excluded.version",
+    "ON CONFLICT (program_id, board, period, member_id) DO UPDATE SET score = excluded.score,"
+    ' reached_at = excluded.reached_at, version = excluded.version, "group" = excluded."group"',
+    made={
+        "hidden": "(SELECT whose.hidden FROM member_state AS whose"
+        " WHERE whose.program_id = $1 AND whose.member_id = new.member_id)"
+    },
 )
 
 
@@ -110,6 +115,14 @@ class Score(msgspec.Struct, frozen=True, array_like=True):
     score: int
     reached_at: datetime
     version: int
+    group: str = ""
+
+
+SCORE = (
+    "held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version,"
+    ' held."group"'
+)
+"""The columns of a `Score`."""
 
 
 async def save(unit: Unit, outcomes: Sequence[tuple[UUID, int, AnyOutcome]]) -> None:
@@ -161,37 +174,47 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
     Scored: (
         _SCORES,
         3,
-        lambda who, version, each: (who, each.board, each.period, each.score, each.reached_at, version),
+        lambda who, version, each: (
+            *(who, each.board, each.period, each.score),
+            *(each.reached_at, version, each.group),
+        ),
     ),
 }
 """Where outcomes are kept: the table, how many columns at its beginning are its key, and an outcome's row."""
 
 
+_GONE: Mapping[type, tuple[str, Mapping[str, str], Callable[[Any], tuple[object, ...]]]] = {
+    ChallengeCompleted: ("completion", {"challenge": "text", "period": "text"}, lambda it: (it.challenge, it.period)),
+    BadgeAwarded: ("badge_award", {"badge": "text", "level": "text"}, lambda it: (it.badge, it.level)),
+    RewardGiven: ("reward_given", {"reward": "text"}, lambda it: (it.reward,)),
+    HeldOut: ("held_out", {"what": "text"}, lambda it: (it.what,)),
+    TierChanged: (
+        "tier_change",
+        {"ladder": "text", "changed_at": "timestamptz", "event_id": "text"},
+        lambda it: (it.ladder, it.at, it.event_id or ""),
+    ),
+    # Whose score stands in another group by now has it still.
+    Scored: (
+        "board_score",
+        {"board": "text", "period": "text", '"group"': "text"},
+        lambda it: (it.board, it.period, it.group),
+    ),
+}
+"""Where outcomes are deleted that never were: the table, the columns by which one is found, and their values."""
+
+
 async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> None:
     """Take away outcomes that never were."""
-    for kind, table, first, second in (
-        (ChallengeCompleted, "completion", "challenge", "period"),
-        (BadgeAwarded, "badge_award", "badge", "level"),
-        (Scored, "board_score", "board", "period"),
-    ):
-        # An outcome's identity is its kind and its key in the table.
-        rows = [(who, *each.identity[1:]) for who, each in outcomes if isinstance(each, kind)]
+    for kind, (table, columns, key_of) in _GONE.items():
+        rows = [(who, *key_of(each)) for who, each in outcomes if isinstance(each, kind)]
         if rows:
+            arrays = ", ".join(f"${position}::{sort}[]" for position, sort in enumerate(columns.values(), 3))
+            same = " AND ".join(f"held.{name} = gone.{name}" for name in columns)
             await unit.execute(
-                f"DELETE FROM {table} AS held USING unnest($2::uuid[], $3::text[], $4::text[]) AS gone (who, one, other)"
-                f" WHERE held.program_id = $1 AND held.member_id = gone.who AND held.{first} = gone.one"
-                f" AND held.{second} = gone.other",
+                f"DELETE FROM {table} AS held USING unnest($2::uuid[], {arrays}) AS gone (who, {', '.join(columns)})"
+                f" WHERE held.program_id = $1 AND held.member_id = gone.who AND {same}",
                 unit.program,
-                *columns_of(rows, 3),
-            )
-    for sort, table, key in ((RewardGiven, "reward_given", "reward"), (HeldOut, "held_out", "what")):
-        named = [(who, each.identity[1]) for who, each in outcomes if isinstance(each, sort)]
-        if named:
-            await unit.execute(
-                f"DELETE FROM {table} AS held USING unnest($2::uuid[], $3::text[]) AS gone (who, key)"
-                f" WHERE held.program_id = $1 AND held.member_id = gone.who AND held.{key} = gone.key",
-                unit.program,
-                *columns_of(named, 2),
+                *columns_of(rows, 1 + len(columns)),
             )
     referrals = [(who, each.referral) for who, each in outcomes if isinstance(each, ReferralQualified)]
     if referrals:
@@ -201,18 +224,6 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
             " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.referral = gone.referral",
             unit.program,
             *columns_of(referrals, 2),
-        )
-    moves = [
-        (who, each.ladder, each.at, each.event_id or "") for who, each in outcomes if isinstance(each, TierChanged)
-    ]
-    if moves:
-        await unit.execute(
-            "DELETE FROM tier_change AS held"
-            " USING unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) AS gone (who, ladder, at, event_id)"
-            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.ladder = gone.ladder"
-            " AND held.changed_at = gone.at AND held.event_id = gone.event_id",
-            unit.program,
-            *columns_of(moves, 4),
         )
 
 
@@ -225,7 +236,7 @@ async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[
         ("reward_given", "sort, key, source, reward, given_at, event_id, until, count", RewardGiven),
         ("held_out", "definition, what, points, held_at, event_id", HeldOut),
         ("tier_change", "ladder, tier_from, tier_to, changed_at, qualifying, nullif(event_id, '')", TierChanged),
-        ("board_score", "board, period, score, reached_at", Scored),
+        ("board_score", 'board, period, score, reached_at, "group"', Scored),
         ("(SELECT * FROM referral WHERE holds)", "referral, referrer, qualified_at, event_id", ReferralQualified),
     ):
         rows = await unit.fetch(
@@ -254,9 +265,9 @@ async def badge_holders(unit: Unit, at_most: int) -> tuple[int, dict[str, int]]:
 
 
 async def scores(unit: Unit, board: str, period: str) -> list[Score]:
-    """Every score of one period of a board, best first: by score, then who reached it first, then the app's own id."""
+    """Every score of one period of a board, of all its groups and ranked or not, best first: by score, then who reached it first, then the app's own id."""
     rows = await unit.fetch(
-        "SELECT held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version"
+        f"SELECT {SCORE}"
         " FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
         " WHERE held.program_id = $1 AND held.board = $2 AND held.period = $3"
         " ORDER BY held.score DESC, held.reached_at, member.external_id",
@@ -267,18 +278,20 @@ async def scores(unit: Unit, board: str, period: str) -> list[Score]:
     return [Score(*row) for row in rows]
 
 
-async def boards(unit: Unit) -> list[tuple[str, str]]:
-    """Every period of every board in which somebody scored."""
-    rows = await unit.fetch("SELECT DISTINCT board, period FROM board_score WHERE program_id = $1", unit.program)
-    return [(row["board"], row["period"]) for row in rows]
+async def boards(unit: Unit) -> list[tuple[str, str, str]]:
+    """Every period, and group, of every board in which somebody scored."""
+    rows = await unit.fetch(
+        'SELECT DISTINCT board, period, "group" FROM board_score WHERE program_id = $1', unit.program
+    )
+    return [(row["board"], row["period"], row["group"]) for row in rows]
 
 
 async def scores_after(unit: Unit, after: tuple[str, str, UUID] | None, at_most: int) -> list[Score]:
-    """Scores by board, period and member, from the one after `after` on: to fill the boards piece by piece."""
+    """What is ranked, by board, period and member, from the one after `after` on: to fill the boards piece by piece."""
     rows = await unit.fetch(
-        "SELECT held.board, held.period, member.external_id, held.member_id, held.score, held.reached_at, held.version"
+        f"SELECT {SCORE}"
         " FROM board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
-        " WHERE held.program_id = $1 AND ($2::text IS NULL OR (held.board, held.period, held.member_id) > ($2, $3, $4::uuid))"
+        " WHERE held.program_id = $1 AND NOT held.hidden AND ($2::text IS NULL OR (held.board, held.period, held.member_id) > ($2, $3, $4::uuid))"
         " ORDER BY held.board, held.period, held.member_id LIMIT $5",
         unit.program,
         *(after or (None, None, None)),

@@ -14,13 +14,13 @@ from uuid import uuid4
 
 import structlog
 
-from achievements.ranking import Ties
+from achievements.ranking import Contest, Ties
 from engagement.errors import Refusal
 from engagement.records import outcomes, standings
 from engagement.records.outcomes import Score
 from engagement.records.unit import Database, Unit
 from engagement.relay import placing
-from engagement.relay.placing import FILL_LEASE_SECONDS, FIRST, Gone, Place
+from engagement.relay.placing import FILL_LEASE_SECONDS, Gone, Place
 from engagement.relay.redis import Command, Down, Link, Script
 
 FILL_SIZE: Final = 5_000
@@ -42,60 +42,51 @@ class Boards:
         self._database = database
         self._fillings: dict[int, asyncio.Task[None]] = {}
 
-    async def top(
-        self, program_id: int, board: str, period: str, first: int, offset: int = 0, ties: Ties = FIRST
-    ) -> list[Place]:
+    async def top(self, program_id: int, contest: Contest, first: int, offset: int = 0) -> list[Place]:
         """`first` places from the one after `offset` on, best first."""
         if first < 1:
             return []
-        keys = placing.keys_of(program_id, board, period)
-        found = await self._read(program_id, placing.TOP, keys, ties, offset, offset + first - 1)
+        asked = (contest.ties, placing.worst(contest), offset, offset + first - 1)
+        found = await self._read(program_id, placing.TOP, placing.keys_of(program_id, *contest.place), *asked)
         if found is None:
-            return _places(ties, await self._ask(program_id, standings.top, ties, board, period, first, offset))
-        return placing.parse(ties, *found)
+            return _places(contest.ties, await self._ask(program_id, standings.top, contest, first, offset))
+        return placing.parse(contest.ties, *found)
 
-    async def around(
-        self, program_id: int, board: str, period: str, external_id: str, size: int, ties: Ties = FIRST
-    ) -> list[Place]:
+    async def around(self, program_id: int, contest: Contest, external_id: str, size: int) -> list[Place]:
         """`size` places with the member's in the middle (of an even number, the lower one of the two); fewer at the ends.
 
-        Empty where she is not on the board.
+        Empty where she is not ranked.
         """
         if size < 1:
             return []
         before = size // 2
-        keys = placing.keys_of(program_id, board, period)
-        found = await self._read(program_id, placing.AROUND, keys, ties, external_id, before, size)
+        asked = (contest.ties, placing.worst(contest), external_id, before, size)
+        found = await self._read(program_id, placing.AROUND, placing.keys_of(program_id, *contest.place), *asked)
         if found is None:
-            asked = (ties, board, period, external_id, before, size)
-            return _places(ties, await self._ask(program_id, standings.around, *asked))
-        return placing.parse(ties, *found)
+            page = await self._ask(program_id, standings.around, contest, external_id, before, size)
+            return _places(contest.ties, page)
+        return placing.parse(contest.ties, *found)
 
-    async def ranks(
-        self, program_id: int, wanted: Sequence[tuple[str, str, str]], ties: Mapping[str, Ties] | None = None
-    ) -> list[int | None]:
-        """The rank for each (board, period, the app's own id), None where that member is not on that board.
-
-        `ties` are those of the boards, by key; first to reach where it does not name one.
-        """
-        ways = [(ties or {}).get(board, FIRST) for board, _, _ in wanted]
-        boards = placing.numbered((board, period) for board, period, _ in wanted)
+    async def ranks(self, program_id: int, wanted: Sequence[tuple[Contest, str]]) -> list[int | None]:
+        """The rank for each (contest, the app's own id), None where that member is not ranked in it."""
+        boards = placing.numbered(contest.place for contest, _ in wanted)
         keys = tuple(key for each in boards for key in placing.keys_of(program_id, *each))
-        words = ((boards[each[:2]], way, each[2]) for each, way in zip(wanted, ways, strict=True))
+        words = ((boards[each.place], each.ties, placing.worst(each), who) for each, who in wanted)
         found = await self._read(program_id, placing.RANKS, keys, *(word for each in words for word in each))
         if found is not None:
             return [None if above < 0 else above + 1 for above in found[0]]
-        ranks: dict[tuple[str, str, str], int | None] = {}
-        for way in dict.fromkeys(ways):
-            some = [each for each, its in zip(wanted, ways, strict=True) if its == way]
+        ranks: dict[tuple[Contest, str], int | None] = {}
+        for way in dict.fromkeys(contest.ties for contest, _ in wanted):
+            some = [each for each in wanted if each[0].ties == way]
             ranks.update(zip(some, await self._ask(program_id, standings.ranks, way, some), strict=True))
         return [ranks[each] for each in wanted]
 
-    async def total(self, program_id: int, board: str, period: str) -> int:
-        """How many members are on the board."""
-        found = await self._read(program_id, placing.TOTAL, placing.keys_of(program_id, board, period))
+    async def total(self, program_id: int, contest: Contest) -> int:
+        """How many members are ranked."""
+        keys = placing.keys_of(program_id, *contest.place)
+        found = await self._read(program_id, placing.TOTAL, keys, placing.worst(contest))
         if found is None:
-            return await self._ask(program_id, standings.total, board, period)
+            return await self._ask(program_id, standings.total, contest)
         return int(found[0])
 
     async def apply(

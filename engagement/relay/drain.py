@@ -221,11 +221,13 @@ async def _brought_up_to_date(unit: Unit, messages: Sequence[Message]) -> list[M
     Boards that were filled meanwhile no longer know what went before, so an old score would come back as a new one.
     """
     waited = sorted((each for message in messages for each in message.scores), key=attrgetter("version"))
-    scores = {(each.board, each.period, each.member_id): each for each in waited}
+    scores = {(each.board, each.period, each.group, each.member_id): each for each in waited}
     held = await standings.current(unit, list(scores.values())) if scores else []
-    now = {(each.board, each.period, each.member_id) for each in held}
+    now = {(each.board, each.period, each.group, each.member_id) for each in held}
     gone = tuple(
-        (each.board, each.period, each.external_id, each.version) for key, each in scores.items() if key not in now
+        Gone(each.board, each.period, each.external_id, each.version, each.group)
+        for key, each in scores.items()
+        if key not in now
     )
     ties = {board: way for message in messages for board, way in message.ties.items()}
     return [*(msgspec.structs.replace(each, scores=()) for each in messages), Message(tuple(held), gone, ties=ties)]
@@ -242,7 +244,7 @@ def _commands(messages: Sequence[tuple[int, Message]]) -> list[Command]:
             written.append(changes(program_id, message.scores, message.gone, message.ties))
         told += (Command(("PUBLISH", channel(program_id, member), seq)) for member, seq in message.seqs.items())
         boards |= {(program_id, each.board): None for each in message.scores}
-        boards |= {(program_id, board): None for board, *_ in message.gone}
+        boards |= {(program_id, each.board): None for each in message.gone}
     told += (Command(("PUBLISH", board_channel(*each), 0)) for each in boards)
     # The boards first: who is told to look finds the new score.
     return [*written, *told]

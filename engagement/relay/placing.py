@@ -14,19 +14,30 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from achievements.ranking import Ties
+from achievements.ranking import Contest, Ties
 from engagement.records.outcomes import Score
 from engagement.relay.redis import Command, Script
 
-Gone: TypeAlias = tuple[str, str, str, int]
-"""A score that no longer is: board, period, the app's own id, and the version in which it went."""
 
-_Change: TypeAlias = tuple[str, str, str, int, str, int]
-"""One for the script: board, period, the app's own id, version, the instant as digits ("" where it is gone), negated score."""
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A score that no longer is, and the version in which it went."""
+
+    board: str
+    period: str
+    external_id: str
+    version: int
+    group: str = ""
+
+
+Where: TypeAlias = tuple[str, str, str]
+"""A board, a period and a group."""
+
+_Change: TypeAlias = tuple[Where, str, int, str, int]
+"""One for the script: where, the app's own id, version, the instant as digits ("" where it is gone), negated score."""
 
 FIRST: Final[Ties] = "first_to_reach"
 """The rule of every board that is not said to have another."""
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Another number where boards come to lie otherwise: what an older service filled is then filled anew."""
 FILL_LEASE_SECONDS: Final = 10
 """How long a filling that makes no progress keeps others from starting one."""
@@ -91,12 +102,25 @@ local function above(ties, places, scores, number)
 end
 """
 
+# How many places of a board have no less than its minimum, written as the greatest of its negated scores; +inf is none.
+_RANKED = """
+local function ranked(places, worst)
+  return redis.call('ZCOUNT', places, '-inf', worst)
+end
+local function beyond(number, worst)
+  return worst ~= '+inf' and tonumber(number) > tonumber(worst)
+end
+"""
+
 # Some places of a board from `first` on: how many are before them, the ranks above the first of them, their names and numbers,
 # and what is known of those whose names do not say when they got there.
 _PAGE = (
     _ABOVE
+    + _RANKED
     + """
-local function page(ties, first, last)
+local function page(ties, worst, first, last)
+  last = math.min(last, ranked(KEYS[2], worst) - 1)
+  if last < first then return {redis.call('GET', KEYS[1]) or '', first, first, {}, {}} end
   local found = redis.call('ZRANGE', KEYS[2], first, last, 'WITHSCORES')
   if #found == 0 or ties == 'first_to_reach' then return {redis.call('GET', KEYS[1]) or '', first, first, found, {}} end
   local ids = {}
@@ -108,36 +132,39 @@ end
 )
 
 # Each of these returns the mark first, read in the same instant as the rest. KEYS: the mark, then those of the boards.
-TOP = Script(_PAGE + "return page(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))")
+TOP = Script(_PAGE + "return page(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]))")
 
 AROUND = Script(
     _PAGE
     + """
-local instant = string.match(redis.call('HGET', KEYS[3], ARGV[2]) or '', '^%d+:(%d+)$')
-local name = ARGV[1] == 'first_to_reach' and (instant or '') .. ARGV[2] or ARGV[2]
+local instant = string.match(redis.call('HGET', KEYS[3], ARGV[3]) or '', '^%d+:(%d+)$')
+local name = ARGV[1] == 'first_to_reach' and (instant or '') .. ARGV[3] or ARGV[3]
 local place = instant and redis.call('ZRANK', KEYS[2], name)
-if not place then return {redis.call('GET', KEYS[1]) or '', 0, 0, {}, {}} end
-local first = place - ARGV[3]
-return page(ARGV[1], math.max(first, 0), first + ARGV[4] - 1)
+if not place or place >= ranked(KEYS[2], ARGV[2]) then return {redis.call('GET', KEYS[1]) or '', 0, 0, {}, {}} end
+local first = place - ARGV[4]
+return page(ARGV[1], ARGV[2], math.max(first, 0), first + ARGV[5] - 1)
 """
 )
 
 RANKS = Script(
     _ABOVE
+    + _RANKED
     + """
 local ranks = {}
-for at = 1, #ARGV, 3 do
-  local board, ties, id = 3 * ARGV[at], ARGV[at + 1], ARGV[at + 2]
+for at = 1, #ARGV, 4 do
+  local board, ties, worst, id = 3 * ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local places, members, scores = KEYS[board - 1], KEYS[board], KEYS[board + 1]
   local rank = false
   if ties == 'ordinal' then
     rank = redis.call('ZRANK', places, id)
+    if rank and rank >= ranked(places, worst) then rank = false end
   elseif ties == 'first_to_reach' then
     local instant = string.match(redis.call('HGET', members, id) or '', '^%d+:(%d+)$')
     rank = instant and redis.call('ZRANK', places, instant .. id)
+    if rank and rank >= ranked(places, worst) then rank = false end
   else
     local number = redis.call('ZSCORE', places, id)
-    rank = number and above(ties, places, scores, number)
+    rank = number and not beyond(number, worst) and above(ties, places, scores, number)
   end
   ranks[#ranks + 1] = rank or -1
 end
@@ -145,9 +172,7 @@ return {redis.call('GET', KEYS[1]) or '', ranks}
 """
 )
 
-TOTAL = Script("""
-return {redis.call('GET', KEYS[1]) or '', redis.call('ZCARD', KEYS[2])}
-""")
+TOTAL = Script(_RANKED + "return {redis.call('GET', KEYS[1]) or '', ranked(KEYS[2], ARGV[1])}")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -175,23 +200,33 @@ def changes(
 
     `ties` are those of the boards, by key; first to reach where it does not name one.
     """
-    removed: list[_Change] = [(*each, "", 0) for each in gone]
+    removed: list[_Change] = [
+        ((each.board, each.period, each.group), each.external_id, each.version, "", 0) for each in gone
+    ]
     written: list[_Change] = [
-        (each.board, each.period, each.external_id, each.version, _digits(each.reached_at), -each.score)
+        (
+            *((each.board, each.period, each.group), each.external_id),
+            *(each.version, _digits(each.reached_at), -each.score),
+        )
         for each in scores
     ]
-    boards = numbered((board, period) for board, period, *_ in (*removed, *written))
+    boards = numbered(where for where, *_ in (*removed, *written))
     keys = [key for each in boards for key in keys_of(program_id, *each)]
     # What is gone comes first: of one version, a score that is there outweighs one that went.
     words: list[str | int] = []
-    for board, period, who, version, instant, number in (*removed, *written):
-        words += (boards[board, period], ties.get(board, FIRST), who, version, instant, number)
+    for where, who, version, instant, number in (*removed, *written):
+        words += (boards[where], ties.get(where[0], FIRST), who, version, instant, number)
     return _CHANGE((names(program_id), lease(program_id), *keys), token, FILL_LEASE_SECONDS * 1000, *words)
 
 
-def numbered(boards: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+def numbered(boards: Iterable[Where]) -> dict[Where, int]:
     """Numbers from 1 for boards, by which scripts call them."""
     return {board: number for number, board in enumerate(dict.fromkeys(boards), 1)}
+
+
+def worst(contest: Contest) -> str:
+    """The greatest of the negated scores that are ranked."""
+    return "+inf" if contest.minimum is None else str(-contest.minimum)
 
 
 def mark(program_id: int) -> str:
@@ -209,13 +244,11 @@ def names(program_id: int) -> str:
     return f"{{p{program_id}}}:boards"
 
 
-def keys_of(program_id: int, board: str, period: str) -> tuple[str, str, str]:
+def keys_of(program_id: int, board: str, period: str, group: str = "") -> tuple[str, str, str]:
     """The keys of a board's places, of its members, and of the scores on it."""
-    return (
-        f"{{p{program_id}}}:places:{board}:{period}",
-        f"{{p{program_id}}}:members:{board}:{period}",
-        f"{{p{program_id}}}:scores:{board}:{period}",
-    )
+    # Neither a board's key nor a period holds a colon; whatever a group holds stands last.
+    name = f"{board}:{period}:{group}"
+    return (f"{{p{program_id}}}:places:{name}", f"{{p{program_id}}}:members:{name}", f"{{p{program_id}}}:scores:{name}")
 
 
 def parse(ties: Ties, first: int, ranks: int, flat: Sequence[str], known: Sequence[str]) -> list[Place]:

@@ -44,7 +44,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     ChallengeCompleted: lambda it: f"completed {it.challenge} {it.period}".rstrip(),
     MilestoneReached: lambda it: f"milestone {it.challenge} {it.milestone}",
     BadgeAwarded: lambda it: f"badge {it.badge} {it.level}",
-    Scored: lambda it: f"score {it.board} {it.score}",
+    Scored: lambda it: f"score {it.board} {it.score}" + (f" in {it.group}" if it.group else ""),
     TierChanged: lambda it: f"tier {it.ladder} {it.tier_from}>{it.tier_to} {it.qualifying}",
     ReferralQualified: lambda it: f"referral {it.referral} by {it.referrer}",
     RewardGiven: lambda it: f"reward {it.sort} {it.key}" + (f" until {it.until:%Y-%m-%d %H:%M}" if it.until else ""),

@@ -279,6 +279,24 @@ MISTAKES_OF_MORE_KINDS: list[tuple[dict[str, Any], str, str]] = [
         "leaderboards[0].ties",
         "expected one of first_to_reach, standard, dense, ordinal; got `random`",
     ),
+    (
+        {"leaderboards": [{"key": "b", "measure": {"points": "points"}, "group_by": "city"}]},
+        "leaderboards[0].group_by",
+        "no attribute `city`",
+    ),
+    (
+        {"leaderboards": [{"key": "b", "measure": {"points": "points"}, "group_by": "tiers.club"}]},
+        "leaderboards[0].group_by",
+        "no tier ladder `club`",
+    ),
+    (
+        {
+            "attributes": [{"key": "age", "type": "int"}],
+            "leaderboards": [{"key": "b", "measure": {"points": "points"}, "group_by": "age"}],
+        },
+        "leaderboards[0].group_by",
+        "`age` is a int, and has to be a string",
+    ),
 ]
 
 

@@ -50,6 +50,21 @@ FIELDS = {
         "events:write",
         False,
     ),
+    "setMemberAlias": Asked(
+        'mutation { setMemberAlias(input: {member: "anna", alias: "A", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
+    "leaveLeaderboards": Asked(
+        'mutation { leaveLeaderboards(input: {member: "anna", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
+    "returnToLeaderboards": Asked(
+        'mutation { returnToLeaderboards(input: {member: "anna", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
     "joinChallenge": Asked(
         'mutation { joinChallenge(input: {member: "anna", challenge: "x", idempotencyKey: "k"}) { __typename } }',
         "events:write",
@@ -57,16 +72,6 @@ FIELDS = {
     ),
     "leaveChallenge": Asked(
         'mutation { leaveChallenge(input: {member: "anna", challenge: "x", idempotencyKey: "k"}) { __typename } }',
-        "events:write",
-        True,
-    ),
-    "buyStreakFreeze": Asked(
-        'mutation { buyStreakFreeze(input: {member: "anna", streak: "daily", idempotencyKey: "k"}) { __typename } }',
-        "events:write",
-        True,
-    ),
-    "restoreStreak": Asked(
-        'mutation { restoreStreak(input: {member: "anna", streak: "daily", idempotencyKey: "k"}) { __typename } }',
         "events:write",
         True,
     ),
@@ -111,10 +116,11 @@ def test_no_field_is_forgotten() -> None:
         "amendEvent",
         "setMemberTimezone",
         "setMemberAttributes",
+        "setMemberAlias",
+        "leaveLeaderboards",
+        "returnToLeaderboards",
         "joinChallenge",
         "leaveChallenge",
-        "buyStreakFreeze",
-        "restoreStreak",
         "addToList",
         "removeFromList",
         "applyProgram",

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import NOON, House
+from tests.api.conftest import APPLY, NOON, House, document
 
 BOARD = """query($key: String!, $period: String, $first: Int, $after: String, $around: ID) {
   leaderboard(key: $key, period: $period, first: $first, after: $after, around: $around) {
@@ -100,3 +100,183 @@ async def test_cursor_belongs_to_one_period_of_one_board(house: House) -> None:
 async def test_other_programs_scores_are_not_shown(house: House, real: House) -> None:
     await scored(house)
     assert (await board(real, key="ever"))["total"] == 0
+
+
+GROUPED = """query($key: String!, $group: String, $period: String, $around: ID, $after: String) {
+  leaderboard(key: $key, group: $group, period: $period, around: $around, after: $after) {
+    group total minimumScore minimumCohort withheld entries { rank member alias score }
+    own { member rank score unranked } pageInfo { hasNextPage endCursor } } }"""
+SHOWN = """
+  __typename
+  ... on ShowMemberSuccess { member alias hidden changed replayed }
+  ... on UserError { code message field }"""
+ALIAS = f"mutation($input: SetMemberAliasInput!) {{ shown: setMemberAlias(input: $input) {{ {SHOWN} }} }}"
+LEAVE = f"mutation($input: LeaveLeaderboardsInput!) {{ shown: leaveLeaderboards(input: $input) {{ {SHOWN} }} }}"
+RETURN = LEAVE.replace("leaveLeaderboards", "returnToLeaderboards")
+POINTS = {"measure": {"points": "points"}}
+
+
+async def with_boards(house: House, *boards: dict[str, Any]) -> None:
+    """Give the house other boards, and an attribute to group by."""
+    attributes = [{"key": "city", "type": "string"}]
+    given = {"input": {"document": document(house.program.key, attributes=attributes, leaderboards=[*boards])}}
+    assert (await house.data(APPLY, given))["applyProgram"]["__typename"] == "ApplyProgramSuccess"
+
+
+async def lives_in(house: House, city: str, *members: str) -> None:
+    text = """mutation($input: SetMemberAttributesInput!) { setMemberAttributes(input: $input) { __typename } }"""
+    for member in members:
+        given = {"member": member, "attributes": {"city": city}, "idempotencyKey": f"{member} {city}"}
+        await house.data(text, {"input": given})
+
+
+async def grouped(house: House, key: str | None = None, **variables: object) -> dict[str, Any]:
+    found: dict[str, Any] = (await house.data(GROUPED, {"key": "b", **variables}, key=key))["leaderboard"]
+    return found
+
+
+async def rescored(house: House, member: str, identity: str, amount: int) -> dict[str, tuple[int, int | None]]:
+    """The scores that a purchase brings, and the ranks, by leaderboard."""
+    effects = (await house.bought(member, identity, amount))["effects"]
+    scores = [each for each in effects if each["__typename"] == "LeaderboardScored"]
+    return {each["leaderboard"]: (each["score"], each["rank"]) for each in scores}
+
+
+async def shown(house: House, text: str, key: str | None = None, **given: object) -> dict[str, Any]:
+    answer: dict[str, Any] = (await house.data(text, {"input": {"idempotencyKey": "k", **given}}, key=key))["shown"]
+    return answer
+
+
+async def test_each_group_is_a_board_and_members_see_theirs(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "group_by": "city"})
+    await lives_in(house, "rome", "m1", "m2", "m4")
+    await lives_in(house, "oslo", "m3", "m5")
+    for number in range(1, 4):
+        await house.bought(f"m{number}", "e1", 10 * number)
+    rome, oslo = await grouped(house, group="rome"), await grouped(house, group="oslo")
+    assert [(each["rank"], each["member"]) for each in rome["entries"]] == [(1, "m2"), (2, "m1")]
+    assert [(each["rank"], each["member"]) for each in oslo["entries"]] == [(1, "m3")]
+    assert (rome["group"], rome["total"], rome["own"]) == ("rome", 2, None)
+    # Where she is asked about, or asks, it is hers; also where she has not scored yet.
+    own = {"member": "m1", "rank": 2, "score": 10, "unranked": None}
+    for asked in ({"around": "m1"}, {"key": house.token("m1")}):
+        found = await grouped(house, **asked)
+        assert (found["group"], found["own"]) == ("rome", own)
+    found = await grouped(house, key=house.token("m5"))
+    assert (found["group"], found["total"], found["own"]) == ("oslo", 1, None)
+    # She has moved, and competes where she began.
+    await lives_in(house, "oslo", "m1")
+    assert await rescored(house, "m1", "e2", 5) == {"b": (15, 2)}
+    assert (await grouped(house, around="m1"))["group"] == "rome"
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "field"),
+    [
+        ({}, "INVALID_INPUT", "group"),
+        ({"group": "\0"}, "INVALID_INPUT", "group"),
+        ({"around": "nobody"}, "INVALID_INPUT", "group"),
+        ({"group": "oslo", "around": "m1"}, "MEMBER_NOT_ON_LEADERBOARD", "around"),
+        ({"key": "ever", "group": "rome"}, "INVALID_INPUT", "group"),
+    ],
+)
+async def test_mistakes_about_groups_are_coded(
+    house: House, variables: dict[str, object], code: str, field: str
+) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "group_by": "city"}, {"key": "ever", **POINTS})
+    await lives_in(house, "rome", "m1")
+    await house.bought("m1", "e1", 5)
+    refusal = await house.refusal(GROUPED, {"key": "b", **variables})
+    assert (refusal["code"], refusal["field"]) == (code, field)
+
+
+async def test_a_cursor_belongs_to_its_group(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "group_by": "city"})
+    await lives_in(house, "rome", "m1")
+    await house.bought("m1", "e1", 5)
+    cursor = (await grouped(house, group="rome"))["pageInfo"]["endCursor"]
+    refusal = await house.refusal(GROUPED, {"key": "b", "group": "oslo", "after": cursor})
+    assert refusal["code"] == "INVALID_CURSOR"
+
+
+async def test_who_is_below_the_minimum_is_not_ranked_and_sees_herself(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "minimum_score": 30})
+    await scored(house)
+    found = await grouped(house, around="m2")
+    assert (found["total"], found["minimumScore"], found["entries"]) == (5, 30, [])
+    assert found["own"] == {"member": "m2", "rank": None, "score": 20, "unranked": "BELOW_MINIMUM"}
+    assert [each["member"] for each in (await grouped(house))["entries"]] == ["m7", "m6", "m5", "m4", "m3"]
+    assert await rescored(house, "m2", "e2", 9) == {"b": (29, None)}
+    assert await rescored(house, "m2", "e3", 1) == {"b": (30, 5)}
+
+
+async def test_a_board_of_too_few_shows_nobody_but_oneself(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "minimum_cohort": 3})
+    await house.bought("m1", "e1", 10)
+    await house.bought("m2", "e1", 20)
+    found = await grouped(house)
+    assert (found["total"], found["minimumCohort"], found["withheld"]) == (2, 3, "TOO_FEW_MEMBERS")
+    assert (found["entries"], found["pageInfo"]) == ([], {"hasNextPage": False, "endCursor": None})
+    alone = [{"rank": 2, "member": "m1", "alias": None, "score": 10}]
+    for asked in ({"around": "m1"}, {"key": house.token("m1")}):
+        assert (await grouped(house, **asked))["entries"] == alone
+    await house.bought("m3", "e1", 30)
+    found = await grouped(house)
+    assert (found["withheld"], [each["member"] for each in found["entries"]]) == (None, ["m3", "m2", "m1"])
+
+
+async def test_a_member_is_shown_under_the_name_that_she_chose(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS})
+    await scored(house)
+    for alias, kept in (("  Z\u00f6e 🏆 ", "Z\u00f6e 🏆"), ("x" * 40, "x" * 40)):
+        answer = await shown(house, ALIAS, key=house.token("m7"), alias=alias, idempotencyKey=alias[:5])
+        assert answer == {
+            "__typename": "ShowMemberSuccess",
+            "member": "m7",
+            "alias": kept,
+            "hidden": False,
+            "changed": True,
+            "replayed": False,
+        }
+        assert (await grouped(house))["entries"][0]["alias"] == kept
+    assert (await house.data('{ member(externalId: "m7") { alias hidden } }'))["member"] == {
+        "alias": "x" * 40,
+        "hidden": False,
+    }
+    assert (await shown(house, ALIAS, member="m7", idempotencyKey="none"))["alias"] is None
+    assert (await grouped(house))["entries"][0]["alias"] is None
+
+
+@pytest.mark.parametrize("alias", ["", "   ", "x" * 41, "a\nb", "a\0b", "a\u202eb", "\u200b"])
+async def test_what_is_no_name_is_refused(house: House, alias: str) -> None:
+    answer = await shown(house, ALIAS, member="m1", alias=alias)
+    assert (answer["code"], answer["field"]) == ("INVALID_INPUT", "alias")
+
+
+async def test_who_leaves_the_boards_is_on_none_until_she_returns(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS}, {"key": "months", **POINTS, "window": {"calendar": "month"}})
+    await scored(house)
+    token = house.token("m7")
+    answer = await shown(house, LEAVE, key=token)
+    assert (answer["hidden"], answer["changed"], answer["replayed"]) == (True, True, False)
+    assert (await shown(house, LEAVE, key=token))["replayed"]
+    assert not (await shown(house, LEAVE, key=token, idempotencyKey="again"))["changed"]
+    # What she earns afterwards is counted, on boards that she was on and on others, and ranked on none.
+    effects = (await house.bought("m7", "e2", 5))["effects"]
+    late = (await house.bought("m7", "e3", 5, at="2026-12-05T12:00:00Z"))["effects"]
+    assert {each["rank"] for each in (*effects, *late) if each["__typename"] == "LeaderboardScored"} == {None}
+    for key, period in (("b", None), ("months", "2026-11"), ("months", "2026-12")):
+        found = await grouped(house, key=token) if key == "b" else await board(house, key=key, period=period)
+        assert "m7" not in [each["member"] for each in found["entries"]]
+        assert found["total"] == (0 if period == "2026-12" else 6)
+    found = await grouped(house, around="m7")
+    assert (found["entries"], found["own"]["score"], found["own"]["unranked"]) == ([], 80, "HIDDEN")
+    assert (await shown(house, RETURN, member="m7"))["changed"]
+    assert (await grouped(house))["entries"][0] == {"rank": 1, "member": "m7", "alias": None, "score": 80}
+    assert (await board(house, key="months", period="2026-12"))["total"] == 1
+
+
+async def test_a_members_token_speaks_for_herself_alone(house: House) -> None:
+    for text in (ALIAS, LEAVE, RETURN):
+        given = {"input": {"member": "m2", "idempotencyKey": "k"}}
+        assert (await house.refusal(text, given, key=house.token("m1")))["code"] == "FORBIDDEN"

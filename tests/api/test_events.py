@@ -114,14 +114,14 @@ def test_what_is_withdrawn_is_told_with_what_it_was() -> None:
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
     badge = outcomes.BadgeAwarded("regular", "bronze", at, "e1")
     board = outcomes.Scored("ever", "", 12, at)
-    aside = Aside({("regular", "bronze"): "Familiar face"}, {("ever", "", "anna"): 3})
+    aside = Aside({("regular", "bronze"): "Familiar face"}, {("ever", "", "", "anna"): 3})
     withdrawn, scored, expired = shown(
         [outcomes.Withdrawn(badge), board, outcomes.PointsExpired("points", 2**40, at)], "anna", aside
     )
     assert withdrawn == OutcomeWithdrawn(
         outcome=BadgeAwarded(badge="regular", level="bronze", name="Familiar face", at=DateTime(NOON))
     )
-    assert scored == LeaderboardScored(leaderboard="ever", period="", score=Points(12), rank=3)
+    assert scored == LeaderboardScored(leaderboard="ever", period="", group=None, score=Points(12), rank=3)
     assert expired == PointsExpired(currency="points", points=Points(2**40), at=DateTime(NOON))
 
 

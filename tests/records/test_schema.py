@@ -56,7 +56,7 @@ RIGHTS = {
     | {f"UPDATE({c})" for c in ("name", "timezone", "clock", "horizon_days", "revision", "token_secret")},
     "definition": READ,
     "definition_version": READ | {"UPDATE(active_until)"},
-    "member": READ | {"UPDATE(timezone)"},
+    "member": READ | {"UPDATE(timezone)", "UPDATE(alias)"},
     "event": READ | {"UPDATE(seq)"},
     "amendment": READ,
     "fact": READ,
@@ -105,6 +105,7 @@ CHECKS = {
     "transfer_points_positive",
     "transfer_between_two_accounts",
     "transfer_accounts_known",
+    "member_alias_not_empty",
     "activity_seq_positive",
     "problem_count_positive",
     "job_state_known",
@@ -229,7 +230,13 @@ async def test_constraints_and_types_are_in_the_catalogue(owner: Any) -> None:
         for row in columns
         if row["data_type"] == "text" and row["collation_name"] != "C"
     }
-    assert locale_bound == {"program.name", "program.timezone", "member.timezone", "credential.name"}
+    assert locale_bound == {
+        "program.name",
+        "program.timezone",
+        "member.timezone",
+        "member.alias",
+        "credential.name",
+    }
 
 
 async def test_nothing_of_another_program_can_be_read_or_written(owner: Any, app: Any) -> None:

@@ -7,14 +7,15 @@ from uuid import UUID
 import msgspec
 
 from achievements.outcomes import Scored
-from achievements.ranking import Ties
+from achievements.ranking import Contest, Ties
 from engagement.records import members, outbox, outcomes
 from engagement.records.outcomes import Score
 from engagement.records.unit import Database, Unit
 from engagement.relay.drain import Message
-from engagement.relay.placing import Place
+from engagement.relay.placing import Gone, Place
 
 BOARD = ("points", "2026-11")
+CONTEST = Contest(*BOARD)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -25,13 +26,14 @@ async def score(
     version: int = 1,
     board: tuple[str, str] = BOARD,
     ties: dict[str, Ties] | None = None,
+    group: str = "",
 ) -> dict[str, UUID]:
     """Let members (the app's own ids) have scores, and say so in the outbox; their ids."""
 
     async def write(unit: Unit) -> dict[str, UUID]:
         ids = await members.enrol(unit, scores, NOON)
-        await outcomes.save(unit, [(ids[who], version, Scored(*board, *held)) for who, held in scores.items()])
-        sent = tuple(Score(*board, who, ids[who], *held, version) for who, held in scores.items())
+        await outcomes.save(unit, [(ids[who], version, Scored(*board, *held, group)) for who, held in scores.items()])
+        sent = tuple(Score(*board, who, ids[who], *held, version, group) for who, held in scores.items())
         outbox.publish(unit, msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version), ties or {})))
         return ids
 
@@ -44,7 +46,7 @@ async def withdraw(database: Database, program_id: int, who: str, version: int) 
     async def write(unit: Unit) -> None:
         ids = await members.ids_of(unit, [who])
         await outcomes.remove(unit, [(ids[who], Scored(*BOARD, 0, NOON))])
-        outbox.publish(unit, msgspec.json.encode(Message(gone=((*BOARD, who, version),))))
+        outbox.publish(unit, msgspec.json.encode(Message(gone=(Gone(*BOARD, who, version),))))
 
     await database.run(write, program_id)
 

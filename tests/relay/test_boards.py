@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from achievements.ranking import Contest
 from engagement.records.outcomes import Score
 from engagement.records.programs import Program
 from engagement.records.unit import Database
@@ -20,7 +21,7 @@ from engagement.relay.boards import Boards
 from engagement.relay.placing import Gone, Place
 from engagement.relay.redis import Down, Link
 from tests.relay.conftest import Server, until
-from tests.relay.scores import BOARD, NOON, score, truth
+from tests.relay.scores import BOARD, CONTEST, NOON, score, truth
 
 SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -39,16 +40,18 @@ async def filled(redis: Redis, program: Program) -> bool:
 
 async def reads(boards: Boards, program_id: int, board: tuple[str, str], everybody: list[Place]) -> list[object]:
     """What every kind of read says of a board that `everybody` is on."""
-    size = len(everybody)
-    ranks = [(*board, each.external_id) for each in everybody]
+    size, contest = len(everybody), Contest(*board)
+    ranks = [(contest, each.external_id) for each in everybody]
     return [
-        await boards.top(program_id, *board, size + 1),
-        await boards.top(program_id, *board, 3, 2),
-        await boards.around(program_id, *board, everybody[size // 2].external_id, 4),
-        await boards.around(program_id, *board, everybody[-1].external_id, 3),
-        await boards.around(program_id, *board, "nobody at all", 3),
-        await boards.ranks(program_id, [*ranks, (*board, "nobody at all"), ("none", "2026", everybody[0].external_id)]),
-        await boards.total(program_id, *board),
+        await boards.top(program_id, contest, size + 1),
+        await boards.top(program_id, contest, 3, 2),
+        await boards.around(program_id, contest, everybody[size // 2].external_id, 4),
+        await boards.around(program_id, contest, everybody[-1].external_id, 3),
+        await boards.around(program_id, contest, "nobody at all", 3),
+        await boards.ranks(
+            program_id, [*ranks, (contest, "nobody at all"), (Contest("none", "2026"), everybody[0].external_id)]
+        ),
+        await boards.total(program_id, contest),
     ]
 
 
@@ -93,11 +96,11 @@ async def test_redis_and_sql_rank_alike(
 async def test_nobody_has_scored(program: Program, boards: Boards, offline: Boards) -> None:
     await boards.fill(program.id)
     for each in (boards, offline):
-        assert await each.top(program.id, *BOARD, 10) == []
-        assert await each.around(program.id, *BOARD, "ada", 5) == []
-        assert await each.ranks(program.id, [(*BOARD, "ada")]) == [None]
+        assert await each.top(program.id, CONTEST, 10) == []
+        assert await each.around(program.id, CONTEST, "ada", 5) == []
+        assert await each.ranks(program.id, [(CONTEST, "ada")]) == [None]
         assert await each.ranks(program.id, []) == []
-        assert await each.total(program.id, *BOARD) == 0
+        assert await each.total(program.id, CONTEST) == 0
 
 
 @pytest.mark.parametrize("order", [*permutations(range(3))], ids=str)
@@ -109,12 +112,12 @@ async def test_changes_may_come_in_any_order_and_twice(
     before = [Score(*BOARD, "ada", ada, 7, NOON, 9), Score(*BOARD, "bob", bob, 7, NOON + MICROSECOND, 1)]
     changes: list[tuple[list[Score], list[Gone]]] = [
         (before, []),
-        ([Score(*BOARD, "bob", bob, 9, NOON + SECOND, 2)], [(*BOARD, "ada", 10)]),
-        ([Score(*BOARD, "ada", ada, 8, NOON - SECOND, 11)], [(*BOARD, "ada", 11)]),
+        ([Score(*BOARD, "bob", bob, 9, NOON + SECOND, 2)], [Gone(*BOARD, "ada", 10)]),
+        ([Score(*BOARD, "ada", ada, 8, NOON - SECOND, 11)], [Gone(*BOARD, "ada", 11)]),
     ]
     for number in (*order, *order):
         await boards.apply(program.id, *changes[number])
-    assert await boards.top(program.id, *BOARD, 10) == [
+    assert await boards.top(program.id, CONTEST, 10) == [
         Place(1, "bob", 9, NOON + SECOND),
         Place(2, "ada", 8, NOON - SECOND),
     ]
@@ -123,16 +126,16 @@ async def test_changes_may_come_in_any_order_and_twice(
 async def test_a_score_that_is_gone_stays_gone(program: Program, boards: Boards) -> None:
     await boards.fill(program.id)
     late = Score(*BOARD, "ada", uuid4(), 7, NOON, 1)
-    await boards.apply(program.id, [], [(*BOARD, "ada", 2)])
+    await boards.apply(program.id, [], [Gone(*BOARD, "ada", 2)])
     await boards.apply(program.id, [late], [])
-    assert await boards.total(program.id, *BOARD) == 0
+    assert await boards.total(program.id, CONTEST) == 0
 
 
 async def test_the_first_reader_starts_the_filling(
     records: Database, program: Program, boards: Boards, redis: Redis
 ) -> None:
     await score(records, program.id, {"ada": (1, NOON)})
-    assert await boards.total(program.id, *BOARD) == 1
+    assert await boards.total(program.id, CONTEST) == 1
     await until(lambda: filled(redis, program))
 
 
@@ -142,7 +145,7 @@ async def test_a_large_board_is_filled_by_many_at_once(
     await score(records, program.id, {f"m{number}": (number % 50, NOON) for number in range(6_000)})
     others = [Link(server.url) for _ in range(3)]
     await asyncio.gather(*(Boards(each, records).fill(program.id) for each in others), boards.fill(program.id))
-    assert await boards.top(program.id, *BOARD, 6_000) == await truth(records, program.id)
+    assert await boards.top(program.id, CONTEST, 6_000) == await truth(records, program.id)
     for each in others:
         await each.close()
 
@@ -154,11 +157,11 @@ async def test_an_emptied_redis_is_filled_again(
     everybody = await truth(records, program.id)
     # Emptied at any moment, also in the middle of a filling, a reader never sees a part of a board.
     for _ in range(20):
-        assert await boards.top(program.id, *BOARD, 2_000) == everybody
+        assert await boards.top(program.id, CONTEST, 2_000) == everybody
         await asyncio.sleep(random.uniform(0, 0.05))
         await redis.flushall()
     await boards.fill(program.id)
-    assert await boards.top(program.id, *BOARD, 2_000) == everybody
+    assert await boards.top(program.id, CONTEST, 2_000) == everybody
 
 
 async def test_a_filling_that_dies_is_taken_over(
@@ -177,10 +180,10 @@ async def test_another_run_of_the_server_is_filled_anew(
     await boards.fill(program.id)
     # As after a failover or a restart from an old copy: complete by its own account, and with what no longer is so.
     await redis.set(placing.mark(program.id), "an earlier run")
-    await boards.apply(program.id, [], [(*BOARD, "ada", 1)])
-    assert await boards.total(program.id, *BOARD) == 1
+    await boards.apply(program.id, [], [Gone(*BOARD, "ada", 1)])
+    assert await boards.total(program.id, CONTEST) == 1
     await boards.fill(program.id)
-    assert await boards.top(program.id, *BOARD, 1) == await truth(records, program.id)
+    assert await boards.top(program.id, CONTEST, 1) == await truth(records, program.id)
 
 
 async def test_a_killed_server_costs_no_wrong_answer(
@@ -191,12 +194,12 @@ async def test_a_killed_server_costs_no_wrong_answer(
     everybody = await truth(records, program.id)
     for _ in range(5):
         server.kill()
-        assert await boards.top(program.id, *BOARD, 10) == everybody
+        assert await boards.top(program.id, CONTEST, 10) == everybody
         server.start()
-        assert await boards.top(program.id, *BOARD, 10) == everybody
+        assert await boards.top(program.id, CONTEST, 10) == everybody
 
     async def back() -> bool:
-        assert await boards.top(program.id, *BOARD, 10) == everybody
+        assert await boards.top(program.id, CONTEST, 10) == everybody
         return await filled(redis, program)
 
     await until(back)
@@ -211,21 +214,21 @@ async def test_a_frozen_server_costs_one_reader_its_patience(
     for number in range(10):
         # The first finds out; the others do not ask.
         assert link.up == (number == 0)
-        assert await boards.total(program.id, *BOARD) == 1
+        assert await boards.total(program.id, CONTEST) == 1
     server.signal(signal.SIGCONT)
 
     async def up() -> bool:
         return link.up
 
     await until(up)
-    assert await boards.total(program.id, *BOARD) == 1
+    assert await boards.total(program.id, CONTEST) == 1
 
 
 async def test_without_redis_a_write_says_so(program: Program, offline: Boards) -> None:
     with pytest.raises(Down):
         await offline.fill(program.id)
     with pytest.raises(Down):
-        await offline.apply(program.id, [], [(*BOARD, "ada", 1)])
+        await offline.apply(program.id, [], [Gone(*BOARD, "ada", 1)])
 
 
 async def test_cancelled_readers_get_nobody_elses_answer(records: Database, program: Program, boards: Boards) -> None:
@@ -234,7 +237,7 @@ async def test_cancelled_readers_get_nobody_elses_answer(records: Database, prog
     await boards.fill(program.id)
 
     async def ask(number: int) -> None:
-        (place,) = await boards.around(program.id, *BOARD, names[number], 1)
+        (place,) = await boards.around(program.id, CONTEST, names[number], 1)
         assert place.external_id == names[number]
 
     for _ in range(20):
@@ -244,4 +247,4 @@ async def test_cancelled_readers_get_nobody_elses_answer(records: Database, prog
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(each) for each in outcomes} <= {type(None), asyncio.CancelledError}
-    assert await boards.total(program.id, *BOARD) == 50
+    assert await boards.total(program.id, CONTEST) == 50

@@ -15,7 +15,7 @@ from engagement.relay.drain import BATCH, Drain
 from engagement.relay.live import board_channel, channel
 from engagement.relay.redis import Link
 from tests.relay.conftest import Server, until
-from tests.relay.scores import BOARD, NOON, left, score, truth, withdraw
+from tests.relay.scores import BOARD, CONTEST, NOON, left, score, truth, withdraw
 
 SECOND = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ SECOND = timedelta(seconds=1)
 async def agree(records: Database, boards: Boards, program: Program) -> bool:
     """Whether Redis and the tables hold the same board."""
     everybody = await truth(records, program.id)
-    return await boards.top(program.id, *BOARD, len(everybody) + 1) == everybody
+    return await boards.top(program.id, CONTEST, len(everybody) + 1) == everybody
 
 
 async def test_a_board_read_after_settling_shows_the_score(
@@ -33,11 +33,11 @@ async def test_a_board_read_after_settling_shows_the_score(
     for version in range(1, 50):
         await score(records, program.id, {"ada": (version, NOON)}, version)
         assert await drain.settled(program.id)
-        (place,) = await boards.top(program.id, *BOARD, 1)
+        (place,) = await boards.top(program.id, CONTEST, 1)
         assert place.score == version
     await withdraw(records, program.id, "ada", 50)
     assert await drain.settled(program.id)
-    assert await boards.total(program.id, *BOARD) == 0
+    assert await boards.total(program.id, CONTEST) == 0
 
 
 @pytest.mark.usefixtures("drain")

@@ -1,6 +1,6 @@
 """Boards whose ties share a rank, or go by id: read as the rules rank them, from Redis as from PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, get_args
 from uuid import uuid4
@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from achievements.ranking import Entry, Ties, ranked
-from engagement.records import programs
+from achievements.ranking import Contest, Entry, Ties, ranked
+from engagement.records import members, programs, standings
 from engagement.records.outcomes import Score
 from engagement.records.programs import DefinitionVersion, Program
 from engagement.records.unit import Database, Unit
 from engagement.relay.boards import Boards
 from engagement.relay.drain import Drain
-from engagement.relay.placing import Place
+from engagement.relay.placing import Gone, Place
 from tests.relay.conftest import until
 from tests.relay.scores import NOON, score
 
@@ -56,23 +56,31 @@ def ranking(ties: Ties, scores: dict[str, tuple[int, datetime]]) -> list[Place]:
     ]
 
 
-async def check(boards: Boards, program: int, board: tuple[Ties, str], expected: Sequence[Place], size: int) -> None:
+async def check(boards: Boards, program: int, contest: Contest, expected: Sequence[Place], size: int) -> None:
     """That every read of a board says what is expected, wherever its page begins and ends."""
-    ties = board[0]
-    assert await boards.top(program, *board, 100, 0, ties) == expected
+    assert await boards.total(program, contest) == len(expected)
+    assert await boards.top(program, contest, 100) == expected
     for offset in range(len(expected) + 1):
-        assert await boards.top(program, *board, size, offset, ties) == expected[offset : offset + size]
-    for number in {0, len(expected) // 2, len(expected) - 1}:
-        around = await boards.around(program, *board, expected[number].external_id, size, ties)
+        assert await boards.top(program, contest, size, offset) == expected[offset : offset + size]
+    for number in {0, len(expected) // 2, len(expected) - 1} if expected else ():
+        around = await boards.around(program, contest, expected[number].external_id, size)
         assert around == expected[max(number - size // 2, 0) : number - size // 2 + size]
         assert [each.number for each in around] == [expected.index(each) + 1 for each in around]
-    wanted = [(*board, each.external_id) for each in expected]
-    ranks = await boards.ranks(program, [*wanted, (*board, "nobody at all")], TIES)
+    wanted = [(contest, each.external_id) for each in expected]
+    ranks = await boards.ranks(program, [*wanted, (contest, "nobody at all")])
     assert ranks == [*(each.rank for each in expected), None]
-    assert await boards.around(program, *board, "nobody at all", size, ties) == []
+    assert await boards.around(program, contest, "nobody at all", size) == []
 
 
-@given(first=scores, later=scores, gone=st.sets(ids, max_size=3), ties=st.sampled_from(WAYS), size=st.integers(1, 4))
+@given(
+    first=scores,
+    later=scores,
+    gone=st.sets(ids, max_size=3),
+    hidden=st.sets(st.integers(0, 19), max_size=3),
+    ties=st.sampled_from(WAYS),
+    minimum=st.none() | st.integers(0, 2),
+    size=st.integers(1, 4),
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_board_is_read_as_the_rules_rank_it(
     records: Database,
@@ -83,24 +91,53 @@ async def test_a_board_is_read_as_the_rules_rank_it(
     first: dict[str, tuple[int, datetime]],
     later: dict[str, tuple[int, datetime]],
     gone: set[str],
+    hidden: set[int],
     ties: Ties,
+    minimum: int | None,
     size: int,
 ) -> None:
+    def expected(held: dict[str, tuple[int, datetime]], without: Collection[str] = ()) -> list[Place]:
+        least = -10 if minimum is None else minimum
+        return ranking(ties, {who: of for who, of in held.items() if who not in without and of[0] >= least})
+
     await redis.flushall()
     board = (ties, uuid4().hex)
-    await score(records, defined.id, first, 1, board)
+    contest = Contest(*board, "north", ties, minimum)
+    await score(records, defined.id, first, 1, board, group="north")
+    # Whoever competes in another group is nothing to this one.
+    await score(records, defined.id, {"somebody": (1, NOON)}, 1, board, group="south")
     await boards.fill(defined.id)
     for each in (boards, offline):
-        await check(each, defined.id, board, ranking(ties, first), size)
+        await check(each, defined.id, contest, expected(first), size)
     # What comes later moves some up and some down; those that are gone are not in the records either, or never were.
-    who = await score(records, defined.id, later, 2, board)
-    news = [Score(*board, each, who[each], *of, 2) for each, of in later.items()]
+    who = await score(records, defined.id, later, 2, board, group="north")
+    news = [Score(*board, each, who[each], *of, 2, "north") for each, of in later.items()]
     left = gone - later.keys() - {next(iter(first))}
     for _ in range(2):
-        await boards.apply(defined.id, news, [(*board, each, 2) for each in left], TIES)
-    whole = {who: of for who, of in {**first, **later}.items() if who not in left}
-    await check(boards, defined.id, board, ranking(ties, whole), size)
-    await check(offline, defined.id, board, ranking(ties, {**first, **later}), size)
+        await boards.apply(defined.id, news, [Gone(*board, each, 2, "north") for each in left], TIES)
+    held = {**first, **later}
+    await check(boards, defined.id, contest, expected(held, left), size)
+    await check(offline, defined.id, contest, expected(held), size)
+    # Who leaves the boards is taken off them, and on no copy that is made anew.
+    leaving = [each for number, each in enumerate(held) if number in hidden]
+    for name in leaving:
+        await boards.apply(defined.id, [], await leave(records, defined.id, name, board), TIES)
+    await check(boards, defined.id, contest, expected(held, {*left, *leaving}), size)
+    await redis.flushall()
+    await boards.fill(defined.id)
+    for reader in (boards, offline):
+        await check(reader, defined.id, contest, expected(held, leaving), size)
+
+
+async def leave(database: Database, program_id: int, who: str, board: tuple[str, str]) -> list[Gone]:
+    """Take a member off the boards in the records; what that takes off one of them."""
+
+    async def write(unit: Unit) -> list[Score]:
+        ids = await members.ids_of(unit, [who])
+        return await standings.show(unit, ids[who], 3, hidden=True)
+
+    taken = await database.run(write, program_id)
+    return [Gone(*board, who, each.version, each.group) for each in taken if (each.board, each.period) == board]
 
 
 async def test_what_a_command_says_of_a_board_reaches_it_in_its_own_order(
@@ -111,7 +148,7 @@ async def test_what_a_command_says_of_a_board_reaches_it_in_its_own_order(
     held = {"bob": (5, NOON), "ada": (5, NOON + SECOND), "cyd": (4, NOON), "dan": (4, NOON)}
     await score(records, defined.id, held, 1, board, TIES)
     assert await drain.settled(defined.id, 60)
-    await check(boards, defined.id, ("dense", "2026-11"), ranking("dense", held), 3)
+    await check(boards, defined.id, Contest(*board, ties="dense"), ranking("dense", held), 3)
 
 
 async def test_what_waited_while_redis_was_away_reaches_the_board_in_its_own_order(
@@ -127,4 +164,4 @@ async def test_what_waited_while_redis_was_away_reaches_the_board_in_its_own_ord
         return await drain.sweep(0.0) == 0
 
     await until(swept)
-    await check(boards, defined.id, ("ordinal", "2026-11"), ranking("ordinal", held), 1)
+    await check(boards, defined.id, Contest(*board, ties="ordinal"), ranking("ordinal", held), 1)

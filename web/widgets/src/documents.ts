@@ -56,12 +56,14 @@ export type Update =
 export interface Entry {
   rank: number
   member: string
+  alias: string | null
   score: number
 }
 
 export interface Board {
   name: string
   total: number
+  withheld: string | null
   entries: Entry[]
 }
 
@@ -113,7 +115,8 @@ export const BOARD_UPDATES = /* GraphQL */ `
     leaderboardUpdates(key: $key, first: $first) {
       name
       total
-      entries { rank member score }
+      withheld
+      entries { rank member alias score }
     }
   }
 `

@@ -37,7 +37,7 @@ export class LeaderboardWidget extends Widget {
         const before = this.shown?.entries[0]?.member
         const leader = found.entries[0]
         if (before && leader && before !== leader.member) {
-          this.announce(`${leader.member} leads with ${number(leader.score)} ${this.unit}.`)
+          this.announce(`${leader.alias ?? leader.member} leads with ${number(leader.score)} ${this.unit}.`)
         }
         this.shown = found
         this.dispatchEvent(new CustomEvent('engagement-board', { detail: found, bubbles: true, composed: true }))
@@ -95,7 +95,7 @@ export class LeaderboardWidget extends Widget {
           part="entry"
         >
           <span class="rank" data-rank=${each.rank}><span class="unseen">Rank</span> ${each.rank}</span>
-          <span class="who">${each.member}${marked.has(each.member) ? html`<span class="unseen">, shown here</span>` : nothing}</span>
+          <span class="who">${each.alias ?? each.member}${marked.has(each.member) ? html`<span class="unseen">, shown here</span>` : nothing}</span>
           <span class="score"
             ><engagement-count aria-hidden="true" .value=${each.score}></engagement-count
             ><span class="unseen">${number(each.score)} ${this.unit}</span></span
@@ -107,6 +107,7 @@ export class LeaderboardWidget extends Widget {
   }
 
   #nobody(): TemplateResult {
+    if (this.shown?.withheld) return html`<p class="nobody muted">Too few take part yet for places to be shown.</p>`
     return html`<p class="nobody muted">Nobody has scored yet. The first to do so will stand here.</p>`
   }
 
