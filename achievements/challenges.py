@@ -23,7 +23,17 @@ from achievements.building import Building
 from achievements.localtime import LocalTime
 from achievements.measures import Measure, counted_rewards
 from achievements.moment import Given, Moment, Rule, Stage, completed
-from achievements.objectives import OBJECTIVES_MAX, Needs, Objective, ObjectiveReady, counted, met
+from achievements.objectives import (
+    OBJECTIVES_MAX,
+    Needs,
+    Objective,
+    ObjectiveReady,
+    counted,
+    met,
+    ready_of,
+    rewards_counted,
+    types_of,
+)
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached, PlaceAsked
 from achievements.parts import Granting, Key, Misfit, Name, Points, Reward, Rewards, Shape
 from achievements.periods import Calendar
@@ -87,12 +97,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     @property
     def event_types(self) -> frozenset[str] | None:
         """The types that any of its objectives looks at, or did in an earlier version."""
-        types: set[str] = set()
-        for objective in (each for version in (self, *self.earlier) for each in version.objectives):
-            if objective.conditions is None:
-                return None
-            types.update(objective.conditions)
-        return frozenset(types)
+        return types_of(each for version in (self, *self.earlier) for each in version.objectives)
 
     def apply(self, part: ChallengePart | None, moment: Moment) -> ChallengePart | None:
         """Count the event in its window, and complete the challenge where enough of its targets are met."""
@@ -190,7 +195,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     @property
     def all_counts(self) -> frozenset[str]:
         """What it counts where rewards gave it, whether or not anything does."""
-        return frozenset(filter(None, (counted_rewards(each.measure) for each in self.objectives)))
+        return rewards_counted(self.objectives)
 
     def _counted(self, before: ChallengePart, tallies: tuple[Tally, ...], moment: Moment) -> ChallengePart:
         """The part after its tallies have changed, with what that brings."""
@@ -333,16 +338,7 @@ class Challenge(Granting, frozen=True, kw_only=True):
 
     def ready(self, building: Building) -> ChallengeReady:
         """Compile it; mistakes are told to `building`."""
-        objectives = tuple(
-            ObjectiveReady(
-                measure=building.measure(each.measure, each.on, f"objectives[{position}].measure"),
-                target=each.target,
-                conditions=None
-                if each.on is None
-                else building.conditions(each.on, each.when, f"objectives[{position}]."),
-            )
-            for position, each in enumerate(self.objectives)
-        )
+        objectives = ready_of(self.objectives, building, Stage.CHALLENGES)
         rewards = building.rewards(self.rewards, "rewards")
         milestones = tuple(
             msgspec.structs.replace(each, rewards=building.rewards(each.rewards, f"milestones[{position}].rewards"))

@@ -14,6 +14,7 @@ import msgspec
 from achievements import fold, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import ChallengeReady
+from achievements.localtime import LocalTime
 from achievements.measures import LOCAL_DAY, Measure
 from achievements.outcomes import (
     BadgeAwarded,
@@ -30,9 +31,11 @@ from achievements.outcomes import (
     TierChanged,
 )
 from achievements.parts import Definition
+from achievements.periods import Calendar
 from achievements.rulebook import Rulebook, Rules
-from achievements.states import MemberState
-from achievements.streaks import StreakReady
+from achievements.saving import Refused
+from achievements.states import MemberState, StreakPart
+from achievements.streaks import MeasuredStreakReady, StreakReady
 from achievements.tiers import LadderReady, TierLadder
 from achievements.tracing import Reason, Traced, traced
 from achievements.values import Amount, Event
@@ -141,6 +144,10 @@ def _brought(rules: Rules, definition: Definition, each: Traced, *, own: bool) -
     if isinstance(each.rule, BadgeReady) and not any(isinstance(one, BadgeAwarded) for one in each.emitted):
         part: Any = each.after
         sentences.insert(0, f"It came to {_amount(part.tally.amount)}.")
+    if isinstance(each.rule, MeasuredStreakReady) and not sentences:
+        part = each.after
+        pairs = zip((tally.amount for tally in part.counting[1]), each.rule.targets, strict=True)
+        sentences.append(f"It came to {_of(pairs)}: this {each.rule.calendar.value} does not count yet.")
     return list(dict.fromkeys(filter(None, sentences))) or ["It was counted."]
 
 
@@ -149,8 +156,7 @@ def _sentence(rules: Rules, definition: Definition, outcome: Emitted, *, own: bo
         case StreakChanged():
             return f"It is now {outcome.current:,} long." if outcome.current else "It broke."
         case ChallengeProgressed():
-            pairs = zip(outcome.current, outcome.target, strict=True)
-            return f"It came to {', '.join(f'{_amount(now)} of {_amount(target)}' for now, target in pairs)}."
+            return f"It came to {_of(zip(outcome.current, outcome.target, strict=True))}."
         case ChallengeCompleted():
             return "It was completed" + (f" for {outcome.period}." if outcome.period else ".")
         case BadgeAwarded():
@@ -161,6 +167,11 @@ def _sentence(rules: Rules, definition: Definition, outcome: Emitted, *, own: bo
         case Scored():
             return f"The score{f' of {outcome.period}' if outcome.period else ''} is now {outcome.score:,}."
     return _sentence_of_gift(rules, outcome, own=own)
+
+
+def _of(pairs: Iterable[tuple[Amount, Amount]]) -> str:
+    """How far several objectives are."""
+    return ", ".join(f"{_amount(now)} of {_amount(target)}" for now, target in pairs)
 
 
 def _sentence_of_gift(rules: Rules, outcome: Emitted, *, own: bool) -> str | None:
@@ -212,7 +223,7 @@ def _ahead(
         case LadderReady():
             return _ladder_ahead(rules, definition, rule, state, at)
         case StreakReady():
-            return _streak_ahead(rulebook, rule, state, at)
+            return _streak_ahead(rulebook, rules, rule, state, at)
     return None
 
 
@@ -239,13 +250,17 @@ def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, sta
         )
     if rule.missed(part, rule.window(at, local)):
         return "All its places were taken."
+    return f"{_lacking(rules, rule, rule.amounts(part, at, local))}{by}."
+
+
+def _lacking(rules: Rules, rule: ChallengeReady | MeasuredStreakReady, amounts: Sequence[Amount]) -> str:
+    """What is missing to the targets of a rule."""
     lacking = [
         f"{_amount(each.target - amount)} more {_things(rules, each.measure, each.target - amount)}"
-        for each, amount in zip(rule.objectives, rule.amounts(part, at, local), strict=True)
+        for each, amount in zip(rule.objectives, amounts, strict=True)
         if amount < each.target
     ]
-    joint = {"any": " or ", "in_order": ", then ", "all": " and "}[rule.needs]
-    return f"{joint.join(lacking)}{by}."
+    return {"any": " or ", "in_order": ", then ", "all": " and "}[rule.needs].join(lacking)
 
 
 def _ladder_ahead(rules: Rules, definition: Definition, rule: LadderReady, state: MemberState, at: datetime) -> str:
@@ -262,17 +277,44 @@ def _ladder_ahead(rules: Rules, definition: Definition, rule: LadderReady, state
     return f"{ahead} {_tier(definition, held)} is held up to {_day(last)}, if no more points come."
 
 
-def _streak_ahead(rulebook: Rulebook, rule: StreakReady, state: MemberState, at: datetime) -> str:
+def _streak_ahead(rulebook: Rulebook, rules: Rules, rule: StreakReady, state: MemberState, at: datetime) -> str:
     local = fold.local_time(rulebook, state)
     part: Any = state.parts.get(rule.name)
     period = periods.index(rule.calendar, local.day(at))
-    last = local.day(local.start(rule.calendar, period + 1) - _TICK)
-    word = rule.calendar.value
+    by = f"up to the end of {_day(local.day(local.start(rule.calendar, period + 1) - _TICK))}"
+    what, begins, makes = "something that counts", "begins", "makes"
+    if isinstance(rule, MeasuredStreakReady):
+        what, begins, makes = _lacking(rules, rule, rule.amounts(part, period)), "begin", "make"
     if part is None or not part.current:
-        return f"Something that counts begins it, up to the end of {_day(last)}."
-    if part.last == period:
-        return f"It is {part.current:,} long, and this {word} is done."
-    return f"It is {part.current:,} long; something that counts makes it {part.current + 1:,}, up to the end of {_day(last)}."
+        told = [f"{what[0].upper()}{what[1:]} {begins} it, {by}."]
+    elif part.last == period:
+        told = [f"It is {part.current:,} long, and this {rule.calendar.value} is done."]
+    else:
+        told = [f"It is {part.current:,} long; {what} {makes} it {part.current + 1:,}, {by}."]
+    if part is not None:
+        told += _saved(rule, part, period, local)
+    return " ".join(told)
+
+
+def _saved(rule: StreakReady, part: StreakPart, period: int, local: LocalTime) -> Iterable[str]:
+    """What saved the present run of a streak, or can still save the one that broke."""
+    if part.current and part.frozen is not None and part.frozen >= (part.began or 0):
+        yield f"A freeze stood in for {_period(rule.calendar, part.frozen)}."
+    runs = () if rule.restore is None else rule.restore.reachable(part.lost, period)
+    if rule.restore is None or not runs:
+        return
+    broke = f"It was {runs[0].length:,} long until {_period(rule.calendar, runs[0].missed)} was missed"
+    match rule.restore.refused(part, period):
+        case None:
+            last = local.day(local.start(rule.calendar, runs[0].missed + rule.restore.within + 1) - _TICK)
+            yield f"{broke}, and can be restored up to the end of {_day(last)}."
+        case Refused.USED_UP:
+            yield f"{broke}, and was restored as often as it can be."
+
+
+def _period(calendar: Calendar, period: int) -> str:
+    """A period as people write it; a week or a month as the calendar names it."""
+    return _day(period) if calendar is Calendar.DAY else periods.name(calendar, period)
 
 
 def _things(rules: Rules, measure: Measure, count: Amount) -> str:

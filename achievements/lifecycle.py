@@ -1,17 +1,20 @@
 """The life of a definition: a draft, then scheduled, active, perhaps paused, and ended.
 
 Outside its life a definition is known, checked and named by others as before, and nobody is judged by it. What was counted of a
-member by then stays as it is: a paused definition goes on from there, but time passes for it meanwhile, so that a streak still
-breaks. One that has ended is settled: what is under way is never completed, and nothing of it falls due any more.
+member by then stays as it is: a paused definition goes on from there. Time passes for it meanwhile, but nobody loses a streak by that:
+a period in which its definition was paused, for however short a time, is not missed. One that has ended is settled: what is under way
+is never completed, and nothing of it falls due any more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from achievements.parts import Definition, Living, Misfit, between
 
 Status: TypeAlias = Literal["draft", "scheduled", "active", "paused", "ended"]
+Stretch: TypeAlias = tuple[datetime, datetime | None]
+"""A stretch of time, up to an instant that is not in it; None where it goes on."""
 
 
 class Life(NamedTuple):
@@ -53,3 +56,17 @@ def turns(definitions: Iterable[Definition]) -> set[datetime]:
     return {
         instant for life in lives if life.written != "draft" for instant in life[1:] if isinstance(instant, datetime)
     }
+
+
+def stops_of(editions: Iterable[tuple[datetime, Mapping[str, Status]]]) -> Iterator[Mapping[str, tuple[Stretch, ...]]]:
+    """For each edition of a program, by when it begins and what stands otherwise than active in it: when each was paused up to then."""
+    stops: dict[str, tuple[Stretch, ...]] = {}
+    for start, standing in editions:
+        for name in {*stops, *standing}:
+            before, paused = stops.get(name, ()), standing.get(name) == "paused"
+            goes_on = bool(before) and before[-1][1] is None
+            if paused and not goes_on:
+                stops[name] = (*before, (start, None))
+            elif goes_on and not paused:
+                stops[name] = (*before[:-1], (before[-1][0], start))
+        yield dict(stops)

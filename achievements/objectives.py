@@ -1,16 +1,17 @@
-"""Objectives: what a challenge asks for, one target each, and how they are joined.
+"""Objectives: what a challenge, or a period of a streak, asks for, one target each, and how they are joined.
 
 `needs: all` of them (which is what is meant where nothing is said), `any` one of them, or all `in_order`: then an objective
 counts only once those before it are met, not yet by the event that met the last of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from achievements.building import Building
 from achievements.conditions import Conditions
-from achievements.measures import DISTINCT_MAX, Measure, counts_points, take, take_points
+from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Stage
 from achievements.parts import Misfit, Points, Shape, Trigger
 from achievements.states import Tally
@@ -23,7 +24,7 @@ OBJECTIVES_MAX = 5
 
 
 class Objective(Shape, frozen=True, kw_only=True):
-    """One target of a challenge. `on` may be left out for a measure of points: every event that earns them counts."""
+    """One target of a challenge, or of each period of a streak. `on` may be left out for a measure of points: every event that earns them counts."""
 
     on: Trigger | None = None
     when: str | None = None
@@ -40,21 +41,50 @@ class Objective(Shape, frozen=True, kw_only=True):
 
 
 class ObjectiveReady(msgspec.Struct, frozen=True):
-    """An objective with its conditions compiled; `conditions` None stands for every event type."""
+    """An objective with its conditions compiled; `conditions` None stands for every event type, `stage` is that of its rule."""
 
     measure: Measure
     target: int
     conditions: Conditions | None
+    stage: Stage = Stage.CHALLENGES
 
     def take(self, tally: Tally, moment: Moment, span: Span) -> Tally:
         """Its tally with the event in it."""
         measure = self.measure
         if measure != "count" and measure.points is not None:
             counts = self.conditions is None or moment.meets(self.conditions)
-            return take_points(measure, tally, moment, span, Stage.CHALLENGES) if counts else tally
+            return take_points(measure, tally, moment, span, self.stage) if counts else tally
         if not moment.first_pass or self.conditions is None or not moment.meets(self.conditions):
             return tally
         return take(measure, tally, moment, span, self.target)
+
+
+def ready_of(objectives: Sequence[Objective], building: Building, stage: Stage) -> tuple[ObjectiveReady, ...]:
+    """Compile the objectives of a definition whose rule is of a stage; mistakes are told to `building`."""
+    return tuple(
+        ObjectiveReady(
+            measure=building.measure(each.measure, each.on, f"objectives[{position}].measure"),
+            target=each.target,
+            conditions=None if each.on is None else building.conditions(each.on, each.when, f"objectives[{position}]."),
+            stage=stage,
+        )
+        for position, each in enumerate(objectives)
+    )
+
+
+def types_of(objectives: Iterable[ObjectiveReady]) -> frozenset[str] | None:
+    """The event types that any of some objectives looks at; None for every type."""
+    types: set[str] = set()
+    for objective in objectives:
+        if objective.conditions is None:
+            return None
+        types.update(objective.conditions)
+    return frozenset(types)
+
+
+def rewards_counted(objectives: Iterable[ObjectiveReady]) -> frozenset[str]:
+    """The currencies of which any of some objectives also counts points that rewards gave."""
+    return frozenset(filter(None, (counted_rewards(each.measure) for each in objectives)))
 
 
 def counted(

@@ -76,7 +76,8 @@ class RewardGiven(Outcome, frozen=True, array_like=True, tag="reward", gc=False)
 class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=False):
     """A streak's length in periods. `current` 0 says that it broke, at the end of the first period missed.
 
-    `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was.
+    `freezes_used` counts the missed periods that it survived, ever: where it grew, the length stayed as it was. `restores` counts how
+    often it was restored, ever: where it grew, the length came back.
     """
 
     streak: str
@@ -84,6 +85,7 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=Fals
     longest: int
     at: datetime
     freezes_used: int = 0
+    restores: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -92,7 +94,7 @@ class StreakChanged(Outcome, frozen=True, array_like=True, tag="streak", gc=Fals
 
 
 class StreakAtRisk(Outcome, frozen=True, array_like=True, tag="at_risk", gc=False):
-    """That a member has done nothing yet in a period, and a streak, so long now, is over at its end (`ends_at`) or takes a freeze."""
+    """That a period does not count yet, and a streak, so long now, is over at its end (`ends_at`) or takes a freeze."""
 
     streak: str
     period: str

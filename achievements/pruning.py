@@ -34,6 +34,8 @@ _WORDS = (re.compile(r"[a-z0-9_-]+"), re.compile(r"[a-z0-9_]+"))
 """A key may hold a dash, which is a minus in a condition: words are looked for with and without."""
 _OWN = frozenset({"key", "name", "description"})
 _GIVING = frozenset({"rewards", "earn"})
+_PAID = frozenset({"price"})
+"""What is asked of a purse, and read from no balance in the fold: what was paid for comes as a fact."""
 
 
 class Links(NamedTuple):
@@ -124,7 +126,8 @@ def _mentioned(value: Any, giving: bool, program: Program) -> Iterator[tuple[str
             yield from ((word, giving) for words in _WORDS for word in words.findall(value))
         case msgspec.Struct():
             for field in value.__struct_fields__:
-                yield from _mentioned(getattr(value, field), giving or field in _GIVING, program)
+                if field not in _PAID:
+                    yield from _mentioned(getattr(value, field), giving or field in _GIVING, program)
             yield from ((word, giving) for word in _left_out(value, program))
         case Mapping():
             for key, each in value.items():

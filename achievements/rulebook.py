@@ -25,7 +25,7 @@ from achievements.controls import Share, keepers_of
 from achievements.definitions import Mistaken, Program
 from achievements.earning import EarnRule, EarnRuleReady
 from achievements.events import EventType
-from achievements.lifecycle import Status, turns
+from achievements.lifecycle import Status, Stretch, stops_of, turns
 from achievements.localtime import LocalTime
 from achievements.measures import counts_points
 from achievements.members import Members
@@ -36,6 +36,7 @@ from achievements.ranking import Leaderboard
 from achievements.segments import SegmentReady
 from achievements.spending import AutoReward
 from achievements.states import MemberState
+from achievements.streaks import StreakReady
 from achievements.tiers import LadderReady
 from achievements.values import Event
 
@@ -54,7 +55,7 @@ class Rules:
     ) -> None:
         self.program = program
         self._made = (building, audiences, shares)
-        self._standing = standing
+        self.standing = self._standing = standing
         self.zone = building.zone
         self.environments = environments = building.environments
         self._audiences = audiences
@@ -162,13 +163,13 @@ class Rulebook:
     def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
         self.revision = revision
         editions = _versioned(editions)
-        self.latest = editions[-1][1]
-        self.program_time = self.latest.program_time
         self._starts = [start for start, _ in editions]
-        self._editions = [rules for _, rules in editions]
+        stops = stops_of((start, rules.standing) for start, rules in editions)
+        self._editions = [_stopped(rules, each) for (_, rules), each in zip(editions, stops, strict=True)]
+        self.latest, self.program_time = self._editions[-1], self._editions[-1].program_time
         # In force or not: a streak whose definition was left out for a while has still been broken when it is taken up again.
         # A later edition's rule stands for those before it, since what `due` rests on is fixed.
-        known = {name: each for rules in self._editions for name, each in rules.falling_due.items()}
+        self.falling_due = tuple(dict(each for _, rules in editions for each in rules.falling_due.items()).items())
         self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
         """Whether any of its rules asks for decisions on a balance."""
         self.asks = self.decides or any(
@@ -177,7 +178,6 @@ class Rulebook:
             for rule in rules.by_name.values()
         )
         """Whether any asks for decisions at all."""
-        self.falling_due = tuple(known.items())
         self.holds_out = any(rules.holds_out for rules in self._editions)
         """Whether any of its rules has a control group."""
         boards = (each for rules in self._editions for each in rules.program.sections.get("leaderboards", ()))
@@ -192,6 +192,16 @@ class Rulebook:
             return self.latest
         position = bisect_right(self._starts, instant)
         return self._editions[position - 1] if position else None
+
+
+def _stopped(rules: Rules, stops: Mapping[str, tuple[Stretch, ...]]) -> Rules:
+    """Rules whose streaks know when their definitions were paused up to then."""
+    others = {
+        name: msgspec.structs.replace(rule, stopped=stretches)
+        for name, stretches in stops.items()
+        if isinstance(rule := rules.by_name.get(name), StreakReady)
+    }
+    return rules.replaced(others) if others else rules
 
 
 Versions: TypeAlias = dict[str, list[tuple[Challenge, ChallengeReady]]]

@@ -6,7 +6,7 @@ be part of a circle, so Python's collector need not look at them (`gc=False`). A
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -41,12 +41,32 @@ class LimitPart(msgspec.Struct, frozen=True, array_like=True, tag="limit", gc=Fa
     seen: tuple[str, ...] = ()
 
 
+class Run(NamedTuple):
+    """A run that broke: its length, its first period, and the missed one that ended it."""
+
+    length: int
+    began: int
+    missed: int
+
+
+class Lost(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The runs of a streak that broke and could be restored when the last of them did, oldest first; how often it was restored, ever,
+    and in which periods as far as that still counts towards a limit.
+    """
+
+    runs: tuple[Run, ...] = ()
+    restores: int = 0
+    restored: tuple[int, ...] = ()
+
+
 class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=False):
     """`last` is the index of the last active period, `at` the instant at which it last changed.
 
-    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned and not used yet. `due` is when the
+    `frozen` is the last period that a freeze stood in for; `freezes_held` are those earned or bought, and not used yet. `due` is when the
     first period that is missed, or will be, ends, or when the member is told that it is being missed: `warned` is the period for which she was.
-    `began` is the first period of the run.
+    `began` is the first period of the run. `carried` is the last period that was missed and does not count as such: its definition was
+    paused, or the run restored. `counting` is the period in which several measures are under way (its index), with their tallies,
+    `lost` what can be restored. `last` is 0 before anything counted.
     """
 
     last: int
@@ -59,11 +79,20 @@ class StreakPart(msgspec.Struct, frozen=True, array_like=True, tag="streak", gc=
     due: datetime | None = None
     began: int | None = None
     warned: int | None = None
+    carried: int | None = None
+    counting: tuple[int, tuple[Tally, ...]] | None = None
+    lost: Lost | None = None
 
     @property
     def kept(self) -> int:
-        """The latest period that was active, or that a freeze stood in for."""
-        return self.last if self.frozen is None else max(self.last, self.frozen)
+        """The latest period that was active, or that was missed and does not count as such."""
+        kept = self.last if self.frozen is None else max(self.last, self.frozen)
+        return kept if self.carried is None else max(kept, self.carried)
+
+    @property
+    def restores(self) -> int:
+        """How often it was restored, ever."""
+        return 0 if self.lost is None else self.lost.restores
 
 
 class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge", gc=False):

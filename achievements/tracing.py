@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from achievements import fold
+from achievements import fold, periods
 from achievements.audience import Aimed
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Conditions
@@ -154,7 +154,8 @@ def _why_not(judge: Judge, rule: Rule, part: Any, moment: Moment) -> tuple[Reaso
         return Reason.CONDITION_NOT_MET, unmet
     match rule:
         case StreakReady():
-            return Reason.ALREADY_COUNTED, ()
+            done = part is not None and part.last >= periods.index(rule.calendar, moment.local_day)
+            return Reason.ALREADY_COUNTED if done else Reason.NOTHING_NEW, ()
         case LeaderboardReady() if rule.misses_group(part, moment):
             return Reason.IN_NO_GROUP, ()
         case EarnRuleReady() | LadderReady() | LeaderboardReady():

@@ -70,7 +70,7 @@ class Trial:
         self._tally = tally
         self._won: set[Place] = set()
         self._near: set[str] = set()
-        self._lengths: dict[str, int] = {}
+        self._lengths: dict[str, tuple[int, int]] = {}
         self._settled: set[tuple[str, str]] = set()
         self._finished: set[tuple[str, str]] = set()
         self._start = MemberState.NOTHING
@@ -83,7 +83,7 @@ class Trial:
             if isinstance(each, ChallengeCompleted):
                 self._settled.add((each.challenge, each.period))
             elif isinstance(each, StreakChanged):
-                self._lengths[each.streak] = each.current
+                self._lengths[each.streak] = each.current, each.restores
 
     def take(self, held: MemberState, emitted: Iterable[Emitted]) -> None:
         """What an input brought to a member in a state."""
@@ -173,10 +173,11 @@ class Trial:
             case BadgeAwarded():
                 return ("badges", outcome.badge)
             case StreakChanged() if ("streaks", outcome.streak) in self._watched.drafted:
-                # A freeze leaves it as long as it was.
-                before = self._lengths.get(outcome.streak, 0)
-                self._lengths[outcome.streak] = outcome.current
-                return ("streaks", outcome.streak) if outcome.current > before else None
+                # A freeze leaves it as long as it was, and a restoring brings back what was counted before.
+                before, restores = self._lengths.get(outcome.streak, (0, 0))
+                self._lengths[outcome.streak] = outcome.current, outcome.restores
+                grown = outcome.current > before and outcome.restores == restores
+                return ("streaks", outcome.streak) if grown else None
             case TierChanged() if ("tier_ladders", outcome.ladder) in self._watched.drafted:
                 keys = next(rule.keys for rule in self._watched.ladders if rule.key == outcome.ladder)
                 rises = keys.index(outcome.tier_to) > keys.index(outcome.tier_from)

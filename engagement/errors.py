@@ -8,6 +8,7 @@ into the member of a result union or a coded GraphQL error; anything else that i
 from typing import ClassVar
 
 from achievements.parts import Mistake
+from achievements.saving import Refused
 
 
 class Refusal(Exception):
@@ -68,6 +69,16 @@ class NotEnoughPoints(Refusal):
         self.currency = currency
         self.points = points
         self.missing = missing
+
+
+class StreakRefused(Refusal):
+    """A freeze that cannot be bought, or a streak that cannot be restored, and the `reason` in one word."""
+
+    code = "STREAK_REFUSED"
+
+    def __init__(self, reason: Refused, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
 
 
 class Unauthenticated(Refusal):

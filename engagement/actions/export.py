@@ -109,7 +109,7 @@ async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tupl
         state, _ = fold.advance(loaded.rulebook, held[member.id].state, loaded.now)
         for name, rule in loaded.rulebook.latest.by_name.items():
             part = state.parts.get(name)
-            if isinstance(part, StreakPart):
+            if isinstance(part, StreakPart) and part.longest:
                 row = (part.current, part.longest, part.freezes_used)
                 streaks.append((rule.key, member.external_id, *row))
             if isinstance(rule, LadderReady):

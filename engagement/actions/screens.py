@@ -21,9 +21,11 @@ from achievements.objectives import Needs
 from achievements.parts import Definition
 from achievements.rulebook import Rules
 from achievements.states import BadgePart, ChallengePart, MemberState, StreakPart, TierPart
-from achievements.streaks import Streak, StreakReady
+from achievements.streaks import MeasuredStreakReady, Streak, StreakReady
 from achievements.tiers import LadderReady, TierLadder
 from achievements.values import Amount
+from engagement.actions import offers
+from engagement.actions.offers import OfferShown
 from engagement.actions.programs import Loaded
 from engagement.errors import NotFound
 from engagement.records import ledger, members
@@ -47,7 +49,11 @@ class WalletShown(msgspec.Struct, frozen=True):
 
 
 class StreakShown(msgspec.Struct, frozen=True):
-    """A streak in the present period: `active` says that something counted in it, `ends_at` when it is over."""
+    """A streak in the present period: `active` says that the period counts already, `ends_at` when it is over.
+
+    `objectives` are (current, target) of each, where a period asks for several things. `freeze` and `restore` are what she can do for
+    it; None where the streak knows no such thing.
+    """
 
     key: str
     name: str
@@ -58,6 +64,12 @@ class StreakShown(msgspec.Struct, frozen=True):
     freezes_used: int
     ends_at: datetime
     zone: str
+    objectives: tuple[tuple[Amount, Amount], ...]
+    needs: Needs
+    freezes_held: int
+    restores: int
+    freeze: OfferShown | None
+    restore: OfferShown | None
 
 
 class MilestoneShown(msgspec.Struct, frozen=True):
@@ -213,7 +225,8 @@ def _screen(
         seq=held.seq,
         wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
         streaks=tuple(
-            _streak(rules, each, state, local, as_of) for each in _defined(rules, state, as_of, "streaks", Streak)
+            _streak(rules, each, state, local, as_of, wallets)
+            for each in _defined(rules, state, as_of, "streaks", Streak)
         ),
         challenges=tuple(
             _challenge(rules, each, state, local, as_of)
@@ -252,10 +265,13 @@ def _wallets(
         yield WalletShown(name, held.get(key, empty), ending.get(key))
 
 
-def _streak(rules: Rules, streak: Streak, state: MemberState, local: LocalTime, as_of: datetime) -> StreakShown:
+def _streak(
+    rules: Rules, streak: Streak, state: MemberState, local: LocalTime, as_of: datetime, wallets: Sequence[Wallet]
+) -> StreakShown:
     ready = cast("StreakReady", rules.by_name[f"streaks/{streak.key}"])
     part = cast("StreakPart | None", state.parts.get(ready.name))
     period = periods.index(ready.calendar, local.day(as_of))
+    open_to = rules.judges(ready.name, state)
     return StreakShown(
         key=streak.key,
         name=streak.title,
@@ -266,6 +282,14 @@ def _streak(rules: Rules, streak: Streak, state: MemberState, local: LocalTime, 
         freezes_used=0 if part is None else part.freezes_used,
         ends_at=local.start(ready.calendar, period + 1),
         zone=local.zone.key,
+        objectives=tuple(zip(ready.amounts(part, period), ready.targets, strict=True))
+        if isinstance(ready, MeasuredStreakReady)
+        else (),
+        needs=streak.needs,
+        freezes_held=0 if ready.freezes is None else ready.freezes.at_hand(part, period),
+        restores=0 if part is None else part.restores,
+        freeze=offers.freeze(ready, part, wallets, open_to=open_to),
+        restore=offers.restoring(ready, part, period, local, wallets, open_to=open_to),
     )
 
 

@@ -16,9 +16,9 @@ from engagement.api.scalars import DateTime, Decimal, exact, written, written_or
 from engagement.api.texts import DESCRIPTION, IDEMPOTENCY_KEY, KEY, MEMBER, NAME
 
 
-@strawberry.enum(description="How the objectives of a challenge are joined.")
-class ChallengeNeeds(Enum):
-    """What completes it."""
+@strawberry.enum(description="How several objectives are joined.")
+class Needs(Enum):
+    """What completes them."""
 
     ALL = strawberry.enum_value("ALL", description="All of them.")
     ANY = strawberry.enum_value("ANY", description="Any one of them.")
@@ -49,7 +49,7 @@ class Challenge:
     period: str = strawberry.field(description="The present window, like `2026-11`; empty for a lifetime.")
     ends_at: DateTime | None = strawberry.field(description="When the window is over; null for a lifetime.")
     objectives: list[Progress] = strawberry.field(description="How far each objective is, in the order of the program.")
-    needs: ChallengeNeeds = strawberry.field(description="How many of them have to be met.")
+    needs: Needs = strawberry.field(description="How many of them have to be met.")
     fraction: float = strawberry.field(
         description="How far the whole is, from 0 to 1: the mean of its objectives, or the best where any one is enough."
     )
@@ -83,7 +83,7 @@ class Challenge:
             period=shown.period,
             ends_at=written_or_none(shown.ends_at),
             objectives=objectives,
-            needs=ChallengeNeeds[shown.needs.upper()],
+            needs=Needs[shown.needs.upper()],
             fraction=1.0 if completed else fraction,
             milestones=[
                 Milestone(key=each.key, name=each.name, at=exact(each.at), reached_at=written_or_none(each.reached_at))

@@ -119,11 +119,14 @@ class StreakChanged:
     freezes_used: int = strawberry.field(
         description="How many missed periods it survived by a freeze, ever; where that grew, the length stayed."
     )
+    restores: int = strawberry.field(
+        description="How often it was restored, ever; where that grew, the length came back."
+    )
     at: DateTime = strawberry.field(description=_AT)
 
 
 @strawberry.type(
-    description="Nothing was done yet in a period of a streak, at the hour on its last day at which the program says so."
+    description="A period of a streak does not count yet, at the hour on its last day at which the program says so."
 )
 class StreakAtRisk:
     """A reminder."""
@@ -301,6 +304,7 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
         longest=effect.longest,
         broken=effect.current == 0,
         freezes_used=effect.freezes_used,
+        restores=effect.restores,
         at=written(effect.at),
     )
 

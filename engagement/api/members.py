@@ -1,6 +1,5 @@
 """Members: their screens, one by one and page by page."""
 
-from enum import Enum
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from engagement.actions import screens
-from engagement.actions.screens import Screen, StreakShown, TierShown, WalletShown
+from engagement.actions.screens import Screen, TierShown, WalletShown
 from engagement.api.badges import Badge
 from engagement.api.boosts import Boost
 from engagement.api.challenges import Challenge
@@ -28,20 +27,12 @@ from engagement.api.pagination import (
 from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Points, written, written_or_none
-from engagement.api.texts import KEY, MEMBER, NAME
+from engagement.api.streaks import Streak
+from engagement.api.texts import MEMBER, NAME
 from engagement.errors import InvalidInput
 from engagement.records import members
 from engagement.records.ledger import Expiry as Ending
 from engagement.records.unit import Unit
-
-
-@strawberry.enum(description="What a streak counts.")
-class CalendarPeriod(Enum):
-    """The periods of a streak."""
-
-    DAY = strawberry.enum_value("DAY", description="Local days.")
-    WEEK = strawberry.enum_value("WEEK", description="Weeks from Monday to Sunday.")
-    MONTH = strawberry.enum_value("MONTH", description="Months of the calendar.")
 
 
 @strawberry.interface(description="An object that `node` finds again by its id.")
@@ -96,36 +87,6 @@ class Wallet:
             held=Points(held.held),
             debt=Points(held.debt),
             next_expiry=None if shown.next_expiry is None else Expiry.of(shown.next_expiry),
-        )
-
-
-@strawberry.type(description="Periods in a row in which a member did something.")
-class Streak:
-    """A streak as it stands."""
-
-    key: str = strawberry.field(description=KEY)
-    name: str = strawberry.field(description=NAME)
-    period: CalendarPeriod = strawberry.field(description="What is counted.")
-    current: int = strawberry.field(description="Its length now, in periods; 0 where it is broken.")
-    longest: int = strawberry.field(description="The longest it ever was.")
-    active: bool = strawberry.field(description="Whether something counted in the present period already.")
-    freezes_used: int = strawberry.field(description="How many missed periods it survived by a freeze, ever.")
-    period_ends_at: DateTime = strawberry.field(description="When the present period is over.")
-    timezone: str = strawberry.field(description="The IANA time zone in which its periods are cut.")
-
-    @classmethod
-    def of(cls, shown: StreakShown) -> "Streak":
-        """As clients read it."""
-        return cls(
-            key=shown.key,
-            name=shown.name,
-            period=CalendarPeriod[shown.period.name],
-            current=shown.current,
-            longest=shown.longest,
-            active=shown.active,
-            freezes_used=shown.freezes_used,
-            period_ends_at=written(shown.ends_at),
-            timezone=shown.zone,
         )
 
 

@@ -1,6 +1,7 @@
 """What a mutation answers instead of its success: one member of a union for each kind of refusal, made in this place alone."""
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 import strawberry
@@ -51,6 +52,28 @@ class NotEnoughPointsError(UserError):
     currency: str = strawberry.field(description="The key of the currency of the price.")
     points: Points = strawberry.field(description="The price.")
     missing: Points = strawberry.field(description="How many of them she does not have.")
+
+
+@strawberry.enum(description="Why a freeze cannot be bought, or a streak not be restored.")
+class StreakReason(Enum):
+    """What stands in the way."""
+
+    NOT_OFFERED = strawberry.enum_value(
+        "NOT_OFFERED", description="The streak knows no such thing, or not for members."
+    )
+    HOLDS_MOST = strawberry.enum_value("HOLDS_MOST", description="She holds as many freezes as there may be.")
+    NOT_BROKEN = strawberry.enum_value("NOT_BROKEN", description="The streak has not broken.")
+    TOO_LATE = strawberry.enum_value("TOO_LATE", description="It broke too long ago.")
+    USED_UP = strawberry.enum_value("USED_UP", description="It was restored as often as it can be.")
+
+
+@strawberry.type(
+    description="The freeze cannot be bought, or the streak not be restored; nothing was done, and nothing taken."
+)
+class StreakRefusedError(UserError):
+    """What stands in the way."""
+
+    reason: StreakReason = strawberry.field(description="Why, in a word.")
 
 
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
@@ -118,6 +141,11 @@ def _not_enough(refusal: errors.NotEnoughPoints) -> NotEnoughPointsError:
     )
 
 
+def _streak_refused(refusal: errors.StreakRefused) -> StreakRefusedError:
+    reason = StreakReason[refusal.reason.name]
+    return StreakRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -134,6 +162,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.AlreadyReversed], AlreadyReversedError, _plainly(AlreadyReversedError)),
     _Told([errors.TooSoon], TooSoonError, _plainly(TooSoonError)),
     _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),
+    _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

@@ -36,6 +36,7 @@ from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
+from engagement.api.streaks import StreaksMutation
 from engagement.api.tiers import TiersMutation
 from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
@@ -65,6 +66,7 @@ class Mutation(
     ChallengesMutation,
     ListsMutation,
     TiersMutation,
+    StreaksMutation,
     ProgramsMutation,
     JobsMutation,
 ):

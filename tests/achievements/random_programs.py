@@ -73,27 +73,9 @@ _freezes = st.none() | st.sampled_from(
         {"cooldown": 1},
         {"cooldown": 4},
         {"start": 2, "hold_at_most": 2},
-        {"start": 0, "earn_every": 3, "hold_at_most": 1},
+        {"start": 0, "earn_every": 3, "hold_at_most": 1, "price": {"points": 20}},
+        {"hold_at_most": 2, "price": {"points": 20}},
     ]
-)
-_streaks = st.builds(
-    lambda trigger, period, freezes, more: {
-        **trigger,
-        "period": period,
-        **more,
-        **({"freezes": freezes} if freezes else {}),
-    },
-    _triggers,
-    st.sampled_from(["day", "week", "month"]),
-    _freezes,
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "milestones": st.just([{"at": 2, "rewards": [{"points": 3}]}, {"at": 4, "rewards": [{"points": 9}]}]),
-            "pauses": st.just([{"from": "2017-02-27", "until": "2017-03-06"}]),
-            "at_risk": st.just("20:30"),
-        },
-    ),
 )
 _measured = st.sampled_from(
     [
@@ -103,6 +85,37 @@ _measured = st.sampled_from(
         {"on": ["purchase", "visit"], "measure": {"distinct": "local_day"}},
         {"measure": {"points": "points"}},
     ]
+)
+
+
+_periods: st.SearchStrategy[dict[str, Any]] = _triggers | st.builds(
+    lambda objectives, needs: {"objectives": objectives, "needs": needs},
+    st.lists(
+        st.builds(lambda measured, target: {**measured, "target": target}, _measured, st.integers(1, 3)),
+        min_size=1,
+        max_size=2,
+    ),
+    st.sampled_from(["all", "any", "in_order"]),
+)
+_streaks = st.builds(
+    lambda asked, period, freezes, more: {
+        **asked,
+        "period": period,
+        **more,
+        **({"freezes": freezes} if freezes else {}),
+    },
+    _periods,
+    st.sampled_from(["day", "week", "month"]),
+    _freezes,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "milestones": st.just([{"at": 2, "rewards": [{"points": 3}]}, {"at": 4, "rewards": [{"points": 9}]}]),
+            "pauses": st.just([{"from": "2017-02-27", "until": "2017-03-06"}]),
+            "at_risk": st.just("20:30"),
+            "restore": st.builds(dict, within=st.sampled_from([1, 2, 9]), at_most=st.just(2), per=st.just(6)),
+        },
+    ),
 )
 
 

@@ -75,6 +75,16 @@ FIELDS = {
         "events:write",
         True,
     ),
+    "buyStreakFreeze": Asked(
+        'mutation { buyStreakFreeze(input: {member: "anna", streak: "daily", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
+    "restoreStreak": Asked(
+        'mutation { restoreStreak(input: {member: "anna", streak: "daily", idempotencyKey: "k"}) { __typename } }',
+        "events:write",
+        True,
+    ),
     "addToList": Asked(
         'mutation { addToList(input: {member: "anna", list: "x", idempotencyKey: "k"}) { __typename } }',
         "events:write",
@@ -121,6 +131,8 @@ def test_no_field_is_forgotten() -> None:
         "returnToLeaderboards",
         "joinChallenge",
         "leaveChallenge",
+        "buyStreakFreeze",
+        "restoreStreak",
         "addToList",
         "removeFromList",
         "applyProgram",
