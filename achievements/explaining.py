@@ -283,8 +283,8 @@ def _streak_ahead(rulebook: Rulebook, rules: Rules, rule: StreakReady, state: Me
     period = periods.index(rule.calendar, local.day(at))
     by = f"up to the end of {_day(local.day(local.start(rule.calendar, period + 1) - _TICK))}"
     what, begins, makes = "something that counts", "begins", "makes"
-    if isinstance(rule, MeasuredStreakReady):
-        what, begins, makes = _lacking(rules, rule, rule.amounts(part, period)), "begin", "make"
+    if isinstance(rule, MeasuredStreakReady) and (lacking := _lacking(rules, rule, rule.amounts(part, period))):
+        what, begins, makes = lacking, "begin", "make"
     if part is None or not part.current:
         told = [f"{what[0].upper()}{what[1:]} {begins} it, {by}."]
     elif part.last == period:
@@ -300,6 +300,8 @@ def _saved(rule: StreakReady, part: StreakPart, period: int, local: LocalTime) -
     """What saved the present run of a streak, or can still save the one that broke."""
     if part.current and part.frozen is not None and part.frozen >= (part.began or 0):
         yield f"A freeze stood in for {_period(rule.calendar, part.frozen)}."
+    if part.restores:
+        yield f"It was restored {'once' if part.restores == 1 else f'{part.restores:,} times'} so far."
     runs = () if rule.restore is None else rule.restore.reachable(part.lost, period)
     if rule.restore is None or not runs:
         return

@@ -234,6 +234,12 @@ class StreakReady(Rule, frozen=True, kw_only=True):
             return ()
         return (StreakChanged(self.key, part.current, part.longest, part.at, part.freezes_used, part.restores),)
 
+    def freezes_held(self, part: StreakPart | None, period: int) -> int:
+        """How many freezes could stand in for a period, if it were missed."""
+        if self.freezes is None:
+            return 0 if part is None else part.freezes_held
+        return self.freezes.at_hand(part, period)
+
     def _missed(self, kept: int, local: LocalTime) -> int:
         """The first period after one that was kept, and that can be missed."""
         missed = kept + 1

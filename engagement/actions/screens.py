@@ -286,7 +286,7 @@ def _streak(
         if isinstance(ready, MeasuredStreakReady)
         else (),
         needs=streak.needs,
-        freezes_held=0 if ready.freezes is None else ready.freezes.at_hand(part, period),
+        freezes_held=ready.freezes_held(part, period),
         restores=0 if part is None else part.restores,
         freeze=offers.freeze(ready, part, wallets, open_to=open_to),
         restore=offers.restoring(ready, part, period, local, wallets, open_to=open_to),

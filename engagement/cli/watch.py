@@ -38,7 +38,7 @@ fragment Told on Effect {
   ... on PointsSpent { currency points source times }
   ... on SpendRejected { currency points missing source }
   ... on BadgeAwarded { badge level name }
-  ... on StreakChanged { streak current longest broken }
+  ... on StreakChanged { streak current longest broken restores }
   ... on StreakAtRisk { streak current endsAt }
   ... on ChallengeProgressed { challenge period objectives { current target } }
   ... on ChallengeCompleted { challenge period }

@@ -273,6 +273,44 @@ def test_a_streak_a_ladder_and_an_earn_rule_can_be_drafted() -> None:
     assert {(each.ladder, each.tier): each.members for each in report.tiers}[("fast", "fast")] == 2
 
 
+def test_a_streak_that_asks_for_several_things_is_tried_with_what_was_restored() -> None:
+    fit = {
+        "key": "fit",
+        "objectives": [{"on": "purchase", "target": 1}, {"on": "visit", "target": 2}],
+        "needs": "any",
+        "period": "day",
+        "milestones": [{"at": 3, "rewards": [{"points": 9}]}],
+        "restore": {"within": 2, "price": {"points": 5}},
+    }
+    at = datetime(2017, 3, 7, 12, tzinfo=UTC)
+    restored = diary.fact("f", at, ["!streak_restored", "streak=fit"])
+    late = _member("l", "03-07 purchase 1")[0]
+    report = _report(
+        Backtest(parse(document(**CLUB)), {"streaks": [fit]}, *MARCH_APRIL), [[*BOB[:3], restored], [*BOB[:3], late]]
+    )
+    # Of the first, the 1st and the 5th counted; two days of the 1st and the 5th make no third. Of the second, the 7th too.
+    (found,) = report.definitions
+    assert (found.completions, found.points) == (2 + 3, {})
+    on = {**fit, "milestones": [{"at": 2, "rewards": [{"points": 9}]}], "restore": {"within": 5}}
+    report = _report(Backtest(parse(document(**CLUB)), {"streaks": [on]}, *MARCH_APRIL), [[*BOB[:3], restored]])
+    (found,) = report.definitions
+    assert (found.completions, found.points) == (2, {"points": 9})
+
+
+def test_a_price_reads_nothing() -> None:
+    saved = {"key": "days", "on": "purchase", "period": "day", "restore": {"within": 2, "price": {"points": 5}}}
+    saved["restore"]["price"]["currency"] = "points"  # type: ignore[index]
+    program = parse(document(**EVERYTHING | {"streaks": [saved]}))
+    part = pruned(program, links((program,)), [("streaks", "days")])
+    assert [f"{section}/{each.key}" for section, each in part if section not in ("currencies", "event_types")] == [
+        "streaks/days"
+    ]
+    measured = {"key": "days", "objectives": [{"measure": {"points": "points"}, "target": 9}], "period": "day"}
+    program = parse(document(**EVERYTHING | {"streaks": [measured]}))
+    part = pruned(program, links((program,)), [("streaks", "days")])
+    assert {"earn_rules/base", "earn_rules/big"} <= {f"{section}/{each.key}" for section, each in part}
+
+
 def test_who_has_begun_finishes_as_it_was() -> None:
     program = parse(document(**CLUB, **FIVE))
     challenge = FIVE["challenges"][0]

@@ -170,3 +170,94 @@ def test_a_streak_says_by_when() -> None:
     state, _ = fold.advance(BOOK, _lived("03-01 1"), at)
     told = _by_key(explain_member(BOOK, state, at))["weekly"].told
     assert told == "It is 1 long; something that counts makes it 2, up to the end of Sunday, 12 March 2017."
+
+
+GYM: dict[str, list[dict[str, Any]]] = {
+    "streaks": [
+        {
+            "key": "fit",
+            "objectives": [
+                {"on": "visit", "target": 3},
+                {"on": "purchase", "measure": {"sum": "amount"}, "target": 20},
+            ],
+            "period": "week",
+        },
+        {"key": "days", "on": "visit", "period": "day", "freezes": {"cooldown": 9}, "restore": {"within": 2}},
+    ]
+}
+
+
+def _gym(*lines: str) -> tuple[Rulebook, MemberState]:
+    book, state = Rulebook(1, [(BEGINNING, ready(parse(document("America/New_York", **GYM))))]), MemberState.NOTHING
+    for number, line in enumerate(lines):
+        day, *words = line.split()
+        at = datetime.fromisoformat(f"2017-{day} 17:00").replace(tzinfo=UTC)
+        state, _ = fold.apply(book, state, diary.happened(f"e{number}", at, words))
+    return book, state
+
+
+def _ahead(day: str, *lines: str) -> dict[str, str]:
+    book, state = _gym(*lines)
+    at = datetime.fromisoformat(f"2017-{day} 18:00").replace(tzinfo=UTC)
+    state, _ = fold.advance(book, state, at)
+    return {key: each.told for key, each in _by_key(explain_member(book, state, at)).items()}
+
+
+def test_a_period_says_what_it_has_come_to_and_what_it_lacks() -> None:
+    book, state = _gym("03-06 visit", "03-07 purchase 30.50")
+    told = _by_key(explain_event(book, state, _event("e9", "03-08", "visit")))["fit"]
+    assert (told.reason, told.told) == (
+        Reason.COUNTED,
+        "It came to 2 of 3, 30.50 of 20: this week does not count yet.",
+    )
+    told = _by_key(explain_event(book, state, _event("e9", "03-08 0.00")))["fit"]
+    assert (told.reason, told.told) == (Reason.NOTHING_NEW, "This added nothing new to it.")
+    lived = ("03-06 visit", "03-07 purchase 5.50", "03-08 visit")
+    by = "up to the end of Sunday, 12 March 2017."
+    assert _ahead("03-08", *lived)["fit"] == f"1 more time and 14.50 more of amount begin it, {by}"
+    book, state = _gym(*lived, "03-09 visit")
+    told = _by_key(explain_event(book, state, _event("e9", "03-09 14.50")))["fit"]
+    assert (told.reason, told.told) == (Reason.COUNTED, "It is now 1 long.")
+    _, done = _gym(*lived, "03-09 visit", "03-09 purchase 14.50")
+    told = _by_key(explain_event(book, done, _event("e9", "03-10", "visit")))["fit"]
+    assert (told.reason, told.told) == (Reason.ALREADY_COUNTED, "This period counted already, by something earlier.")
+
+
+def test_what_saved_a_streak_and_what_still_can() -> None:
+    lived = ("03-01 visit", "03-02 visit")
+    frozen = "It is 2 long; something that counts makes it 3, up to the end of Saturday, 4 March 2017."
+    assert _ahead("03-04", *lived)["days"] == f"{frozen} A freeze stood in for Friday, 3 March 2017."
+    begins = "Something that counts begins it, up to the end of Sunday, 5 March 2017."
+    broke = "It was 2 long until Saturday, 4 March 2017 was missed"
+    open_to = "and can be restored up to the end of Monday, 6 March 2017."
+    assert _ahead("03-05", *lived)["days"] == f"{begins} {broke}, {open_to}"
+    restored = (*lived, "03-05 !streak_restored streak=days")
+    assert _ahead("03-05", *restored)["days"] == (
+        "It is 2 long; something that counts makes it 3, up to the end of Sunday, 5 March 2017."
+        " A freeze stood in for Friday, 3 March 2017. It was restored once so far."
+    )
+    assert _ahead("03-06", *restored)["days"] == (
+        "Something that counts begins it, up to the end of Monday, 6 March 2017. It was restored once so far."
+        " It was 2 long until Sunday, 5 March 2017 was missed, and was restored as often as it can be."
+    )
+    assert _ahead("03-09", *lived)["days"] == (
+        "Something that counts begins it, up to the end of Thursday, 9 March 2017."
+    )
+
+
+def test_a_target_that_was_lowered_lacks_nothing_and_waits_for_what_counts() -> None:
+    high, low = (
+        {"streaks": [{**GYM["streaks"][0], "objectives": [{"on": "visit", "target": target}]}]} for target in (3, 1)
+    )
+    book = Rulebook(
+        1,
+        [
+            (BEGINNING, ready(parse(document("America/New_York", **high)))),
+            (datetime(2017, 3, 7, tzinfo=UTC), ready(parse(document("America/New_York", **low)))),
+        ],
+    )
+    state, _ = fold.apply(book, MemberState.NOTHING, _event("e1", "03-06", "visit"))
+    at = datetime(2017, 3, 8, tzinfo=UTC)
+    state, _ = fold.advance(book, state, at)
+    told = _by_key(explain_member(book, state, at))["fit"].told
+    assert told == "Something that counts begins it, up to the end of Sunday, 12 March 2017."

@@ -90,6 +90,25 @@ async def test_a_warning_is_no_difference_and_is_not_told_twice(records: Databas
     assert await discrepancies(house) == []
 
 
+async def test_nobody_loses_a_streak_while_its_definition_is_paused(records: Database) -> None:
+    house = House(records)
+    await house.apply(shop(), Sandbox(datetime(2017, 3, 1, 12, tzinfo=UTC)))
+    await house.send(purchase("a", "ann", "2017-03-01T12:00:00Z"))
+    await house.advance("2017-03-02T12:00:00Z")
+    await house.apply(shop(status="paused"))
+    await house.advance("2017-03-06T12:00:00Z")
+    await house.apply(shop())
+    await house.send(purchase("b", "ann", "2017-03-06T13:00:00Z"))
+    lengths = "SELECT state->'parts'->'streaks/days'->>2, state->'parts'->'streaks/extra'->>2 FROM member_state WHERE program_id = $1"
+    assert await house.rows(lengths) == [("1", "2")]
+    # What is learned of a day before the pause, and of one in it, which does not count.
+    await house.send(purchase("c", "ann", "2017-03-02T11:59:00Z"), purchase("d", "ann", "2017-03-04T13:00:00Z"))
+    assert await house.rows(lengths) == [("1", "3")]
+    await house.advance("2017-03-08T12:00:00Z")
+    assert await house.rows(lengths) == [("0", "0")]
+    assert await discrepancies(house) == []
+
+
 async def spoil(house: House) -> None:
     """A state that is not what the inputs fold to."""
 

@@ -41,7 +41,8 @@ async def gym(records: Database) -> House:
     house = House(records)
     plain = {"key": "plain", "on": "purchase", "period": "day"}
     paused = {**SAVED, "key": "paused", "status": "paused"}
-    await house.apply(document(earn_rules=[EARN], streaks=[SAVED, plain, paused]), Sandbox(BEGIN))
+    held = {**SAVED, "key": "held", "control_group": 99}
+    await house.apply(document(earn_rules=[EARN], streaks=[SAVED, plain, paused, held]), Sandbox(BEGIN))
     return house
 
 
@@ -107,7 +108,7 @@ async def test_what_cannot_be_bought_takes_nothing(gym: House) -> None:
     with pytest.raises(StreakRefused) as refused:
         await buy(gym, streak="plain")
     assert refused.value.reason is Refused.NOT_OFFERED
-    for streak in ("none", "paused"):
+    for streak in ("none", "paused", "held"):
         with pytest.raises(NotFound):
             await buy(gym, streak=streak)
     with pytest.raises(InvalidInput):
@@ -250,3 +251,19 @@ async def test_a_price_may_change_and_come_later_and_what_is_earned_may_not(reco
     ):
         with pytest.raises(InvalidProgram, match="stays as it is"):
             await house.apply(document(streaks=[changed]))
+
+
+async def test_points_that_a_restore_gives_may_call_for_an_automatic_reward(records: Database) -> None:
+    house = House(records)
+    rewards = [{"key": "cup", "at": 100}]
+    await house.apply(document(earn_rules=[EARN], streaks=[SAVED], auto_rewards=rewards), Sandbox(BEGIN))
+    await house.send(
+        purchase("p1", "ann", "2017-03-01T15:00:00Z", "70"),
+        purchase("p2", "ann", "2017-03-02T15:00:00Z", "28"),
+        purchase("p4", "ann", "2017-03-04T15:00:00Z", "0"),
+    )
+    spent = [each for each in (await restore(house, by_staff=True)).effects if isinstance(each, PointsSpent)]
+    assert [(each.source, each.points) for each in spent] == [("cup", 100)]
+    assert await balance(house) == 70 + 28 + 7 - 100
+    assert await discrepancies(house) == []
+    await books_balance(house)
