@@ -4,7 +4,6 @@ A mistake does not stop the building: a stand-in takes the place of what was wro
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from achievements.conditions import (
     InvalidCondition,
     ladders_in,
 )
-from achievements.lifecycle import Status, life_of
+from achievements.lifecycle import ALWAYS, Life, life_of
 from achievements.measures import Measure
 from achievements.parts import (
     BY_TIER,
@@ -71,14 +70,13 @@ class Building:
         """Tell of a mistake at a path below the definition at hand."""
         self.mistakes.append(Mistake(f"{self.path}.{where}", message))
 
-    def status(self, definition: Definition, at: datetime | None) -> Status:
-        """Where the definition at hand stands at an instant; active where no instant is asked about, or what is written is wrong."""
+    def life(self, definition: Definition) -> Life:
+        """The life of the definition at hand; for ever, where what is written makes no sense."""
         try:
-            life = life_of(definition)
+            return life_of(definition)
         except Misfit as error:
             self.mistake(error.field, str(error))
-            return "active"
-        return "active" if at is None else life.status(at)
+            return ALWAYS
 
     def conditions(self, on: Trigger, when: str | None, below: str = "", where: str = "when") -> Conditions:
         """A condition compiled for each event type that a trigger names."""

@@ -11,13 +11,17 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from cel_expr_python import cel
 
 from achievements.limits import overdone, position_of
 
 CONDITION_CHARACTERS_MAX = 2_000
+CONDITIONS_KEPT = 4_096
+ENVIRONMENTS_KEPT = 512
+"""So many compiled conditions, and what they can read, are kept for programs that are made ready again."""
 SAID_CHARACTERS_MAX = 200
 """Of what CEL says of a failure that has no words of our own."""
 
@@ -98,19 +102,7 @@ class Environment:
     ) -> None:
         self.types = dict(types)
         self.reads: frozenset[str] = frozenset()
-        self._of = of
-        segments = tuple(segments)
-        self._known = ", ".join(
-            f"`member.{name}`" for name in (*sorted(attributes), *map("segments.{}".format, segments))
-        )
-        self._compiled: dict[str, Condition] = {}
-        variables = {f"{of}.{name}": CEL_TYPES[kind] for name, kind in types.items()}
-        self._of_member: dict[str, cel.Type] = {TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)}
-        for name, kind in attributes.items():
-            self._of_member[f"member.{name}"] = CEL_TYPES[kind]
-            self._of_member[f"{_HAS}{name}"] = cel.Type.BOOL
-        self._of_member.update((of_segment(key), cel.Type.BOOL) for key in segments)
-        self._env = cel.NewEnv(variables={**variables, **self._of_member})
+        self._variables = _variables(of, tuple(types.items()), tuple(attributes.items()), tuple(segments))
 
     def asks(self, attribute: str) -> bool:
         """Whether a condition reads an attribute of the member, or asks whether she has it."""
@@ -121,11 +113,44 @@ class Environment:
 
         The same source gives the same condition, so that an event answers it once for all definitions that ask.
         """
-        if source not in self._compiled:
-            self._compiled[source] = self._checked(source)
-        return self._compiled[source]
+        condition, reads = _compiled(self._variables, source)
+        self.reads |= reads
+        return condition
 
-    def _checked(self, source: str) -> "Condition":
+    def activation(self, properties: Mapping[str, Any], member: Mapping[str, Any]) -> cel.Activation:
+        """What every condition on one event reads, of the member what `reads` names; made once for all of them."""
+        return self._variables.activation(properties, member)
+
+
+Types: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class _Variables:
+    """What an environment is to CEL: the same for every edition of a program with the same event type, attributes and segments."""
+
+    def __init__(self, of: str, types: Types, attributes: Types, segments: tuple[str, ...]) -> None:
+        self._of = of
+        self._types = dict(types)
+        known = (*sorted(name for name, _ in attributes), *map("segments.{}".format, segments))
+        self._known = ", ".join(f"`member.{name}`" for name in known)
+        self._of_member: dict[str, cel.Type] = {TIERS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING)}
+        for name, kind in attributes:
+            self._of_member[f"member.{name}"] = CEL_TYPES[kind]
+            self._of_member[f"{_HAS}{name}"] = cel.Type.BOOL
+        self._of_member.update((of_segment(key), cel.Type.BOOL) for key in segments)
+        self._env = cel.NewEnv(
+            variables={**{f"{of}.{name}": CEL_TYPES[kind] for name, kind in types}, **self._of_member}
+        )
+
+    def activation(self, properties: Mapping[str, Any], member: Mapping[str, Any]) -> cel.Activation:
+        """Their values."""
+        seen = {f"{self._of}.{name}": _seen_by_cel(value) for name, value in properties.items()}
+        if member:
+            seen.update(member)
+        return self._env.Activation(seen)
+
+    def checked(self, source: str) -> tuple["Condition", frozenset[str]]:
+        """A condition that fits them, and those of the member that it reads; InvalidCondition for one that does not fit."""
         if len(source) > CONDITION_CHARACTERS_MAX:
             raise InvalidCondition(
                 f"a condition has at most {CONDITION_CHARACTERS_MAX} characters, this one {len(source)}"
@@ -148,15 +173,8 @@ class Environment:
         problem = overdone(compiled, source)
         if problem is not None:
             raise InvalidCondition(problem)
-        self.reads |= {name for name in self._of_member if name.encode() in compiled}
-        return Condition(source, expression, _comparison(source, self.types))
-
-    def activation(self, properties: Mapping[str, Any], member: Mapping[str, Any]) -> cel.Activation:
-        """What every condition on one event reads, of the member what `reads` names; made once for all of them."""
-        seen = {f"{self._of}.{name}": _seen_by_cel(value) for name, value in properties.items()}
-        if member:
-            seen.update(member)
-        return self._env.Activation(seen)
+        reads = frozenset(name for name in self._of_member if name.encode() in compiled)
+        return Condition(source, expression, _comparison(source, self._types)), reads
 
     def _explained(self, error: str) -> str:
         if "recursion limit" in error:
@@ -178,9 +196,20 @@ class Environment:
         elif "undeclared reference to 'event" in problem and self._of != "event":
             advice = "; this is told by the member alone: what an event must be like goes under `when`"
         elif "undeclared reference" in problem:
-            known = ", ".join(f"{self._of}.{name}" for name in sorted(self.types)) or "none"
+            known = ", ".join(f"{self._of}.{name}" for name in sorted(self._types)) or "none"
             advice = f"; this {'event type' if self._of == 'event' else 'segment'} has: {known}"
         return f"at {line}:{column}: {problem.strip()}{advice}"
+
+
+@lru_cache(maxsize=ENVIRONMENTS_KEPT)
+def _variables(of: str, types: Types, attributes: Types, segments: tuple[str, ...]) -> _Variables:
+    return _Variables(of, types, attributes, segments)
+
+
+# A program that changes has most of its conditions as it had them, and CEL takes a millisecond for one.
+@lru_cache(maxsize=CONDITIONS_KEPT)
+def _compiled(variables: _Variables, source: str) -> tuple["Condition", frozenset[str]]:
+    return variables.checked(source)
 
 
 def ladders_in(source: str) -> set[str]:

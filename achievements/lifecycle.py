@@ -35,13 +35,14 @@ class Life(NamedTuple):
         return "paused" if self.written == "paused" else "active"
 
 
-_ALWAYS = Life("active", None, None)
+ALWAYS = Life("active", None, None)
+"""The life of what nothing is written of."""
 
 
 def life_of(definition: Definition) -> Life:
     """The life of a definition; Misfit where what is written of it makes no sense. What has none is always active."""
     if not isinstance(definition, Living):
-        return _ALWAYS
+        return ALWAYS
     try:
         return Life(definition.status, *between(definition.starts, definition.ends))
     except Misfit as error:
@@ -50,9 +51,8 @@ def life_of(definition: Definition) -> Life:
         raise Misfit(field, said) from error
 
 
-def turns(definitions: Iterable[Definition]) -> set[datetime]:
-    """The instants at which any of them begins or ends."""
-    lives = [life_of(each) for each in definitions]
+def turns(lives: Iterable[Life]) -> set[datetime]:
+    """The instants at which any of these begins or ends."""
     return {
         instant for life in lives if life.written != "draft" for instant in life[1:] if isinstance(instant, datetime)
     }

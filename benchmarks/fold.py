@@ -6,7 +6,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from typing import Any, Final, TypeAlias
 
@@ -15,7 +15,7 @@ import msgspec
 from achievements import fold
 from achievements.definitions import parse
 from achievements.periods import rfc3339
-from achievements.rulebook import Rulebook, Rules, ready
+from achievements.rulebook import Rulebook, Rules, editions, ready
 from achievements.states import BEGINNING, MemberState
 from achievements.values import Event
 from benchmarks.figures import Figure
@@ -29,6 +29,9 @@ COPIES: Final = 10
 """So many definitions more of a kind, to tell what one costs."""
 LATENESS: Final = (1, 10, 100, 1_000)
 HISTORIES: Final = (1_000, 10_000)
+
+CHALLENGES: Final = 200
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 History: TypeAlias = Sequence[tuple[str, Event]]
 
@@ -45,7 +48,7 @@ def rate(count: int) -> float:
 
 def details(count: int, rounds: int) -> list[Figure]:
     """The reference program on a year of 80 shoppers, of which `count` events are used: its rate, and what each kind costs;
-    what a member takes, and what a late event costs.
+    what a member takes, what a late event costs, and what it takes to make many definitions ready.
     """
     document = read_program(REFERENCE / "program-n.yaml")
     book, year = _book(document), _year(document)[:count]
@@ -67,7 +70,30 @@ def details(count: int, rounds: int) -> list[Figure]:
     written = sum(len(msgspec.json.encode(state)) for state in states.values())
     found.append(Figure("rules, a member's state as JSON", written / len(states), "bytes"))
     found.append(Figure("rules, a member's state in memory", held / len(states), "bytes"))
-    return [*found, *(_refolds(book, year, rounds))]
+    return [*found, *(_refolds(book, year, rounds)), _made_ready(rounds)]
+
+
+def _made_ready(rounds: int) -> Figure:
+    """What it takes until a program judges of which each challenge has a start and an end of its own, never seen before."""
+    taken = []
+    for number in range(rounds):
+        challenges = [
+            {
+                "key": f"c{each}",
+                "objectives": [
+                    {"on": "visit", "when": f"event.spent > {number}.0 && event.spent < {each}.5", "target": 3}
+                ],
+                "starts": (START + timedelta(days=each)).isoformat(),
+                "ends": (START + timedelta(days=each + 30, hours=1)).isoformat(),
+            }
+            for each in range(CHALLENGES)
+        ]
+        visit = {"key": "visit", "properties": {"spent": "decimal"}}
+        document = {"program": {"key": "many"}, "event_types": [visit], "challenges": challenges}
+        begun = time.process_time()
+        Rulebook(1, editions(parse(document), BEGINNING))
+        taken.append((time.process_time() - begun) * 1e3)
+    return Figure(f"rules, {CHALLENGES} challenges with lives of their own", min(taken), "ms")
 
 
 def _refolds(book: Rulebook, year: History, rounds: int) -> list[Figure]:

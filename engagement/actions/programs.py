@@ -1,18 +1,21 @@
 """Programs: applying a document, and having its rules at hand."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from achievements.compiling import Compiled, compiled
 from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
 from achievements.definitions import Program as Document
 from achievements.differences import FieldChange, fields_changed
-from achievements.lifecycle import Status, life_of, turns
+from achievements.lifecycle import Status, life_of
 from achievements.parts import Definition, Granting, Mistake
-from achievements.rulebook import Rulebook, Rules, ready
+from achievements.rulebook import Rulebook, Rules, stretches
 from achievements.states import BEGINNING
 from engagement.actions.rarity import Rarities
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
@@ -23,7 +26,9 @@ from engagement.records.unit import ALL, Database, Scope, Unit, Work
 HORIZON_DAYS = 400
 """How late an input may be and still count, in a program that is no sandbox."""
 
-Edition: TypeAlias = frozenset[tuple[str, str, int, Status]]
+Edition: TypeAlias = frozenset[tuple[str, str, int]]
+"""The versions that make up a document, by kind, key and number."""
+Written: TypeAlias = tuple[DefinitionVersion, Definition]
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -96,37 +101,59 @@ class Programs:
     def __init__(self) -> None:
         self._rulebooks: dict[int, Rulebook] = {}
         self._rarities = Rarities()
-        self._editions: dict[int, dict[Edition, Rules]] = {}
+        self._editions: dict[int, dict[Edition, Compiled]] = {}
+        self._under_way: dict[tuple[int, int], asyncio.Task[Rulebook]] = {}
 
     async def load(self, unit: Unit, *, for_writing: bool = False) -> Loaded:
         """The unit's program. `for_writing` keeps its definitions and its clock from changing until the unit ends."""
         program, now = await programs.as_of(unit, shared=for_writing)
         rulebook = self._rulebooks.get(program.id)
         if rulebook is None or rulebook.revision != program.revision:
-            rulebook = self._rulebooks[program.id] = self._compiled(program, await programs.versions(unit))
+            rulebook = await self._newer(unit, program)
         return Loaded(program, rulebook, now, self._rarities)
 
-    def _compiled(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
-        """Rules for each stretch of time between two changes."""
-        written = [(each, _definition(each)) for each in versions]
-        changed = {each.active_from for each in versions} | {
-            each.active_until for each in versions if each.active_until
-        }
-        begun = min(changed, default=BEGINNING)
-        changed |= {turn for turn in turns(definition for _, definition in written) if turn > begun}
-        known = self._editions.setdefault(program.id, {})
-        editions: list[tuple[datetime, Rules]] = []
-        for turn in sorted(changed) or [BEGINNING]:
-            edition = {
-                (each.kind, each.key, each.version, life_of(definition).status(turn)): each
-                for each, definition in written
-                if each.active_from <= turn and (each.active_until is None or turn < each.active_until)
-            }
-            name = frozenset(edition)
-            if name not in known:
-                known[name] = ready(_document(program, list(edition.values())), turn)
-            editions.append((turn, known[name]))
-        return Rulebook(program.revision, editions)
+    async def _newer(self, unit: Unit, program: Program) -> Rulebook:
+        """The rules of a revision that was not met before. They are compiled once, for all who wait for them."""
+        place = (program.id, program.revision)
+        if place not in self._under_way:
+            versions = await programs.versions(unit)
+            if place not in self._under_way:
+                self._under_way[place] = asyncio.create_task(self._compile(program, versions))
+        # Whoever gives up waiting leaves it to those who come after her.
+        return await asyncio.shield(self._under_way[place])
+
+    async def _compile(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
+        """Compile beside the event loop, on which others are served meanwhile."""
+        try:
+            known = self._editions.get(program.id, {})
+            rulebook, self._editions[program.id] = await asyncio.to_thread(_rulebook, program, versions, known)
+            self._rulebooks[program.id] = rulebook
+            return rulebook
+        finally:
+            del self._under_way[program.id, program.revision]
+
+
+def _rulebook(
+    program: Program, versions: Sequence[DefinitionVersion], known: Mapping[Edition, Compiled]
+) -> tuple[Rulebook, dict[Edition, Compiled]]:
+    """Rules for each stretch of time between two changes, and what was compiled for them; what is `known` is not compiled again."""
+    written = [(each, _definition(each)) for each in versions]
+    changed = {each.active_from for each in versions} | {each.active_until for each in versions if each.active_until}
+    published = sorted(changed) or [BEGINNING]
+    used: dict[Edition, Compiled] = {}
+    editions: list[tuple[datetime, Rules]] = []
+    for since, until in pairwise([*published, None]):
+        assert since is not None, "only the last has no end"
+        there = [
+            (each, definition)
+            for each, definition in written
+            if each.active_from <= since and (each.active_until is None or since < each.active_until)
+        ]
+        edition = frozenset((each.kind, each.key, each.version) for each, _ in there)
+        if edition not in used:
+            used[edition] = known.get(edition) or compiled(_document(program, there))
+        editions += stretches(used[edition], since, until)
+    return Rulebook(program.revision, editions), used
 
 
 async def apply(
@@ -148,7 +175,7 @@ async def apply(
 
     `dry_run` answers the same and does nothing; `key` is then neither looked at nor used up.
     """
-    wanted = _sound(document)
+    wanted = await asyncio.to_thread(_sound, document)
 
     async def enter(unit: Unit) -> None:
         await _find_or_make(unit, wanted, own, sandbox)
@@ -177,7 +204,8 @@ async def as_document(unit: Unit) -> dict[str, Any]:
     """What is in force in the unit's program as one document, definitions by key: to apply it changes nothing."""
     versions = [each for each in await programs.versions(unit) if each.active_until is None]
     versions.sort(key=lambda version: version.key)
-    return document_of(_document(await programs.current(unit), versions))
+    written = [(each, _definition(each)) for each in versions]
+    return document_of(_document(await programs.current(unit), written))
 
 
 async def standing(unit: Unit) -> list[Standing]:
@@ -207,7 +235,7 @@ def _sound(document: object) -> Document:
     """A document that can be applied; InvalidProgram with every mistake in it."""
     try:
         wanted = parse(document)
-        ready(wanted)
+        compiled(wanted)
     except Mistaken as error:
         raise InvalidProgram(tuple(error.mistakes)) from error
     return wanted
@@ -347,11 +375,11 @@ def _definition(version: DefinitionVersion) -> Definition:
     return definition_of(_SECTION_OF[version.kind], msgspec.json.decode(version.body))
 
 
-def _document(program: Program, versions: Sequence[DefinitionVersion]) -> Document:
+def _document(program: Program, versions: Sequence[Written]) -> Document:
     """The document that a set of versions makes up."""
     sections: Mapping[str, list[Definition]] = {section: [] for section in SECTIONS}
-    for version in versions:
-        sections[_SECTION_OF[version.kind]].append(_definition(version))
+    for version, definition in versions:
+        sections[_SECTION_OF[version.kind]].append(definition)
     name = None if program.name == program.key else program.name
     head = Head(key=program.key, name=name, timezone=program.timezone)
     return Document(head, {section: tuple(each) for section, each in sections.items()})

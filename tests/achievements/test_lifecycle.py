@@ -218,3 +218,20 @@ def test_any_delivery_ends_alike_whatever_comes_and_goes(
     straight = fold.trace(rules, MemberState.NOTHING, inputs, END)
     assert told(member.outcomes) == told(straight.outcomes)
     assert replace(member.state, at=END) == replace(straight.state, at=END)
+
+
+@settings(max_examples=25, deadline=None)
+@given(documents, histories(), st.randoms(use_true_random=False))
+def test_what_is_compiled_once_for_all_its_stretches_judges_as_if_compiled_for_each(
+    written: dict[str, Any], inputs: list[Input], random: Random
+) -> None:
+    try:
+        program = parse(_thinned(written, random))
+        together = editions(program, BEGIN)
+    except Mistaken:
+        # What is left out is named by what stays.
+        reject()
+    apart = [(at, ready(program, at)) for at, _ in together]
+    once, each = (fold.trace(Rulebook(1, line), MemberState.NOTHING, inputs, END) for line in (together, apart))
+    assert told(once.outcomes) == told(each.outcomes)
+    assert (once.state, once.asked, once.failed) == (each.state, each.asked, each.failed)

@@ -1,13 +1,15 @@
 """Applying programs: differences, versions in time, whose program, and what stays as it is."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from achievements.definitions import SECTIONS, Program, parse
-from engagement.actions.programs import Sandbox, as_document
+from engagement.actions import programs as compiled_rules
+from engagement.actions.programs import Programs, Sandbox, as_document
 from engagement.actions.verify import verify
 from engagement.errors import IdempotencyKeyReused, InvalidInput, InvalidProgram, NotFound
 from engagement.records import programs
@@ -211,3 +213,43 @@ def by_key(program: Program) -> Program:
     """A program with its definitions in the order of an export."""
     sections = program.sections.items()
     return Program(program.head, {name: tuple(sorted(each, key=lambda one: one.key)) for name, each in sections})
+
+
+async def test_rules_are_compiled_once_beside_the_loop_and_nobody_who_leaves_ends_it_for_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiling, go_on, times = threading.Event(), threading.Event(), []
+    compiled = compiled_rules._rulebook
+
+    def _slowly(*given: Any) -> Any:
+        times.append(1)
+        compiling.set()
+        assert go_on.wait(30), "whoever compiles on the loop waits here for ever"
+        return compiled(*given)
+
+    monkeypatch.setattr(compiled_rules, "_rulebook", _slowly)
+    fresh = Programs()
+    leaves, stays = (asyncio.create_task(house.database.run(fresh.load, house.program)) for _ in range(2))
+    assert await asyncio.to_thread(compiling.wait, 30)
+    leaves.cancel()
+    go_on.set()
+    loaded = await stays
+    assert (loaded.rulebook.revision, times) == (1, [1])
+    again = await house.database.run(fresh.load, house.program)
+    assert (again.rulebook is loaded.rulebook, times) == (True, [1])
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+
+
+async def test_what_did_not_change_is_not_compiled_again(house: House) -> None:
+    first = await house.database.run(house.cache.load, house.program)
+    await house.advance("1980-01-01T00:00:00Z")
+    lives = {"starts": "1990-01-01T00:00:00Z", "ends": "1991-01-01T00:00:00Z"}
+    await house.apply({**document(**EVERYTHING), "challenges": [{**EVERYTHING["challenges"][0], **lives}]})
+    second = await house.database.run(house.cache.load, house.program)
+    at = BEGIN + timedelta(days=1)
+    was, now = first.rulebook.at(at), second.rulebook.at(at)
+    assert was is not None
+    assert now is not None
+    assert was.compiled is now.compiled
+    assert second.rulebook.latest.compiled is not was.compiled
