@@ -7,7 +7,7 @@ worker has been by; nothing is written. Every definition in force that is for he
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -15,20 +15,21 @@ import msgspec
 from achievements import attributes, fold, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.boosts import Boost, GivenBoost
-from achievements.challenges import Challenge, ChallengeReady
+from achievements.challenges import Challenge
 from achievements.localtime import LocalTime
 from achievements.objectives import Needs
 from achievements.parts import Definition
 from achievements.rulebook import Rules
-from achievements.states import BadgePart, ChallengePart, MemberState, StreakPart, TierPart
+from achievements.states import BadgePart, MemberState, StreakPart, TierPart
 from achievements.streaks import MeasuredStreakReady, Streak, StreakReady
 from achievements.tiers import LadderReady, TierLadder
 from achievements.values import Amount
 from engagement.actions import offers
 from engagement.actions.offers import OfferShown
 from engagement.actions.programs import Loaded
+from engagement.actions.shown_challenges import ChallengeShown, limited_windows, shown_challenge
 from engagement.errors import NotFound
-from engagement.records import ledger, members
+from engagement.records import ledger, members, places
 from engagement.records.ledger import Expiry, Wallet
 from engagement.records.members import Held, Member
 from engagement.records.unit import Unit
@@ -70,38 +71,6 @@ class StreakShown(msgspec.Struct, frozen=True):
     restores: int
     freeze: OfferShown | None
     restore: OfferShown | None
-
-
-class MilestoneShown(msgspec.Struct, frozen=True):
-    """A milestone of a challenge, and when it was reached in the present window."""
-
-    key: str
-    name: str
-    at: int
-    reached_at: datetime | None
-
-
-class ChallengeShown(msgspec.Struct, frozen=True):
-    """A challenge in its present window: (current, target) of each objective; `ends_at` None for a lifetime.
-
-    `joined_at` is since when the member takes part in one that is `opt_in`; `missed` says that the places of one with a `limit`
-    were taken when she met its targets.
-    """
-
-    key: str
-    name: str
-    description: str
-    period: str
-    ends_at: datetime | None
-    objectives: tuple[tuple[Amount, Amount], ...]
-    completed_at: datetime | None
-    completions: int
-    needs: Needs
-    milestones: tuple[MilestoneShown, ...]
-    opt_in: bool
-    joined_at: datetime | None
-    limit: int | None
-    missed: bool
 
 
 class LevelShown(msgspec.Struct, frozen=True):
@@ -188,7 +157,10 @@ async def found(unit: Unit, external_id: str) -> Member:
 
 
 async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Screen]:
-    """The screens of members, in the given order, by three statements however many they are (and one in a while for rarity)."""
+    """The screens of members, in the given order, by three statements however many they are.
+
+    One more where a challenge has only so many places, and one in a while for rarity.
+    """
     ids = [each.id for each in shown]
     if not ids:
         return []
@@ -197,10 +169,19 @@ async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Scre
     expiries = await ledger.next_expiries(unit, ids, loaded.now)
     badges = loaded.rulebook.latest.program.sections.get("badges")
     rarity = await loaded.rarities.of(unit, loaded.program.id) if badges else {}
+    limited = sorted(limited_windows(loaded, held.values())) if loaded.rulebook.asks else []
+    common = _Common(rarity, await places.taken(unit, limited) if limited else {})
     return [
-        _screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, []), rarity)
+        _screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, []), common)
         for each in shown
     ]
+
+
+class _Common(NamedTuple):
+    """What screens tell of all members: the share that holds each badge, the places taken in each window of a challenge."""
+
+    rarity: Mapping[str, float]
+    taken: Mapping[tuple[str, str], int]
 
 
 def _screen(
@@ -209,7 +190,7 @@ def _screen(
     held: Held,
     wallets: Sequence[Wallet],
     expiries: Sequence[Expiry],
-    rarity: Mapping[str, float],
+    common: _Common,
 ) -> Screen:
     # Events of a sandbox may lie ahead of its clock: then her own time is the later one.
     as_of = max(loaded.now, held.state.at)
@@ -229,10 +210,12 @@ def _screen(
             for each in _defined(rules, state, as_of, "streaks", Streak)
         ),
         challenges=tuple(
-            _challenge(rules, each, state, local, as_of)
+            shown_challenge(rules, each, state, local, as_of, common.taken)
             for each in _defined(rules, state, as_of, "challenges", Challenge)
         ),
-        badges=tuple(_badge(rules, each, state, rarity) for each in _defined(rules, state, as_of, "badges", Badge)),
+        badges=tuple(
+            _badge(rules, each, state, common.rarity) for each in _defined(rules, state, as_of, "badges", Badge)
+        ),
         tiers=tuple(
             _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
         ),
@@ -290,36 +273,6 @@ def _streak(
         restores=0 if part is None else part.restores,
         freeze=offers.freeze(ready, part, wallets, open_to=open_to),
         restore=offers.restoring(ready, part, period, local, wallets, open_to=open_to),
-    )
-
-
-def _challenge(
-    rules: Rules, challenge: Challenge, state: MemberState, local: LocalTime, as_of: datetime
-) -> ChallengeShown:
-    ready = cast("ChallengeReady", rules.by_name[f"challenges/{challenge.key}"])
-    part = cast("ChallengePart | None", state.parts.get(ready.name))
-    window = ready.window(as_of, local)
-    ready = ready.begun_under(part, window)
-    completed = part is not None and part.completed_window == window
-    reached = dict(part.milestones) if part is not None and part.window == window else {}
-    return ChallengeShown(
-        key=challenge.key,
-        name=challenge.title,
-        description=challenge.description,
-        period=periods.name(ready.span.calendar, window),
-        ends_at=ready.ends_at(as_of, local),
-        objectives=tuple(zip(ready.amounts(part, as_of, local), ready.targets, strict=True)),
-        completed_at=part.completed_at if part is not None and completed else None,
-        completions=0 if part is None else part.completions,
-        needs=ready.needs,
-        milestones=tuple(
-            MilestoneShown(each.milestone, each.name or each.milestone, each.at, reached.get(each.milestone))
-            for each in ready.milestones
-        ),
-        opt_in=ready.opt_in,
-        joined_at=part.joined if part is not None and ready.opt_in else None,
-        limit=ready.limit,
-        missed=ready.missed(part, window),
     )
 
 

@@ -7,7 +7,7 @@ import strawberry
 
 from engagement.actions import challenges
 from engagement.actions.challenges import ChallengeJoined, JoinChallenge
-from engagement.actions.screens import ChallengeShown
+from engagement.actions.shown_challenges import ChallengeShown
 from engagement.api.effects import Progress
 from engagement.api.principals import EVENTS_WRITE_OR_OWN, Info, member_of, mutation
 from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, NotFoundError, TryAgainError
@@ -62,6 +62,9 @@ class Challenge:
     limit: int | None = strawberry.field(
         description="How many members can complete it, in each window where it repeats, as they come in; null for everybody."
     )
+    places_left: int | None = strawberry.field(
+        description="How many of them no member has yet in this window, by the limit under which she began; null for everybody."
+    )
     missed: bool = strawberry.field(
         description="Whether its places were all taken when she met the targets in this window, so that it is not completed."
     )
@@ -93,6 +96,7 @@ class Challenge:
             joined=not shown.opt_in or shown.joined_at is not None,
             joined_at=written_or_none(shown.joined_at),
             limit=shown.limit,
+            places_left=shown.places_left,
             missed=shown.missed,
             completed=completed,
             completed_at=written_or_none(shown.completed_at),

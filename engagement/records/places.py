@@ -25,6 +25,17 @@ async def lock(unit: Unit, windows: Sequence[tuple[str, str]]) -> dict[tuple[str
     return {(row["challenge"], row["period"]): row["taken"] for row in rows}
 
 
+async def taken(unit: Unit, windows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """How many places are taken in these windows of challenges, for reading; a window is left out where none ever was."""
+    rows = await unit.fetch(
+        "SELECT challenge, period, taken FROM challenge_place JOIN unnest($2::text[], $3::text[]) AS asked (challenge, period)"
+        " USING (challenge, period) WHERE program_id = $1",
+        unit.program,
+        *columns_of(windows, 2),
+    )
+    return {(row["challenge"], row["period"]): row["taken"] for row in rows}
+
+
 def take(unit: Unit, taken: Sequence[tuple[str, str, int]]) -> None:
     """Write how many places more are taken: (challenge, period, how many)."""
     _TAKEN.insert(unit, taken)

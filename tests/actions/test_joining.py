@@ -11,7 +11,7 @@ from engagement.actions.challenges import ChallengeJoined, JoinChallenge
 from engagement.actions.lists import SetListed
 from engagement.actions.programs import Sandbox
 from engagement.actions.read_screens import Reader
-from engagement.actions.screens import ChallengeShown
+from engagement.actions.shown_challenges import ChallengeShown
 from engagement.errors import IdempotencyKeyReused, InvalidInput, NotFound
 from engagement.records.unit import Database
 from tests.achievements.programs import BEGIN, document

@@ -111,3 +111,23 @@ async def test_no_more_than_there_are_whoever_asks_at_once(club: House, database
     assert await club.rows(TAKEN) == [("first", "", 3)]
     assert await club.rows("SELECT count(*) FROM fact WHERE program_id = $1 AND kind = 'place_missed'") == [(9,)]
     assert await discrepancies(club) == []
+
+
+async def test_a_limit_counts_over_versions(club: House) -> None:
+    await club.send(*_both("ann"), *_both("bob"), _both("gus")[0])
+    await club.advance("2017-03-02T00:00:00Z")
+    await club.apply(document(challenges=[{**FIRST, "limit": 1}]))
+    # Nobody loses a place, and who began under the higher limit goes by it.
+    await club.send(*_both("cora", day=3), _both("gus", day=3)[1])
+    assert await club.rows(WINNERS) == [("ann",), ("bob",), ("gus",)]
+    await club.advance("2017-03-04T00:00:00Z")
+    await club.apply(document(challenges=[{**FIRST, "limit": 5}]))
+    for member in ("dan", "eve", "fay"):
+        await club.send(*_both(member, day=5))
+    await club.send(purchase("again", "cora", "2017-03-09T10:00:00Z"))
+    assert await club.rows(WINNERS) == [("ann",), ("bob",), ("dan",), ("eve",), ("gus",)]
+    assert await club.rows(TAKEN) == [("first", "", 5)]
+    missed = "SELECT external_id FROM fact JOIN member ON member.program_id = $1 AND member.id = member_id"
+    missed += " WHERE fact.program_id = $1 AND kind = 'place_missed' ORDER BY 1"
+    assert await club.rows(missed) == [("cora",), ("fay",)]
+    assert await discrepancies(club) == []

@@ -11,7 +11,7 @@ JOIN = """mutation($input: JoinChallengeInput!) { joinChallenge(input: $input) {
   ... on UserError { code field } } }"""
 LATER = "2026-11-21T13:00:00Z"
 LEAVE = JOIN.replace("joinChallenge", "leaveChallenge")
-CHALLENGES = """{ me { challenges { key optIn joined joinedAt needs fraction limit missed milestones { key name at reachedAt } } } }"""
+CHALLENGES = """{ me { challenges { key optIn joined joinedAt needs fraction limit placesLeft missed milestones { key name at reachedAt } } } }"""
 SHOP: list[dict[str, Any]] = [
     {
         "key": "five",
@@ -54,6 +54,7 @@ async def test_a_member_joins_by_her_own_token(club: House) -> None:
         "needs": "ALL",
         "fraction": 0.4,
         "limit": None,
+        "placesLeft": None,
         "missed": False,
         "milestones": [milestone],
     }
@@ -65,6 +66,7 @@ async def test_a_member_joins_by_her_own_token(club: House) -> None:
         "needs": "ANY",
         "fraction": 1.0,
         "limit": None,
+        "placesLeft": None,
         "missed": False,
         "milestones": [],
     }
@@ -73,15 +75,27 @@ async def test_a_member_joins_by_her_own_token(club: House) -> None:
     assert [each["joined"] for each in (await club.data(CHALLENGES, key=me))["me"]["challenges"]] == [False, True]
 
 
-async def test_who_comes_too_late_for_a_place_is_told_that_she_missed_it(service: Service) -> None:
+async def test_a_screen_tells_how_many_places_are_left_and_who_missed_hers(service: Service) -> None:
     house = await founded(service, {"clock": NOON})
-    first = {"key": "first", "objectives": [{"on": "purchase", "target": 1}], "limit": 1}
+    first = {
+        "key": "first",
+        "objectives": [{"on": "purchase", "target": 1}],
+        "window": {"calendar": "month"},
+        "repeat": "each_window",
+        "limit": 2,
+    }
     await house.data(APPLY, {"input": {"document": document(house.program.key, challenges=[first])}})
-    for member, won in (("anna", True), ("bob", False)):
+
+    async def shown(member: str) -> tuple[int, int, bool]:
+        (told,) = (await house.data(CHALLENGES, key=house.token(member)))["me"]["challenges"]
+        return told["limit"], told["placesLeft"], told["missed"]
+
+    for member, left, missed in (("anna", 1, False), ("bob", 0, False), ("cora", 0, True)):
         answer = await house.bought(member, f"p-{member}", 5, LATER)
-        assert ("ChallengeCompleted" in [each["__typename"] for each in answer["effects"]]) is won
-        (shown,) = (await house.data(CHALLENGES, key=house.token(member)))["me"]["challenges"]
-        assert (shown["limit"], shown["missed"]) == (1, not won)
+        assert ("ChallengeCompleted" in [each["__typename"] for each in answer["effects"]]) is not missed
+        assert await shown(member) == (2, left, missed)
+    await house.bought("cora", "next", 5, "2026-12-02T12:00:00Z")
+    assert [await shown("anna"), await shown("cora")] == [(2, 0, False), (2, 1, False)]
 
 
 async def test_a_member_joins_for_herself_alone(club: House) -> None:
