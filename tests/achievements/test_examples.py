@@ -179,11 +179,15 @@ def test_a_learner_keeps_her_days_and_climbs_the_leagues() -> None:
         2026-01-06 08:00 | lesson language=fr mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 2
         2026-01-07 08:00 | lesson language=it mistakes=2 weekend=false | points +10 lesson; streak days 3; badge polyglot two
         2026-01-08 08:00 | lesson language=it mistakes=0 weekend=false | points +10 lesson; points +5 flawless; streak days 4; points +5 three-perfect-days; completed three-perfect-days 2026-W02; reward boost good-hand until 2026-01-11 00:00
+        2026-01-09 20:00 | | risk days 4
         2026-01-10 00:00 | | streak days 4
         2026-01-10 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +20 flawless; streak days 5
         2026-01-11 09:00 | lesson language=fr mistakes=0 weekend=true | points +20 lesson; points +10 flawless; streak days 6; badge learned hundred; tier league bronze>silver 125
+        2026-01-12 20:00 | | risk days 6
         2026-01-13 00:00 | | streak days 0
-        2026-01-15 00:00 | | tier league silver>bronze 70
+        2026-01-14 23:00 | !streak_restored streak=days | streak days 6; risk days 6
+        2026-01-14 23:30 | practice language=fr | points +5 practice; streak days 7
+        2026-01-15 00:00 | | tier league silver>bronze 75
         """,
     )
 
@@ -268,13 +272,14 @@ def test_a_beginner_makes_a_habit_and_comes_through_the_winter() -> None:
         """
         2026-01-04 12:00 | !joined challenge=summit |
         2026-01-05 06:30 | workout minutes=45 kilometres=8.0 sort=run hour=6 | points +45 minute; streak weeks 1
-        2026-01-07 18:00 | workout minutes=90 kilometres=0.0 sort=strength hour=18 | points +90 minute
+        2026-01-07 18:00 | workout minutes=90 kilometres=0.0 sort=strength hour=18 | points +90 minute; streak balance 1
         2026-01-07 20:00 | workout minutes=60 kilometres=0.0 sort=yoga hour=20 | points +30 minute
         2026-01-10 06:30 | workout minutes=15 kilometres=2.5 sort=run hour=6 | points +15 minute; completed good-start; reward entitlement guest-pass until 2026-02-10 07:00
         2026-01-13 18:00 | workout minutes=120 kilometres=39.4 sort=bike hour=18 | points +120 minute; streak weeks 2
-        2026-01-26 00:00 | | streak weeks 2
+        2026-01-26 00:00 | | streak weeks 2; streak balance 0
+        2026-01-26 09:00 | !streak_restored streak=balance by_staff=1 | streak balance 1
         2026-01-27 18:00 | workout minutes=120 kilometres=0.0 sort=strength hour=18 | points +120 minute; streak weeks 3
-        2026-02-03 18:00 | workout minutes=390 kilometres=0.0 sort=strength hour=18 | points +120 minute; streak weeks 4
+        2026-02-03 18:00 | workout minutes=390 kilometres=0.0 sort=strength hour=18 | points +120 minute; streak weeks 4; streak balance 0
         2026-02-10 18:00 | workout minutes=20 kilometres=0.1 sort=row hour=18 | points +20 minute; streak weeks 5; badge all-rounder five; completed winter; points +500 winter; reward entitlement sauna until 2026-05-12 06:00
         """,
     )

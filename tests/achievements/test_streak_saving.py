@@ -1,8 +1,10 @@
 """What saves a streak: freezes that were bought, a run that is restored, and the pause of its definition."""
 
+import re
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from achievements import fold
 from achievements.definitions import Mistaken, parse
@@ -13,6 +15,7 @@ from achievements.states import Lost, MemberState, Run, StreakPart
 from achievements.values import Input
 from tests.achievements.diary import check, event, fact
 from tests.achievements.programs import BEGIN, document, rulebook
+from tests.test_repository import ROOT
 
 
 def days(**more: Any) -> dict[str, Any]:
@@ -337,3 +340,9 @@ def test_mistakes(written: dict[str, Any], path: str, words: str) -> None:
         ready(parse(document(streaks=[days(**written)])))
     (mistake,) = raised.value.mistakes
     assert (mistake.path, words in mistake.message) == (path, True), mistake
+
+
+def test_the_page_about_streaks_shows_a_program_without_a_mistake() -> None:
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs/streaks.md").read_text(), re.DOTALL)
+    assert block is not None
+    assert ready(parse(YAML(typ="safe").load(block[1]))).by_name.keys() == {"streaks/weeks", "streaks/days"}
