@@ -158,13 +158,13 @@ class Backtest:
         trial.settle(state)
         tally.members += 1
         tally.events += len(inputs) - first
-        self._tell_tiers(tally.tiers, state)
+        self._tell_tiers(tally.tiers, self._book, state)
         if self._without is None:
             return
         points: dict[str, int] = {}
         watched = self._watched
         state = self._folded(self._without, start, inputs, first, lambda _, emitted: watched.elsewhere(emitted, points))
-        self._tell_tiers(tally.tiers_without, state)
+        self._tell_tiers(tally.tiers_without, self._without, state)
         for currency in {*trial.elsewhere, *points}:
             more = trial.elsewhere.get(currency, 0) - points.get(currency, 0)
             tally.elsewhere[currency] = tally.elsewhere.get(currency, 0) + more
@@ -196,10 +196,11 @@ class Backtest:
         take(held, passed)
         return state
 
-    def _tell_tiers(self, tiers: dict[str, int], state: MemberState) -> None:
+    def _tell_tiers(self, tiers: dict[str, int], book: Rulebook, state: MemberState) -> None:
         for rule in self._watched.ladders:
-            name = f"{rule.key}/{rule.tier(state.parts.get(rule.name))}"
-            tiers[name] = tiers.get(name, 0) + 1
+            tier = (book.at(state.at) or book.latest).members.tier(rule, state)
+            if tier is not None:
+                tiers[f"{rule.key}/{tier}"] = tiers.get(f"{rule.key}/{tier}", 0) + 1
 
     def report(
         self, tally: Tally, *, values: Mapping[str, Decimal] | None = None, budgets: Mapping[str, int] | None = None

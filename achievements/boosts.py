@@ -4,6 +4,8 @@ An event's boosts on a rule come to one factor: those that stack `compound` are 
 surpluses over 1 are added up, of those that say `highest` the highest counts; the three are multiplied. The points are
 rounded once, after that.
 
+A boost with a control group multiplies nothing of those who are held out; what it would have added is counted apart.
+
 A boost with `given: true` is for those alone to whom a reward gave it, and multiplies what they earn up to the instant at which
 that ends. Given again meanwhile, it lasts until the later of the two.
 """
@@ -19,8 +21,9 @@ import msgspec
 from achievements import periods
 from achievements.building import Building
 from achievements.conditions import Audience, Conditions
+from achievements.controls import HELD_OUT, Share
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import ForMembers, Instant, Key, Misfit, Trigger, between, event_types_of
+from achievements.parts import Granting, Instant, Key, Misfit, Trigger, between, event_types_of
 from achievements.states import BoostPart, MemberState
 
 FACTOR_MAX = 1_000
@@ -33,13 +36,17 @@ EXACT = Context(prec=200)
 
 
 class GivenBoost(Rule, frozen=True, kw_only=True):
-    """Keeps until when a member has a boost that rewards give; `zone` is the program's, by whose days they say how long."""
+    """Keeps until when a member has a boost that rewards give; `zone` is the program's, by whose days they say how long.
+
+    `withheld` says that it is asked about what is counted of those who are held out.
+    """
 
     section = "boosts"
     # At the first stage all that a pass gave is behind it, and is heard of once.
     stage = Stage.EARN
 
     zone: ZoneInfo
+    withheld: bool = False
 
     @property
     def event_types(self) -> frozenset[str]:
@@ -55,7 +62,7 @@ class GivenBoost(Rule, frozen=True, kw_only=True):
 
     def held(self, state: MemberState, at: datetime) -> datetime | None:
         """Until when a member has it at an instant; None where she does not."""
-        part: Any = state.parts.get(self.name)
+        part: Any = state.parts.get(f"{HELD_OUT}/{self.name}" if self.withheld else self.name)
         return None if part is None or part.until <= at else part.until
 
 
@@ -83,6 +90,25 @@ class BoostReady(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class OfferedBoost(BoostReady, frozen=True, kw_only=True):
+    """A boost, by its key, for those who are not held out; `everybodys` is what it would be without a control group."""
+
+    key: str
+    share: Share
+    everybodys: BoostReady
+
+    def reaches(self, moment: Moment) -> bool:
+        """Whether it multiplies what this event earns."""
+        return not self.share.has(moment.state.seed) and BoostReady.reaches(self, moment)
+
+
+def offered(boost: BoostReady, key: str, share: Share) -> OfferedBoost:
+    """A boost with a control group."""
+    given = None if boost.given is None else msgspec.structs.replace(boost.given, withheld=True)
+    everybodys = msgspec.structs.replace(boost, given=given)
+    return OfferedBoost(**msgspec.structs.asdict(boost), key=key, share=share, everybodys=everybodys)
+
+
 def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Decimal:
     """Points before rounding, times what the boosts that reach an event come to."""
     surplus, highest = Decimal(0), None
@@ -99,7 +125,7 @@ def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Dec
     return exact if highest is None else EXACT.multiply(exact, highest)
 
 
-class Boost(ForMembers, frozen=True, kw_only=True):
+class Boost(Granting, frozen=True, kw_only=True):
     """A multiplier on earn rules: on all of them where none are named, and for all their events where `on` is left out.
 
     With `given`, it is for those alone to whom a reward gave it, while that lasts.

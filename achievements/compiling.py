@@ -12,7 +12,7 @@ import msgspec
 from achievements import periods
 from achievements.attributes import Attribute
 from achievements.badges import BadgeReady
-from achievements.boosts import Boost, BoostReady
+from achievements.boosts import Boost, BoostReady, offered
 from achievements.building import Building
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Audience
@@ -34,7 +34,7 @@ class Compiled:
 
     By the name of a definition (`section/key`): `boosts`, for whom rules are (`audiences`) and from whom they are held out
     (`shares`), the `lives` of those that are not always active, the event types that each rule `looks` at (None: every one)
-    and what meets inputs in its place (`keepers`).
+    and what meets inputs in its place (`keepers`); `by_part` are those by the names of their parts.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Compiled:
         self.keepers: Mapping[str, tuple[Keeper, ...]] = {
             name: keepers_of(rule, shares.get(name)) for name, rule in self.rules.items()
         }
+        self.by_part = {each.name: each for there in self.keepers.values() for each in there}
         self.falling_due = {
             each.name: each for name, rule in self.rules.items() if rule.falls_due for each in self.keepers[name]
         }
@@ -73,6 +74,7 @@ class Compiled:
             [rule for _, rule in self.ladders],
             [each for each in program.sections.get("attributes", ()) if isinstance(each, Attribute)],
             [rule for rule in self.rules.values() if isinstance(rule, SegmentReady)],
+            {name: shares[name] for name, _ in self.ladders if name in shares},
         )
 
     def standing(self, at: datetime) -> Mapping[str, Status]:
@@ -127,15 +129,16 @@ class _Making:
             self.lives[name] = life
         make = getattr(definition, "ready", None)
         made: Any = None if make is None else make(building)
+        share = None
+        if isinstance(definition, Granting) and definition.control_group is not None:
+            share = self.shares[name] = Share(f"{self._program}/{name}", definition.control_group)
         if isinstance(made, Rule):
             self._add(made)
             audience = building.audience(getattr(definition, "audience", None))
             if audience is not None:
                 self.audiences[made.name] = audience
-            if isinstance(definition, Granting) and definition.control_group is not None:
-                self.shares[made.name] = Share(f"{self._program}/{name}", definition.control_group)
         elif isinstance(made, BoostReady):
-            self.boosts[name] = made
+            self.boosts[name] = made if share is None else offered(made, definition.key, share)
             if made.given is not None:
                 self._add(made.given)
 

@@ -9,8 +9,8 @@ it, and it costs nothing where no control group is.
 """
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,18 +25,22 @@ from achievements.outcomes import (
     HeldOut,
     PlaceAsked,
     PointsEarned,
-    Scored,
     StreakAtRisk,
     StreakChanged,
+    TierChanged,
 )
 from achievements.states import Part
 from achievements.values import Fact
 
+P = TypeVar("P", bound=Part | None)
+
 HELD_OUT = "held_out"
 _SEED_BYTES = 4
 _SEEDS = 1 << 8 * _SEED_BYTES
-_STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed, Scored)
-"""What says where she stands, and gives her nothing."""
+_STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed)
+"""What says how far she is, and gives her nothing."""
+_LAPSES = (*_STANDINGS, TierChanged)
+"""What time brings of it to those who had it before: nothing is given by that, and a tier is only lost."""
 
 
 def seed_of(member: str) -> int:
@@ -79,14 +83,18 @@ class Offered(NamedTuple):
         """Her part after its time. Who has been held out since keeps what she had, and is given nothing more by it."""
         if not self.share.has(moment.state.seed):
             return self.rule.lapse(part, moment)
-        aside = moment.aside()
+        aside = moment.aside(self.name)
         after = self.rule.lapse(part, aside)
-        moment.emitted.extend(each for each in aside.emitted if isinstance(each, _STANDINGS))
+        moment.emitted.extend(each for each in aside.emitted if isinstance(each, _LAPSES))
         return after
 
     def dated(self, part: Any, local: LocalTime) -> Part:
         """Her part after her time has changed."""
         return self.rule.dated(part, local)
+
+    def levels(self, part: Any) -> Iterable[AnyOutcome]:
+        """The outcomes that her part still carries."""
+        return self.rule.levels(part)
 
 
 class Withheld(NamedTuple):
@@ -104,30 +112,88 @@ class Withheld(NamedTuple):
         """What was counted of her, with the event."""
         if not self.share.has(moment.state.seed):
             return part
-        aside = moment.aside()
-        after = self.rule.apply(part, aside)
-        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
-        return after
+        return self._aside(moment, lambda aside: self.rule.apply(part, aside))
 
     def told(self, part: Part | None, fact: Fact, moment: Moment) -> Part | None:
         """What was counted of her, with a fact."""
         if not self.share.has(moment.state.seed):
             return part
-        aside = moment.aside()
-        after = self.rule.told(part, fact, aside)
-        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
-        return after
+        return self._aside(moment, lambda aside: self.rule.told(part, fact, aside))
 
     def lapse(self, part: Any, moment: Moment) -> Part:
         """What was counted of her, after its time."""
-        aside = moment.aside()
-        after = self.rule.lapse(part, aside)
-        moment.emitted.extend(_held_out(self.rule.name, aside.emitted))
-        return after
+        return self._aside(moment, lambda aside: self.rule.lapse(part, aside))
 
     def dated(self, part: Any, local: LocalTime) -> Part:
         """What was counted of her, after her time has changed."""
         return self.rule.dated(part, local)
+
+    def levels(self, part: Any) -> Iterable[AnyOutcome]:
+        """What is counted of her that changes in value rather than happens."""
+        return (HeldOut.of(self.rule.name, each) for each in self.rule.levels(part) if not isinstance(each, _STANDINGS))
+
+    def _aside(self, moment: Moment, step: Callable[[Moment], P]) -> P:
+        """What a step aside comes to, with all that it brought counted, and what it took back of an earlier pass counted no more."""
+        aside = moment.aside(self.name)
+        before = tuple(aside.emitted)
+        after = step(aside)
+        for each in _held_out(self.rule.name, (each for each in before if each not in aside.emitted)):
+            moment.emitted.remove(each)
+        moment.emitted.extend(_held_out(self.rule.name, (each for each in aside.emitted if each not in before)))
+        return after
+
+
+class Unboosted(NamedTuple):
+    """An earn rule with a boost that is held out from some: of them it counts apart what that would have added.
+
+    `own` is the share that the rule itself is held out from: to those a boost of it adds nothing.
+    """
+
+    rule: Rule
+    boost: str
+    share: Share
+    own: Share | None
+
+    @property
+    def name(self) -> str:
+        """Where what it counts stands in a state."""
+        return f"{HELD_OUT}/boosts/{self.boost}/{self.rule.name}"
+
+    def apply(self, part: Part | None, moment: Moment) -> Part | None:
+        """What was counted of her with the boost, with the event."""
+        seed = moment.state.seed
+        if not self.share.has(seed) or (self.own is not None and self.own.has(seed)):
+            return part
+        aside = moment.aside(self.name)
+        after = self.rule.apply(part, aside)
+        lot = f"earn/{self.rule.key}/{moment.event.id}"
+        more = _worth(aside.emitted, lot) - _worth(moment.emitted, lot)
+        if more:
+            what, event = f"boost/{self.boost}/{lot}", moment.event
+            moment.emitted.append(HeldOut(f"boosts/{self.boost}", what, more, event.at, event.id))
+        failed = (each for each in aside.emitted if isinstance(each, ConditionFailed))
+        moment.emitted.extend(each for each in failed if each not in moment.emitted)
+        return after
+
+    def told(self, part: Any, fact: Fact, moment: Moment) -> Part | None:
+        """Nothing is told to an earn rule."""
+        return self.rule.told(part, fact, moment)
+
+    def lapse(self, part: Any, moment: Moment) -> Part:
+        """Nothing of an earn rule falls due."""
+        return self.rule.lapse(part, moment)
+
+    def dated(self, part: Any, local: LocalTime) -> Part:
+        """What was counted of her, after her time has changed."""
+        return self.rule.dated(part, local)
+
+    def levels(self, part: Any) -> Iterable[AnyOutcome]:
+        """None: points happen."""
+        return self.rule.levels(part)
+
+
+def _worth(emitted: Iterable[Emitted], lot: str) -> int:
+    return sum(each.points for each in emitted if isinstance(each, PointsEarned) and each.lot == lot)
 
 
 def _held_out(definition: str, emitted: Iterable[Emitted]) -> Iterable[Emitted]:
@@ -141,13 +207,7 @@ def _held_out(definition: str, emitted: Iterable[Emitted]) -> Iterable[Emitted]:
         elif isinstance(each, PlaceAsked):
             yield msgspec.structs.replace(each, held_out=True)
         elif not isinstance(each, (*_STANDINGS, Asked)):
-            yield _instead_of(definition, each)
-
-
-def _instead_of(definition: str, outcome: AnyOutcome) -> HeldOut:
-    points = outcome.points if isinstance(outcome, PointsEarned) else 0
-    at, event_id = outcome.at, outcome.event_id  # type: ignore[union-attr]
-    return HeldOut(definition, "/".join(outcome.identity), points, at, event_id or "")
+            yield HeldOut.of(definition, each)
 
 
 def keepers_of(rule: Rule, share: Share | None) -> tuple[Keeper, ...]:

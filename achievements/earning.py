@@ -5,15 +5,16 @@ as the rule says, and cut to its limits.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from achievements.boosts import EXACT, BoostReady, boosted
+from achievements.boosts import EXACT, BoostReady, OfferedBoost, boosted
 from achievements.building import Building
 from achievements.conditions import Conditions
+from achievements.controls import Share, Unboosted
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Granting, Key, Misfit, Points, PropertyName, Shape, Trigger
 from achievements.states import LimitPart, Tally
@@ -189,6 +190,16 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
         if self.span.rolls:
             return granted, LimitPart(window, added(tally, mark, granted, self.span.length), part.seen)
         return granted, LimitPart(window, Tally(tally.amount + granted), part.seen)
+
+
+def unboosted(rule: Rule, share: Share | None) -> Iterator[Unboosted]:
+    """What counts, beside an earn rule (itself held out from that share), what boosts would have added that are held out from some."""
+    if not isinstance(rule, EarnRuleReady):
+        return
+    for boost in rule.boosts:
+        if isinstance(boost, OfferedBoost):
+            others = (boost.everybodys if each is boost else each for each in rule.boosts)
+            yield Unboosted(msgspec.structs.replace(rule, boosts=tuple(others)), boost.key, boost.share, share)
 
 
 class EarnRule(Granting, frozen=True, kw_only=True):

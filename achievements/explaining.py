@@ -21,6 +21,7 @@ from achievements.outcomes import (
     ChallengeCompleted,
     ChallengeProgressed,
     Emitted,
+    HeldOut,
     MilestoneReached,
     PlaceAsked,
     PointsEarned,
@@ -45,6 +46,8 @@ SHOWN_MEMBERS_NOT = frozenset({"segments", "spend_rules", "referrals", "occasion
 
 _UNTOLD = frozenset({Reason.OTHER_TYPE, Reason.NOT_FOR_MEMBER, Reason.HELD_OUT})
 """Reasons that a member is not told of."""
+_AHEAD = (ChallengeReady, BadgeReady, LadderReady, StreakReady)
+"""What members can be ahead of something in."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -184,13 +187,26 @@ def _sentence_of_gift(rules: Rules, outcome: Emitted, *, own: bool) -> str | Non
             return "A milestone was reached." if own else f"Milestone `{outcome.milestone}` was reached."
         case PlaceAsked():
             return f"It asked for one of {outcome.limit:,} places."
+        case HeldOut() if not own:
+            return _sentence_of_withheld(outcome)
         case SpendAsked():
             return f"It asked for {outcome.points:,} {_currency(rules, outcome.currency, own=own)} to be spent."
     return None
 
 
+def _sentence_of_withheld(outcome: HeldOut) -> str:
+    """What a definition would have added or given, of which the event was not itself to be counted for it."""
+    kept = f"The member is in the control group of `{outcome.definition}`"
+    if outcome.what.startswith("reward/"):
+        return f"{kept}, which it would have given."
+    return (
+        f"{kept}, which would have made it {abs(outcome.points):,} points {'more' if outcome.points > 0 else 'less'}."
+    )
+
+
 def explain_member(rulebook: Rulebook, state: MemberState, at: datetime) -> tuple[Explained, ...]:
-    """For each definition with a target that is there for a member, how far she is and what is missing to the next step.
+    """For each definition with a target that is there for a member, how far she is and what is missing to the next step; the staff
+    is told of those that are held out from her.
 
     The state was advanced to the instant.
     """
@@ -199,8 +215,15 @@ def explain_member(rulebook: Rulebook, state: MemberState, at: datetime) -> tupl
     for name, rule in rules.by_name.items():
         definition = next(each for each in rules.program.sections[rule.section] if each.key == rule.key)
         told = _ahead(rulebook, rules, definition, rule, state, at) if rules.offers(name, state, at) else None
+        member = None if _secret(definition, state) else told
+        if (
+            told is None
+            and isinstance(rule, _AHEAD)
+            and rules.withholds(name, state)
+            and rules.reaches(name, state, at)
+        ):
+            told = _WHY_NOT[Reason.HELD_OUT]
         if told is not None:
-            member = None if _secret(definition, state) else told
             found.append(Explained(rule.section, definition.kind, rule.key, definition.name, None, told, member))
     return tuple(found)
 

@@ -242,8 +242,9 @@ def levels(rulebook: Rulebook, state: MemberState) -> list[AnyOutcome]:
     rules = rulebook.at(state.at)
     if rules is None:
         return []
-    known = ((rules.by_name[name], part) for name, part in state.parts.items() if name in rules.by_name)
-    return [outcome for rule, part in known for outcome in rule.levels(part)]
+    keepers = rules.compiled.by_part
+    known = ((keepers[name], part) for name, part in state.parts.items() if name in keepers)
+    return [outcome for keeper, part in known for outcome in keeper.levels(part)]
 
 
 class Difference(msgspec.Struct, frozen=True):

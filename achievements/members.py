@@ -1,6 +1,6 @@
 """What conditions read of a member: the tiers held, her attributes, and the segments that she is in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from cel_expr_python import cel
 
 from achievements.attributes import Attribute
 from achievements.conditions import TIERS, Audience, Environment, Unanswered, of_attributes, of_segment
+from achievements.controls import Share
 from achievements.localtime import LocalTime, of_member
 from achievements.parts import BY_TIER
 from achievements.segments import SegmentReady
@@ -28,11 +29,13 @@ class Members:
         ladders: Sequence[LadderReady],
         attributes: Sequence[Attribute],
         segments: Sequence[SegmentReady],
+        shares: Mapping[str, Share],
     ) -> None:
         self.attributes = tuple(attributes)
         self._environment = environment
         self._program_time = program_time
         self._ladders = tuple(ladders)
+        self._shares = shares
         self._segments = tuple((of_segment(each.key), each) for each in segments)
 
     def activation(self, state: MemberState, at: datetime) -> cel.Activation:
@@ -44,7 +47,10 @@ class Members:
         asked = (each for each in self.attributes if environment.asks(each.key))
         seen = of_attributes((each.key, each.held(state.attributes)) for each in asked)
         if TIERS in environment.reads:
-            seen[TIERS] = {each.key: each.tier(state.parts.get(each.name)) for each in self._ladders}
+            if self._shares:
+                seen[TIERS] = {each.key: self.tier(each, state) or "" for each in self._ladders}
+            else:
+                seen[TIERS] = {each.key: each.tier(state.parts.get(each.name)) for each in self._ladders}
         for name, segment in self._segments:
             if name in environment.reads:
                 try:
@@ -57,9 +63,18 @@ class Members:
         """The group in which an attribute, or a ladder (`tiers.KEY`), puts a member; None where it puts her in none."""
         if by.startswith(BY_TIER):
             ladder = by.removeprefix(BY_TIER)
-            return next((each.tier(state.parts.get(each.name)) for each in self._ladders if each.key == ladder), None)
+            return next((self.tier(each, state) for each in self._ladders if each.key == ladder), None)
         held = next((each.held(state.attributes) for each in self.attributes if each.key == by), None)
         return held if isinstance(held, str) and 0 < len(held) <= GROUP_CHARACTERS_MAX else None
+
+    def tier(self, ladder: LadderReady, state: MemberState) -> str | None:
+        """The tier of a ladder that a member holds in a state that was advanced; None where the ladder is held out from her.
+
+        Who had come to something on it before she was held out keeps that.
+        """
+        part = state.parts.get(ladder.name)
+        share = self._shares.get(ladder.name)
+        return None if part is None and share is not None and share.has(state.seed) else ladder.tier(part)
 
     def in_audience(self, audience: Audience, state: MemberState, at: datetime) -> bool:
         """Whether a member is in an audience; False where that cannot be told."""

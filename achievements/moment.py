@@ -10,7 +10,7 @@ from cel_expr_python import cel
 
 from achievements.conditions import Audience, Condition, Conditions, Unanswered
 from achievements.localtime import LocalTime
-from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, PointsEarned, RewardGiven
+from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, HeldOut, PointsEarned, RewardGiven
 from achievements.parts import Reward
 from achievements.states import MemberState, Part
 from achievements.values import Event, Fact
@@ -61,6 +61,7 @@ class Moment:
 
     __slots__ = (
         "_activation",
+        "_asides",
         "_failed",
         "_member",
         "_met",
@@ -113,14 +114,30 @@ class Moment:
         """The ordinal of the day in the program's zone."""
         return self._rules.program_time.day(self.event.at)
 
+    @property
+    def asides(self) -> dict[str, list[Emitted]]:
+        """What was brought aside at its instant, by name. Few moments have any, so it is not there before it is asked for."""
+        try:
+            return self._asides
+        except AttributeError:
+            self._asides: dict[str, list[Emitted]] = {}
+            return self._asides
+
     def again(self) -> "Moment":
         """The same instant once more, as the fact of what this pass gave."""
-        return Moment(self._rules, self.event, self.local, self.state, self.parts, self.emitted, tuple(self.given))
+        again = Moment(self._rules, self.event, self.local, self.state, self.parts, self.emitted, tuple(self.given))
+        if self._rules.holds_out:
+            again._asides = self.asides
+        return again
 
-    def aside(self) -> "Moment":
-        """The same pass for a rule of which nothing is to be heard: it sees all, and what it brings stays in this moment's own."""
+    def aside(self, name: str) -> "Moment":
+        """The same pass for a rule of which nothing is to be heard: it sees all, and what it brings stays in this moment's own,
+        where it finds again what it brought under that name in earlier passes.
+        """
+        emitted = self.asides.setdefault(name, [])
         aside = Moment(
-            *(self._rules, self.event, self.local, self.state, self.parts, [], self.carried), first_pass=self.first_pass
+            *(self._rules, self.event, self.local, self.state, self.parts, emitted, self.carried),
+            first_pass=self.first_pass,
         )
         aside.earned.update(self.earned)
         aside.given.extend(self.given)
@@ -182,7 +199,10 @@ class Moment:
         self._emit_points(currency, points, rule, f"earn/{rule}/{self.event.id}")
 
     def reward(self, stage: Stage, rewards: Sequence[Reward], source: str, outcome: str) -> None:
-        """What the rewards of a definition give: each is an outcome, and points a lot, of the outcome that gave it."""
+        """What the rewards of a definition give: each is an outcome, and points a lot, of the outcome that gave it.
+
+        What is held out from the member is counted instead.
+        """
         for position, each in enumerate(rewards):
             identity = f"{outcome}/{position}"
             if each.points is not None:
@@ -194,7 +214,8 @@ class Moment:
             given = RewardGiven(
                 each.sort, each.given, source, identity, self.event.at, self.event.id, until, each.entries or 1
             )
-            self.emitted.append(given)
+            withheld = self._rules.holds_out and self._rules.withholds(each.definition, self.state)
+            self.emitted.append(HeldOut.of(each.definition, given) if withheld else given)
 
     def points(self, currency: str, stage: Stage, *, rewards: bool) -> int:
         """The points that a measure of this stage sees in this pass."""
@@ -245,6 +266,7 @@ class Standing(Protocol):
     """What a moment asks of the rules in force."""
 
     program_time: LocalTime
+    holds_out: bool
 
     def activation_of(self, state: MemberState, at: datetime) -> cel.Activation:
         """What conditions on a member alone read, of her in a state at an instant."""
@@ -261,6 +283,9 @@ class Standing(Protocol):
 
     def reaches(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition is active, and a member in its audience."""
+
+    def withholds(self, name: str, state: MemberState) -> bool:
+        """Whether a definition is held out from a member."""
 
 
 class Groups(Protocol):
@@ -292,6 +317,9 @@ class Keeper(Judge, Protocol):
 
     def dated(self, part: Any, local: LocalTime) -> Part:
         """Its part after the member's time has changed."""
+
+    def levels(self, part: Any) -> Iterable[AnyOutcome]:
+        """The outcomes that its part still carries."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -224,7 +224,8 @@ class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", g
 class HeldOut(Outcome, frozen=True, array_like=True, tag="held_out", gc=False):
     """What a member of a control group would have had of a definition (`section/key`): counted, not given, and not shown to her.
 
-    `what` names the outcome that it stands for, `points` are those that it would have brought.
+    `what` names the outcome that it stands for, `points` are those that it would have brought: of a boost those that it would have
+    added (or, below 0, taken away), of a score the score itself.
     """
 
     definition: str
@@ -237,6 +238,25 @@ class HeldOut(Outcome, frozen=True, array_like=True, tag="held_out", gc=False):
     def identity(self) -> Identity:
         """One for each outcome that it stands for."""
         return ("held_out", self.what)
+
+    @staticmethod
+    def of(definition: str, outcome: "AnyOutcome") -> "HeldOut":
+        """What is counted instead of an outcome of a definition, or of what it would have given.
+
+        A change of tier is named with the tier; a score has no event of its own.
+        """
+        what, points, event_id = "/".join(outcome.identity), 0, getattr(outcome, "event_id", None) or ""
+        match outcome:
+            case HeldOut():
+                what, points = outcome.what, outcome.points
+            case PointsEarned():
+                points = outcome.points
+            case TierChanged():
+                what = f"tier/{outcome.ladder}/{outcome.tier_to}/{outcome.at.isoformat()}/{event_id}"
+            case Scored():
+                return HeldOut(definition, what, outcome.score, outcome.reached_at, "")
+        at: datetime = outcome.at  # type: ignore[union-attr]
+        return HeldOut(definition, what, points, at, event_id)
 
 
 class PointsExpired(msgspec.Struct, frozen=True, array_like=True, tag="expired", gc=False):

@@ -169,6 +169,11 @@ class Reward(Shape, frozen=True, kw_only=True):
         return f"tier/{self.ladder}" if self.tier is not None else f"{self.sort}/{self.given}"
 
     @property
+    def definition(self) -> str:
+        """What is given, as a definition (`section/key`); its ladder is named by then."""
+        return f"tier_ladders/{self.ladder}" if self.tier is not None else f"{self.sort}s/{self.given}"
+
+    @property
     def detail(self) -> str:
         """The level of the badge, or the tier."""
         return self.level or self.tier or ""

@@ -2,7 +2,8 @@
 
 A board's periods are cut in the program's zone. The higher score stands first. What comes of equal scores is the board's
 `ties`: `first_to_reach` puts the one first that was reached first, then the lower member id; `ordinal` goes by the id alone;
-`standard` (1, 2, 2, 4) and `dense` (1, 2, 2, 3) give equal scores one rank. A member without points is not on the board.
+`standard` (1, 2, 2, 4) and `dense` (1, 2, 2, 3) give equal scores one rank. A member without points is not on the board,
+nor is one who is held out from it.
 
 Where members are grouped, each group of each period is a board of its own. A member competes, for a whole period, in the group
 that she was in before the event by which she first scored in it: whoever moves, moves with the next period. Who is in no group then is on
@@ -21,7 +22,7 @@ from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, Scored
-from achievements.parts import ForMembers, GroupedBy, Misfit, Points
+from achievements.parts import Granting, GroupedBy, Misfit, Points
 from achievements.periods import Calendar
 from achievements.states import BoardPart
 from achievements.windows import Window, span_of
@@ -121,7 +122,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         return (Scored(self.key, periods.name(self.calendar, part.window), part.score, part.reached_at, part.group),)
 
 
-class Leaderboard(ForMembers, frozen=True, kw_only=True):
+class Leaderboard(Granting, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time, and for each group by itself where it has groups.
 
     Whoever has less than the `minimum_score` is not ranked; while fewer than `minimum_cohort` members are, nobody is shown.

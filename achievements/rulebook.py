@@ -19,9 +19,9 @@ from achievements.audience import Aimed
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.compiling import Compiled, circles, compiled
 from achievements.conditions import Audience
-from achievements.controls import keepers_of
+from achievements.controls import Share, keepers_of
 from achievements.definitions import Program
-from achievements.earning import EarnRuleReady
+from achievements.earning import EarnRuleReady, unboosted
 from achievements.events import EventType
 from achievements.lifecycle import Status, Stretch, stops_of, turns
 from achievements.measures import counts_points
@@ -58,7 +58,7 @@ class Rules:
             (name, rule, each)
             for name, rule in self.by_name.items()
             if standing.get(name, "active") == "active"
-            for each in (keepers_of(rule, compiled.shares.get(name)) if name in boosted else compiled.keepers[name])
+            for each in (_keepers(rule, compiled.shares.get(name)) if name in boosted else compiled.keepers[name])
         ]
         judges = [(name, rule, (each.name, _judge(each, compiled.audiences.get(name)))) for name, rule, each in awake]
         self.by_type = {
@@ -87,8 +87,12 @@ class Rules:
 
     def judges(self, name: str, state: MemberState) -> bool:
         """Whether a definition (`section/key`) is active, and does not hold a member out: only then does it hear of her."""
+        return name not in self.standing and not self.withholds(name, state)
+
+    def withholds(self, name: str, state: MemberState) -> bool:
+        """Whether a definition (`section/key`) is held out from a member."""
         share = self.compiled.shares.get(name)
-        return name not in self.standing and (share is None or not share.has(state.seed))
+        return share is not None and share.has(state.seed)
 
     def offers(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition (`section/key`) is there for a member.
@@ -97,10 +101,7 @@ class Rules:
         """
         if name in state.parts:
             return True
-        if name in self.standing:
-            return False
-        share = self.compiled.shares.get(name)
-        return (share is None or not share.has(state.seed)) and self.reaches(name, state, at)
+        return not self.withholds(name, state) and self.reaches(name, state, at)
 
     def reaches(self, name: str, state: MemberState, at: datetime) -> bool:
         """Whether a definition (`section/key`) is active, and a member in its audience."""
@@ -275,6 +276,11 @@ def ready(program: Program, at: datetime | None = None) -> Rules:
     """
     made = compiled(program)
     return Rules(made, {} if at is None else made.standing(at))
+
+
+def _keepers(rule: Rule, share: Share | None) -> tuple[Keeper, ...]:
+    """Who meets inputs in the place of an earn rule with boosts, and what of these is counted apart."""
+    return (*keepers_of(rule, share), *unboosted(rule, share))
 
 
 def _judge(keeper: Keeper, audience: Audience | None) -> Judge:

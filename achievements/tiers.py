@@ -8,6 +8,8 @@ that her points are good for then. All of it goes by days of the program's zone.
 Over calendar periods the points start anew with each. At once then means the end of the period in which a tier was reached, and
 at the period's end the end of the first whole period that did not reach it again.
 
+A ladder with a control group is not there for those who are held out: they hold no tier of it, not even the lowest.
+
 A tier can also be granted, by a reward or by the program's people, up to an instant or for good. She holds the higher of what she
 earned and what she was granted; what she earned goes on beneath it as if nothing were granted.
 """
@@ -24,7 +26,7 @@ from achievements.building import Building
 from achievements.measures import MeasureShape
 from achievements.moment import Given, Moment, Rule, Stage
 from achievements.outcomes import TierChanged
-from achievements.parts import ForMembers, Key, Misfit, Name, Points, Shape
+from achievements.parts import Granting, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
 from achievements.states import TierGrant, TierPart
 from achievements.values import Fact
@@ -293,7 +295,7 @@ def _first_of_period(calendar: Calendar, day: int) -> int:
     return first if first == day else periods.first_day(calendar, period + 1).toordinal()
 
 
-class TierLadder(ForMembers, frozen=True, kw_only=True):
+class TierLadder(Granting, frozen=True, kw_only=True):
     """Tiers by points earned within a window that rolls over days, a calendar period, or a lifetime."""
 
     kind = "tier_ladder"

@@ -16,7 +16,7 @@ from achievements import fold, periods
 from achievements.audience import Aimed
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Conditions
-from achievements.controls import Offered
+from achievements.controls import Offered, Unboosted
 from achievements.earning import EarnRuleReady
 from achievements.moment import Judge, Moment, Rule
 from achievements.outcomes import ConditionFailed, Emitted
@@ -84,7 +84,7 @@ def traced(rulebook: Rulebook, before: MemberState, event: Event) -> tuple[Rules
         brought = () if watched is None else tuple(watched.brought)
         parts = state.parts.get(name), after.parts.get(name)
         if parts[0] != parts[1] or brought:
-            found.append(Traced(rule, Reason.COUNTED, *parts, brought))
+            found.append(Traced(rule, Reason.COUNTED, *parts, (*brought, *watching.unboosted(rule))))
             continue
         failure = failed.get((kinds[name], rule.key))
         if watched is None or watched.moment is None:
@@ -132,6 +132,13 @@ class _Watching(Rulebook):
         watching.by_type = {kind: self._watched(judges) for kind, judges in rules.by_type.items()}
         watching.counting_rewards = self._watched(rules.counting_rewards)
         return watching
+
+    def unboosted(self, rule: Rule) -> Iterator[Emitted]:
+        """What boosts would have added to what a rule brought, which are held out from the member."""
+        for each in self.watched.values():
+            judge = each.judge.rule if isinstance(each.judge, Aimed) else each.judge
+            if isinstance(judge, Unboosted) and judge.rule.name == rule.name:
+                yield from each.brought
 
     def _watched(self, judges: Sequence[tuple[str, Judge]]) -> Any:
         return tuple((name, self.watched.setdefault(name, _Watched(judge))) for name, judge in judges)

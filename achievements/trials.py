@@ -51,7 +51,8 @@ class Watched(msgspec.Struct, frozen=True):
 
     def groups(self, state: MemberState, at: datetime) -> list[str]:
         """By what completions are told apart, of a member in the state before an instant: her tiers, and her segments."""
-        tiers = [f"{rule.key}: {rule.tier(state.parts.get(rule.name))}" for rule in self.ladders]
+        held = ((rule, self.rules.members.tier(rule, state)) for rule in self.ladders)
+        tiers = [f"{rule.key}: {tier}" for rule, tier in held if tier is not None]
         return [*tiers, *(f"segment: {key}" for key in self.rules.members.segments(state, at))]
 
     def elsewhere(self, emitted: Iterable[Emitted], points: dict[str, int]) -> None:

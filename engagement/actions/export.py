@@ -101,7 +101,7 @@ async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
 
 
 async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tuple[Cells, Cells]:
-    """The streaks of members who have begun any, and every member's tier on each ladder."""
+    """The streaks of members who have begun any, and every member's tier on each ladder that is not held out from her."""
     held = await members.states(unit, [each.id for each in page])
     streaks: list[tuple[object, ...]] = []
     tiers: list[tuple[object, ...]] = []
@@ -112,7 +112,7 @@ async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tupl
             if isinstance(part, StreakPart) and part.longest:
                 row = (part.current, part.longest, part.freezes_used)
                 streaks.append((rule.key, member.external_id, *row))
-            if isinstance(rule, LadderReady):
+            if isinstance(rule, LadderReady) and loaded.rulebook.latest.members.tier(rule, state) is not None:
                 standing = rule.standing(part if isinstance(part, TierPart) else None, state.at)
                 tiers.append((rule.key, member.external_id, *standing))
     return streaks, tiers

@@ -299,6 +299,8 @@ def _boosts(rules: Rules, state: MemberState, as_of: datetime) -> Iterable[Boost
     for boost in rules.program.sections.get("boosts", ()):
         rule = rules.by_name.get(f"boosts/{boost.key}")
         until = rule.held(state, as_of) if isinstance(rule, GivenBoost) else None
+        if rules.withholds(f"boosts/{boost.key}", state):
+            continue
         if isinstance(boost, Boost) and until is not None:
             yield BoostShown(boost.key, boost.title, boost.description, boost.factor, until)
 

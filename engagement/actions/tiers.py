@@ -73,11 +73,14 @@ async def _grant(unit: Unit, programs: Programs, command: GrantTier) -> TierGran
 
 def _ladder(listener: Listener, command: GrantTier) -> LadderReady:
     """The ladder that is meant, where it is in force and has the tier."""
-    rules = listener.loaded.rulebook.at(listener.at)
+    rules, name = listener.loaded.rulebook.at(listener.at), f"tier_ladders/{command.ladder}"
     hearing = {} if rules is None else dict(rules.by_fact.get(TIER_GRANTED, ()))
-    found = hearing.get(f"tier_ladders/{command.ladder}")
-    if not isinstance(found, LadderReady):
+    found = None if rules is None else rules.by_name.get(name)
+    if rules is None or name not in hearing or not isinstance(found, LadderReady):
         raise NotFound("No tier ladder of that key is in force.", "ladder")
+    if rules.withholds(name, listener.state):
+        said = f"The member is in the control group of the ladder `{found.key}`, and is granted no tier of it."
+        raise InvalidInput(said, "member")
     if command.tier not in found.keys[1:]:
         there = ", ".join(found.keys[1:])
         raise InvalidInput(f"The tiers of `{found.key}` that can be granted are: {there}.", "tier")

@@ -272,7 +272,8 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     (stored,) = await _stored(unit, [held])
     inputs = await _inputs(unit, [held])
     folded = await asyncio.to_thread(inputs[who].traced, loaded)
-    was = {each.identity: each for each in fold.levels(loaded.rulebook, held.state)} | dict(stored.outcomes)
+    levels = {each.identity: each for each in fold.levels(loaded.rulebook, held.state)}
+    was = {one: each for one, each in levels.items() if one[0] in _IN_STATE_ALONE} | dict(stored.outcomes)
     difference = fold.difference(was, folded.outcomes)
     # Progress, milestones and streaks of the past are kept in the state alone: they are not outcomes that could be gone.
     gone = tuple(each for each in difference.gone if each.identity[0] not in _IN_STATE_ALONE)

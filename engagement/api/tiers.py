@@ -20,7 +20,7 @@ class GrantTierInput:
     """Whom, what, and for how long."""
 
     member: strawberry.ID = strawberry.field(description=f"{MEMBER} One that is not known yet becomes so.")
-    ladder: str = strawberry.field(description="The key of the ladder.")
+    ladder: str = strawberry.field(description="The key of the ladder; not of one that is held out from her.")
     tier: str = strawberry.field(description="The key of a tier above its lowest.")
     days: int | None = strawberry.field(
         default=None,

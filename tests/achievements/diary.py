@@ -48,7 +48,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     TierChanged: lambda it: f"tier {it.ladder} {it.tier_from}>{it.tier_to} {it.qualifying}",
     ReferralQualified: lambda it: f"referral {it.referral} by {it.referrer}",
     RewardGiven: lambda it: f"reward {it.sort} {it.key}" + (f" until {it.until:%Y-%m-%d %H:%M}" if it.until else ""),
-    HeldOut: lambda it: f"held {it.what}",
+    HeldOut: lambda it: f"held {f'{it.points:+} ' if it.what.startswith(('boost/', 'score/')) else ''}{it.what}",
     PlaceAsked: lambda it: f"place {it.challenge} {it.period}".rstrip(),
     SpendAsked: lambda it: f"spend {it.points} {it.rule}",
     ConditionFailed: lambda it: f"failed {it.key} {it.path}",

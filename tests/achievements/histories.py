@@ -126,7 +126,7 @@ class Member:
 
     def _refold(self, first: datetime, now: Sequence[Input]) -> None:
         usable = [each for each in self.snapshots.values() if each.at < first]
-        base = max(usable, key=lambda each: each.inputs, default=MemberState.NOTHING)
+        base = max(usable, key=lambda each: each.inputs, default=self.state.beginning)
         was, now = (
             [each for each in inputs if base.last is None or each.order > base.last] for inputs in (self.applied, now)
         )

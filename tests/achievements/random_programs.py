@@ -262,13 +262,19 @@ _plain: st.SearchStrategy[dict[str, Any]] = st.builds(
     attributes=st.just([{"key": "age", "type": "int", "default": 1}, {"key": "city", "type": "string"}, BORN]),
     segments=st.just(SEGMENTS),
     earn_rules=_section(_held_out(_earn_rules), 3),
-    boosts=_section(_boosts, 2).map(lambda each: [*each, {"key": "gift", "factor": 2, "given": True}]),
+    boosts=st.builds(
+        lambda more, control: [*more, {"key": "gift", "factor": 2, "given": True, **control}],
+        _section(_held_out(_boosts), 2),
+        _control_groups,
+    ),
     spend_rules=_section(_spends, 1),
     streaks=_section(_held_out(_streaks), 3),
     challenges=_section(_held_out(_challenges), 4),
     badges=_section(_held_out(_badges), 1),
-    tier_ladders=st.builds(lambda first, more: [{"key": "gift", **first}, *more], _ladders, _section(_ladders, 1)),
-    leaderboards=_section(_boards, 2),
+    tier_ladders=st.builds(
+        lambda first, more: [{"key": "gift", **first}, *more], _held_out(_ladders), _section(_held_out(_ladders), 1)
+    ),
+    leaderboards=_section(_held_out(_boards), 2),
     occasions=_section(_held_out(_occasions), 3),
 )
 documents: st.SearchStrategy[dict[str, Any]] = st.builds(_with_composites, _plain, st.booleans(), st.integers(1, 2))

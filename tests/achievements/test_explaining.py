@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.controls import Share
 from achievements.definitions import parse
 from achievements.explaining import Explained, explain_event, explain_member
 from achievements.outcomes import ConditionFailed, Emitted, HeldOut
@@ -261,3 +262,43 @@ def test_a_target_that_was_lowered_lacks_nothing_and_waits_for_what_counts() -> 
     state, _ = fold.advance(book, state, at)
     told = _by_key(explain_member(book, state, at))["fit"].told
     assert told == "Something that counts begins it, up to the end of Sunday, 12 March 2017."
+
+
+def test_what_is_held_out_is_told_to_the_staff_alone() -> None:
+    share = {"control_group": 99}
+    sections: dict[str, list[dict[str, Any]]] = {
+        "earn_rules": [{"key": "base", "on": "purchase", "earn": {"per": "amount"}}],
+        "boosts": [
+            {"key": "double", "factor": 2, **share},
+            {"key": "half", "factor": "0.5", **share},
+            {"key": "gift", "factor": 3, "given": True, **share},
+        ],
+        "challenges": [
+            {
+                "key": "one",
+                "objectives": [{"on": "purchase", "target": 1}],
+                "rewards": [{"boost": "gift", "days": 2}],
+            }
+        ],
+        "tier_ladders": [{**SHOP["tier_ladders"][0], **share}],
+        "leaderboards": [{"key": "top", "measure": {"points": "points"}, **share}],
+    }
+    book = Rulebook(1, [(BEGINNING, ready(parse(document(**sections))))])
+    names = [f"boosts/{each['key']}" for each in sections["boosts"]]
+    names += ["tier_ladders/club", "leaderboards/top"]
+    seed = next(each for each in range(1000) if all(Share(f"corner/{name}", 99).has(each) for name in names))
+    event = _event("e1", "03-01 10")
+    told = _by_key(explain_event(book, MemberState(seed=seed), event))
+    kept = "The member is in the control group of"
+    assert told["base"].told == (
+        f"It gave 10 points. {kept} `boosts/double`, which would have made it 10 points more."
+        f" {kept} `boosts/half`, which would have made it 5 points less."
+    )
+    assert told["base"].told_member == "It gave 10 points."
+    assert f"{kept} `boosts/gift`, which it would have given." in told["one"].told
+    assert told["one"].told_member == "It came to 1 of 1. It was completed."
+    for key in ("club", "top"):
+        assert (told[key].reason, told[key].told_member) == (Reason.HELD_OUT, None)
+    state, _ = fold.apply(book, MemberState(seed=seed), event)
+    club = _by_key(explain_member(book, state, state.at))["club"]
+    assert (club.told[:38], club.told_member) == ("The member is in its control group: it", None)

@@ -46,7 +46,10 @@ BREAKS = {
     "completion": ("DELETE FROM completion WHERE challenge = 'days'", "completion days"),
     "moved completion": ("UPDATE completion SET completed_at = completed_at + interval '1 s'", "completion"),
     "badge": ("UPDATE badge_award SET level = '99' WHERE level = '2'", "badge purchases 99"),
-    "score": ("UPDATE board_score SET score = score + 1 WHERE board = 'monthly'", "score monthly"),
+    "score": (
+        "UPDATE board_score SET score = score + 1 WHERE board = 'monthly'; DELETE FROM board_score WHERE board = 'all-time'",
+        "score",
+    ),
     "state": (
         "UPDATE member_state SET state = jsonb_set(state, '{parts,streaks/weekly,2}', '77')",
         "state",

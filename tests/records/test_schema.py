@@ -96,7 +96,6 @@ CHECKS = {
     "challenge_place_taken_not_negative",
     "reward_given_sort_known",
     "reward_given_count_positive",
-    "held_out_points_not_negative",
     "fact_n_not_negative",
     "referral_paid_at_an_instant",
     "referral_refused_or_paid",
