@@ -1,7 +1,13 @@
 """Jobs: done once to their end, whoever is killed, cancelled or late on the way."""
 
 import asyncio
+import os
+import signal
+import sys
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +15,16 @@ import pytest
 
 from engagement.actions import jobs
 from engagement.actions.jobs import JobNotFound, Running
+from engagement.embedded import Endpoints
 from engagement.errors import InvalidInput
 from engagement.records import jobs as records
 from engagement.records.jobs import Job, TooManyJobs
 from engagement.records.unit import Unit
 from tests.actions.conftest import House
+from tests.conftest import Urls
 
 PATIENCE_SECONDS = 60.0
+WORKER = Path(__file__).with_name("counting_worker.py")
 
 
 async def ask(house: House, kind: str = "count", given: object = None, job_id: UUID | None = None) -> Job:
@@ -83,6 +92,41 @@ async def test_another_worker_goes_on_where_the_one_before_it_was_killed(house: 
     # Who was only taken for dead finds that nothing of its work is wanted.
     with pytest.raises(records.NotHeld):
         await count(dead)
+
+
+@asynccontextmanager
+async def worker(urls: Urls, redis_url: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker in a process of its own; killed in the end."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(WORKER), *arguments),
+        env={**os.environ, "DATABASE_URL": urls.app, "REDIS_URL": redis_url},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()
+
+
+async def test_a_worker_killed_in_the_middle_of_a_piece_has_done_nothing_of_it(
+    house: House, database: Urls, endpoints: Endpoints
+) -> None:
+    asked = await ask(house, given=5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with worker(database, endpoints.redis_url, "3") as killed:
+            assert killed.stdout is not None
+            # Its log lines come first.
+            await killed.stdout.readuntil(b"\nhanging in 3\n")
+        assert killed.returncode == -signal.SIGKILL
+        held = await stands(house, asked.id)
+        assert (held.state, held.done, held.turn) == ("running", 2, 1)
+        await let_lapse(house)
+        async with worker(database, endpoints.redis_url):
+            while not (done := await stands(house, asked.id)).ended:  # noqa: ASYNC110 — another process ends it.
+                await asyncio.sleep(0.05)
+    assert (done.state, done.done, done.turn, done.result) == ("done", 5, 2, {"counted": 3})
 
 
 async def test_what_ends_every_worker_is_given_up(house: House) -> None:
