@@ -43,7 +43,7 @@ _GIVING = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders")
 _PLAIN_CHALLENGE = frozenset(
     {
         *("key", "name", "description", "audience", "objectives", "needs", "window", "repeat", "join", "milestones"),
-        "rewards",
+        *("rewards", "counts_from"),
     }
 )
 _PLAIN_OBJECTIVE = frozenset({"on", "when", "measure", "target"})

@@ -14,7 +14,7 @@ from achievements.conditions import Conditions
 from achievements.measures import Measure
 from achievements.moment import Given, Moment, Rule, Stage, completed, held
 from achievements.outcomes import BadgeAwarded
-from achievements.parts import Granting, Key, Misfit, Name, Points, Rewards, Shape, Trigger
+from achievements.parts import Key, Misfit, Name, Points, Recounting, Rewards, Shape, Trigger
 from achievements.states import BadgePart, ChallengePart, Part, Tally
 from achievements.values import Amount
 from achievements.windows import Span
@@ -133,7 +133,7 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
         return measures.take(self.measure, tally, moment, _LIFETIME, self.levels_up[-1].target)
 
 
-class Badge(Granting, frozen=True, kw_only=True):
+class Badge(Recounting, frozen=True, kw_only=True):
     """A badge with one or more levels, by a measure over all of a member's events, or by how much is there of what it is made
     `of`: other badges and challenges. One that is `hidden` members do not see before they hold it.
     """

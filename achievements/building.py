@@ -27,6 +27,7 @@ from achievements.parts import (
     Mistake,
     Properties,
     PropertyShape,
+    Recounting,
     Reward,
     Trigger,
     event_types_of,
@@ -73,6 +74,8 @@ class Building:
     def life(self, definition: Definition) -> Life:
         """The life of the definition at hand; for ever, where what is written makes no sense."""
         try:
+            if isinstance(definition, Recounting):
+                _ = definition.counted_from
             return life_of(definition)
         except Misfit as error:
             self.mistake(error.field, str(error))

@@ -35,7 +35,7 @@ from achievements.objectives import (
     types_of,
 )
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached, PlaceAsked
-from achievements.parts import Granting, Key, Misfit, Name, Points, Reward, Rewards, Shape
+from achievements.parts import Key, Misfit, Name, Points, Recounting, Reward, Rewards, Shape
 from achievements.periods import Calendar
 from achievements.states import ChallengePart, Tally
 from achievements.values import Amount, Fact
@@ -276,7 +276,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         return (ChallengeProgressed(self.key, self.period(part), amounts, targets),)
 
 
-class Challenge(Granting, frozen=True, kw_only=True):
+class Challenge(Recounting, frozen=True, kw_only=True):
     """One or more objectives, of which all have to be met within a window, any one, or all in order; with a `limit`, by the
     first so many members (in each window, where it repeats), as they come in.
     """

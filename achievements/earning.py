@@ -16,7 +16,7 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.controls import Share, Unboosted
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import POINTS_MAX, Granting, Key, Misfit, Points, PropertyName, Shape, Trigger
+from achievements.parts import POINTS_MAX, Key, Misfit, Points, PropertyName, Recounting, Shape, Trigger
 from achievements.states import LimitPart, Tally
 from achievements.windows import Span, Window, added, pruned, span_of
 
@@ -202,7 +202,7 @@ def unboosted(rule: Rule, share: Share | None) -> Iterator[Unboosted]:
             yield Unboosted(msgspec.structs.replace(rule, boosts=tuple(others)), boost.key, boost.share, share)
 
 
-class EarnRule(Granting, frozen=True, kw_only=True):
+class EarnRule(Recounting, frozen=True, kw_only=True):
     """Points for events of some types that meet a condition."""
 
     kind = "earn_rule"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from achievements import fold, periods
+from achievements import fold, keeping, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import ChallengeReady
 from achievements.localtime import LocalTime
@@ -92,7 +92,7 @@ def _explained(rules: Rules, definition: Definition, each: Traced, event: Event,
 
 def _secret(definition: Definition, state: MemberState) -> bool:
     """Whether it is a hidden badge that the member does not hold."""
-    part: Any = state.parts.get(f"badges/{definition.key}")
+    part: Any = keeping.with_badges(state).parts.get(f"badges/{definition.key}")
     return isinstance(definition, Badge) and definition.hidden and (part is None or not part.awarded)
 
 
@@ -210,7 +210,7 @@ def explain_member(rulebook: Rulebook, state: MemberState, at: datetime) -> tupl
 
     The state was advanced to the instant.
     """
-    rules = rulebook.at(at) or rulebook.latest
+    rules, state = rulebook.at(at) or rulebook.latest, keeping.with_badges(state)
     found = []
     for name, rule in rules.by_name.items():
         definition = next(each for each in rules.program.sections[rule.section] if each.key == rule.key)
@@ -265,6 +265,9 @@ def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, sta
             rule.repeat == "once" or (rule.repeat == "each_window" and part.completed_window == rule.window(at, local))
         )
     )
+    window = rule.window(at, local)
+    period = "" if rule.repeat == "once" else periods.name(rule.span.calendar, window)
+    completed = completed or keeping.since(state, "completion", rule.key, period) is not None
     by = "" if ends_at is None else f", by the end of {_day(local.day(ends_at - _TICK))}"
     if completed:
         again = rule.repeat == "each_window"

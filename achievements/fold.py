@@ -9,6 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from achievements import keeping
+from achievements.keeping import KEPT
 from achievements.localtime import LocalTime, of_member
 from achievements.moment import Happening, Judge, Moment, Stage
 from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity
@@ -34,7 +36,9 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if state.due is not None and state.due <= entry.at:
         state = _elapse(rulebook, state, entry.at, emitted)
     if isinstance(entry, Fact):
-        return _told(rulebook, state, entry, emitted), emitted
+        state = _told(rulebook, state, entry, emitted)
+        keeps = rulebook.keeps and entry.kind != KEPT
+        return keeping.beside(state, emitted) if keeps else state, emitted
     rules = rulebook.at(entry.at)
     parts = state.parts
     if rules is not None and entry.type in rules.by_type:
@@ -50,7 +54,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if due is not None and due <= entry.at:
         # A definition that had ended, and lives again, may find that something fell due long ago.
         state = _elapse(rulebook, state, entry.at, emitted)
-    return state, emitted
+    return keeping.beside(state, emitted) if rulebook.keeps else state, emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
@@ -59,10 +63,13 @@ def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[Me
     Nothing is due any more up to that instant, wherever the state stands: whoever lets time pass until nothing is due comes to an end.
     """
     emitted: list[Emitted] = []
-    if until <= state.at:
-        return _elapse(rulebook, state, until, emitted), outcomes_of(emitted)
+    ahead = until > state.at
     state = _elapse(rulebook, state, until, emitted)
-    return msgspec.structs.replace(state, at=until), outcomes_of(emitted)
+    if ahead:
+        state = msgspec.structs.replace(state, at=until)
+    if rulebook.keeps:
+        state = keeping.beside(state, emitted)
+    return state, outcomes_of(emitted)
 
 
 def is_next(state: MemberState, entry: Input) -> bool:
@@ -87,6 +94,8 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
     elif fact.kind == "attributes":
         known = {**state.attributes, **fact.data}
         state = msgspec.structs.replace(state, attributes={name: it for name, it in known.items() if it is not None})
+    elif fact.kind == KEPT:
+        state = keeping.told(state, fact, emitted)
     rules = rulebook.at(fact.at)
     if rules is None or fact.kind not in rules.by_fact:
         return state
@@ -288,14 +297,21 @@ class Refold(msgspec.Struct, frozen=True):
 
 
 def refold(
-    rulebook: Rulebook, base: MemberState, was: Sequence[Input], now: Sequence[Input], until: datetime
+    rulebook: Rulebook,
+    base: MemberState,
+    was: Sequence[Input],
+    now: Sequence[Input],
+    until: datetime,
+    *,
+    judged_by: Rulebook | None = None,
 ) -> Refold:
     """Fold the history after `base` as it is known now, and tell it from what it was taken for.
 
     `was` are the inputs applied after `base`, in order; `now` those that count, in order: with late ones, without reversed
-    ones, with others in their amended form. `until` is the instant to which the member had been advanced.
+    ones, with others in their amended form. `until` is the instant to which the member had been advanced, and `judged_by` the
+    rules by which she had been, where those are others.
     """
-    before = trace(rulebook, base, was, until)
+    before = trace(judged_by or rulebook, base, was, until)
     after = trace(rulebook, base, now, until)
     decided = {each.identity for each in before.asked}
     wanted = {each.identity for each in after.asked}

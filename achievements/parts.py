@@ -108,6 +108,17 @@ class Granting(ForMembers, frozen=True, kw_only=True):
     control_group: Annotated[int, msgspec.Meta(ge=1, le=CONTROL_GROUP_MAX)] | None = None
 
 
+class Recounting(Granting, frozen=True, kw_only=True):
+    """What can count the past as well, once it is published: from an instant in it, as if it had been in force since."""
+
+    counts_from: Instant | None = None
+
+    @property
+    def counted_from(self) -> datetime | None:
+        """That instant; Misfit where it is none."""
+        return None if self.counts_from is None else instant_of(self.counts_from, "counts_from")
+
+
 class Price(Shape, frozen=True):
     """Points of a currency (of the only one, where a program has one)."""
 

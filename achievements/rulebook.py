@@ -138,8 +138,10 @@ class Rules:
 class Rulebook:
     """Rules with the instants from which they are in force, oldest first; never empty."""
 
-    def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
+    def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]], *, keeps: bool = False) -> None:
         self.revision = revision
+        self.keeps = keeps
+        """Whether members may keep what its rules say no more (`keeping`)."""
         self._starts = [start for start, _ in editions]
         versioned = _versioned([rules for _, rules in editions])
         stops = stops_of((start, rules.standing) for start, rules in editions)
@@ -238,6 +240,7 @@ def _what_counts(definition: Definition) -> Challenge:
         "status": "active",
         "starts": None,
         "ends": None,
+        "counts_from": None,
     }
     return msgspec.structs.replace(definition, name=None, description="", **everybody)
 

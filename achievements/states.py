@@ -187,6 +187,25 @@ class OccasionPart(msgspec.Struct, frozen=True, array_like=True, tag="occasion",
     due: datetime | None = None
 
 
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When an outcome was that is kept, and the points it is worth, where it is points."""
+
+    at: datetime
+    points: int = 0
+    currency: str = ""
+
+
+class KeptPart(msgspec.Struct, frozen=True, array_like=True, tag="kept", gc=False):
+    """The outcomes that are kept where the past was counted anew, by their names.
+
+    Those of `passing` are said at their own event alone; they stand here up to the last of these, at `until`.
+    """
+
+    held: Mapping[str, Kept] = {}
+    passing: Mapping[str, Kept] = {}
+    until: datetime | None = None
+
+
 Part: TypeAlias = (
     LimitPart
     | StreakPart
@@ -198,6 +217,7 @@ Part: TypeAlias = (
     | BoardPart
     | ReferralPart
     | OccasionPart
+    | KeptPart
 )
 
 

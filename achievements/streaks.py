@@ -35,7 +35,7 @@ from achievements.objectives import (
     types_of,
 )
 from achievements.outcomes import AnyOutcome, StreakAtRisk, StreakChanged
-from achievements.parts import Granting, Hour, LocalDate, Misfit, Reward, Rewards, Shape, Trigger
+from achievements.parts import Hour, LocalDate, Misfit, Recounting, Reward, Rewards, Shape, Trigger
 from achievements.periods import Calendar
 from achievements.saving import FREEZE_BOUGHT, STREAK_RESTORED, Freezes, Restore, lost_with, taken_up
 from achievements.states import Lost, StreakPart, Tally
@@ -308,7 +308,7 @@ class MeasuredStreakReady(StreakReady, frozen=True, kw_only=True):
         return counting[1] if there and counting is not None else self.empty
 
 
-class Streak(Granting, frozen=True, kw_only=True):
+class Streak(Recounting, frozen=True, kw_only=True):
     """Periods in a row with at least one counting event; or in which objectives are met: all of them, any one, or all in order."""
 
     kind = "streak"

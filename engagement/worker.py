@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import clock, jobs
+from engagement.actions import clock, jobs, publishing
 from engagement.actions.jobs import Kinds
-from engagement.actions.programs import Programs
+from engagement.actions.programs import COUNT_ANEW, Programs
 from engagement.errors import Refusal
 from engagement.observer import NOBODY, Observer
 from engagement.records import outbox, programs
@@ -23,7 +23,7 @@ from engagement.relay.drain import Drain
 
 ROUND_SECONDS = 1.0
 """Between two rounds; a round that finds much to do goes on until it is done."""
-KINDS: Kinds = {}
+KINDS: Kinds = {COUNT_ANEW: publishing.count_anew}
 """What each kind of job does."""
 
 _log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from achievements.outcomes import Effect
-from engagement.actions import refolding
+from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
@@ -88,7 +88,7 @@ async def amend_within(unit: Unit, cache: Programs, command: Amend) -> Amended:
     who = (await members.ids_of(unit, [command.member])).get(command.member)
     if who is None:
         raise NotFound(f"No event of a member `{command.member}` was recorded.", "member")
-    held = (await members.lock_states(unit, [who], balances=loaded.rulebook.decides))[who]
+    held = (await locking.lock(unit, loaded, [who]))[who]
     known = (await events.earlier(unit, [(who, command.event)])).get((who, command.event))
     said = () if known is None else known.amendments
     event = None if known is None else known.event

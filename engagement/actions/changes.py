@@ -85,7 +85,7 @@ class Changes:
             self._names |= {who: member.external_id for who, member in (await members.of_ids(unit, unknown)).items()}
         await self._book(unit, drafts)
         self.places.save(unit)
-        await members.save_states(unit, self.loaded.program.revision, [each.held for each in drafts])
+        await members.save_states(unit, [each.held for each in drafts])
         await facts.append(unit, [(each.id, fact) for each in drafts for fact in each.facts], self.loaded.now)
         await outcomes.save(unit, [(each.id, each.version, outcome) for each in drafts for outcome in each.outcomes])
         await outcomes.remove(unit, [(each.id, outcome) for each in drafts for outcome in each.gone])

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from engagement.actions import referrals, refolding
+from engagement.actions import locking, referrals, refolding, settling
 from engagement.actions.changes import Changes
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import members, programs
@@ -72,7 +72,7 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
         advanced = await database.run(lambda unit: _advance_due(unit, cache, skip_locked=skip_locked), program_id)
         count += advanced
         waiting = await database.run(lambda unit: members.pending(unit, PENDING_AT_ONCE), program_id)
-        settled = [await refolding.settle(database, cache, program_id, who) for who in waiting]
+        settled = [await settling.settle(database, cache, program_id, who) for who in waiting]
         brought = await referrals.settle(database, cache, program_id)
         if not advanced and not any(settled) and not brought:
             if skip_locked or not waiting:
@@ -86,9 +86,13 @@ async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int
     until = _until(loaded)
     due = await members.due(unit, until, MEMBERS_AT_ONCE)
     decides = loaded.rulebook.decides
-    held = await members.lock_states(unit, due, skip_locked=skip_locked, balances=decides) if due else {}
+    limit = refolding.BATCH_REFOLD_INPUTS_MAX
+    held = await locking.lock(unit, loaded, due, skip_locked=skip_locked, in_all=limit) if due else {}
+    if held and all(loaded.line.behind(each) for each in held.values()):
+        held = await locking.lock(unit, loaded, list(held)[:1])
     # Looked at again under the lock: somebody else may have advanced them meanwhile.
-    ready = [each for each in held.values() if not each.pending and each.due_by(until)]
+    there = [each for each in held.values() if not loaded.line.behind(each)]
+    ready = [each for each in there if not each.pending and each.due_by(until)]
     changes = Changes(loaded, ready)
     # What time brings may be spent at once: then all lots have to be at hand.
     whole = {each.id for each in ready if decides and each.state.due is not None and each.state.due <= until}

@@ -42,11 +42,22 @@ Told: TypeAlias = tuple[int | None, Sequence[Effect]]
 
 
 class Cause(NamedTuple):
-    """An event that made a history be folded again (None: a repair), its instant, and when what it changed takes effect."""
+    """An event that made a history be folded again, its instant, and when what it changed takes effect.
+
+    `event_id` is None for a repair, and for a publication that counts the past from `occurred_at` on: then `named` says which.
+    """
 
     event_id: str | None
     occurred_at: datetime
     at: datetime
+    named: str | None = None
+
+    @property
+    def order(self) -> Order | None:
+        """Behind what its decisions stand; None where it leads to none."""
+        if self.event_id is not None:
+            return Order(self.occurred_at, Rank.EVENT, self.event_id)
+        return None if self.named is None else Order(self.occurred_at, Rank.TIME, self.named)
 
 
 class Draft:
@@ -58,6 +69,8 @@ class Draft:
         self.hidden = held.hidden
         self.state = held.state
         self.pending = held.pending
+        self.behind = loaded.line.behind(held)
+        self.revision = held.revision if self.behind else loaded.program.revision
         self.next_expiry_at = held.next_expiry_at
         self.purse = Purse(held.id, held.wallets, loaded.now)
         self.items: list[Item] = []
@@ -76,7 +89,8 @@ class Draft:
     @property
     def held(self) -> Held:
         """The row to write."""
-        return Held(self.id, self.version, self._seq, self.state, self.next_expiry_at, pending=self.pending)
+        counters = self.id, self.version, self._seq
+        return Held(*counters, self.state, self.next_expiry_at, pending=self.pending, revision=self.revision)
 
     @property
     def present(self) -> datetime:
@@ -183,8 +197,8 @@ class Draft:
             outcome = each.outcome if isinstance(each, Withdrawn) else each
             effects.get(getattr(outcome, "event_id", ""), last).append(each)
         items: dict[str | None, Told] = {
-            event_id: (self._item(at, event_id, effects[event_id]) if effects[event_id] else None, effects[event_id])
-            for event_id, _, at in causes
+            name: (self._item(at, name, effects[name]) if effects[name] else None, effects[name])
+            for name, _, at, _ in causes
         }
         self._pass([(each.at, each) for each in ended])
         return items
@@ -235,9 +249,9 @@ class Draft:
             for each in asked
             if not _decided(each, facts)
         ]
-        last = causes[-1]
-        if last.event_id is not None:
-            effects += self._reward(gained, Order(last.occurred_at, Rank.EVENT, last.event_id), self.present)
+        last = causes[-1].order
+        if last is not None:
+            effects += self._reward(gained, last, self.present)
         return effects
 
     def place(self, asked: Iterable[PlaceAsked], facts: Sequence[Fact]) -> None:

@@ -65,8 +65,8 @@ async def event(unit: Unit, loaded: Loaded, external_id: str, event_id: str) -> 
     if held is None:
         return EventExplained(external_id, event_id, None, at, "TOO_LATE", ())
     told = (await facts.since(unit, start))[member.id]
-    counted = refolding.counted(loaded, recorded)
-    inputs = refolding.in_order(counted, told)
+    inputs = refolding.inputs(loaded, recorded, told)
+    rulebook = loaded.line.rulebook_of((await members.states(unit, [member.id]))[member.id])
     place = next(
         (number for number, each in enumerate(inputs) if isinstance(each, Event) and each.id == event_id), None
     )
@@ -78,8 +78,8 @@ async def event(unit: Unit, loaded: Loaded, external_id: str, event_id: str) -> 
     def explained() -> tuple[Explained, ...]:
         state = base
         for entry in inputs[:place]:
-            state, _ = fold.apply(loaded.rulebook, state, entry)
-        return explain_event(loaded.rulebook, state, happened)
+            state, _ = fold.apply(rulebook, state, entry)
+        return explain_event(rulebook, state, happened)
 
     return EventExplained(external_id, event_id, happened.type, at, "COUNTS", await asyncio.to_thread(explained))
 
@@ -89,5 +89,6 @@ async def member(unit: Unit, loaded: Loaded, external_id: str) -> MemberExplaine
     found = await screens.found(unit, external_id)
     held = (await members.states(unit, [found.id]))[found.id]
     as_of = max(loaded.now, held.state.at)
-    state, _ = fold.advance(loaded.rulebook, held.state, as_of)
-    return MemberExplained(external_id, as_of, explain_member(loaded.rulebook, state, as_of))
+    rulebook = loaded.line.rulebook_of(held)
+    state, _ = fold.advance(rulebook, held.state, as_of)
+    return MemberExplained(external_id, as_of, explain_member(rulebook, state, as_of))

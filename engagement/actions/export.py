@@ -106,7 +106,8 @@ async def _of_states(unit: Unit, page: Sequence[Member], loaded: Loaded) -> tupl
     streaks: list[tuple[object, ...]] = []
     tiers: list[tuple[object, ...]] = []
     for member in page:
-        state, _ = fold.advance(loaded.rulebook, held[member.id].state, loaded.now)
+        rulebook = loaded.line.rulebook_of(held[member.id])
+        state, _ = fold.advance(rulebook, held[member.id].state, loaded.now)
         for name, rule in loaded.rulebook.latest.by_name.items():
             part = state.parts.get(name)
             if isinstance(part, StreakPart) and part.longest:

@@ -4,40 +4,42 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
+from uuid import UUID, uuid4
 
 import msgspec
 
 from achievements.compiling import Compiled, compiled
-from achievements.definitions import SECTIONS, Head, Mistaken, definition_of, document_of, parse, plain
+from achievements.definitions import SECTIONS, Mistaken, document_of, parse, plain
 from achievements.definitions import Program as Document
 from achievements.differences import FieldChange, fields_changed
 from achievements.lifecycle import Status, life_of
-from achievements.parts import Definition, Granting, Mistake
-from achievements.rulebook import Rulebook, Rules, stretches
-from achievements.states import BEGINNING
+from achievements.parts import Definition, Granting, Mistake, Recounting
+from achievements.rulebook import Rulebook
+from engagement.actions import lines
+from engagement.actions.lines import Edition, Line, definition_in, document_in
 from engagement.actions.rarity import Rarities
 from engagement.errors import InvalidInput, InvalidProgram, NotFound
-from engagement.records import problems, programs
+from engagement.records import jobs, problems, programs
 from engagement.records.programs import Closing, DefinitionVersion, Program
 from engagement.records.unit import ALL, Database, Scope, Unit, Work
 
+COUNT_ANEW = "publish"
+"""The kind of job that counts members anew."""
 HORIZON_DAYS = 400
 """How late an input may be and still count, in a program that is no sandbox."""
 
-Edition: TypeAlias = frozenset[tuple[str, str, int]]
-"""The versions that make up a document, by kind, key and number."""
-Written: TypeAlias = tuple[DefinitionVersion, Definition]
-
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A program as one unit sees it: its row, its rules, what time it is in it, and how rare its badges were found to be."""
+    """A program as one unit sees it: its row, its rules, what time it is in it, how rare its badges were found to be, and the line
+    of its definitions.
+    """
 
     program: Program
     rulebook: Rulebook
     now: datetime
     rarities: Rarities
+    line: Line
 
 
 class Sandbox(msgspec.Struct, frozen=True):
@@ -64,12 +66,15 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """The program after a document was applied, what that changed, and what time it is in it."""
+    """The program after a document was applied, what that changed, what time it is in it, and the job that counts the past anew,
+    where something does.
+    """
 
     program: Program
     changes: tuple[Change, ...]
     now: datetime
     replayed: bool = False
+    job: UUID | None = None
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -93,27 +98,28 @@ class Settled(msgspec.Struct, frozen=True):
 
     program_id: int
     changes: tuple[Change, ...]
+    job: UUID | None = None
 
 
 class Programs:
     """The rules of programs, compiled once and kept until a newer revision is met. One for each process."""
 
     def __init__(self) -> None:
-        self._rulebooks: dict[int, Rulebook] = {}
+        self._lines: dict[int, Line] = {}
         self._rarities = Rarities()
         self._editions: dict[int, dict[Edition, Compiled]] = {}
-        self._under_way: dict[tuple[int, int], asyncio.Task[Rulebook]] = {}
+        self._under_way: dict[tuple[int, int], asyncio.Task[Line]] = {}
 
     async def load(self, unit: Unit, *, for_writing: bool = False) -> Loaded:
         """The unit's program. `for_writing` keeps its definitions and its clock from changing until the unit ends."""
         program, now = await programs.as_of(unit, shared=for_writing)
-        rulebook = self._rulebooks.get(program.id)
-        if rulebook is None or rulebook.revision != program.revision:
-            rulebook = await self._newer(unit, program)
-        return Loaded(program, rulebook, now, self._rarities)
+        line = self._lines.get(program.id)
+        if line is None or line.revision != program.revision:
+            line = await self._newer(unit, program)
+        return Loaded(program, line.rulebook(), now, self._rarities, line)
 
-    async def _newer(self, unit: Unit, program: Program) -> Rulebook:
-        """The rules of a revision that was not met before. They are compiled once, for all who wait for them."""
+    async def _newer(self, unit: Unit, program: Program) -> Line:
+        """The line of a revision that was not met before. It is compiled once, for all who wait for it."""
         place = (program.id, program.revision)
         if place not in self._under_way:
             versions = await programs.versions(unit)
@@ -122,38 +128,15 @@ class Programs:
         # Whoever gives up waiting leaves it to those who come after her.
         return await asyncio.shield(self._under_way[place])
 
-    async def _compile(self, program: Program, versions: Sequence[DefinitionVersion]) -> Rulebook:
+    async def _compile(self, program: Program, versions: Sequence[DefinitionVersion]) -> Line:
         """Compile beside the event loop, on which others are served meanwhile."""
         try:
-            known = self._editions.get(program.id, {})
-            rulebook, self._editions[program.id] = await asyncio.to_thread(_rulebook, program, versions, known)
-            self._rulebooks[program.id] = rulebook
-            return rulebook
+            line = Line(program, versions, self._editions.get(program.id, {}))
+            await asyncio.to_thread(line.compile)
+            self._lines[program.id], self._editions[program.id] = line, line.editions
+            return line
         finally:
             del self._under_way[program.id, program.revision]
-
-
-def _rulebook(
-    program: Program, versions: Sequence[DefinitionVersion], known: Mapping[Edition, Compiled]
-) -> tuple[Rulebook, dict[Edition, Compiled]]:
-    """Rules for each stretch of time between two changes, and what was compiled for them; what is `known` is not compiled again."""
-    written = [(each, _definition(each)) for each in versions]
-    changed = {each.active_from for each in versions} | {each.active_until for each in versions if each.active_until}
-    published = sorted(changed) or [BEGINNING]
-    used: dict[Edition, Compiled] = {}
-    editions: list[tuple[datetime, Rules]] = []
-    for since, until in pairwise([*published, None]):
-        assert since is not None, "only the last has no end"
-        there = [
-            (each, definition)
-            for each, definition in written
-            if each.active_from <= since and (each.active_until is None or since < each.active_until)
-        ]
-        edition = frozenset((each.kind, each.key, each.version) for each, _ in there)
-        if edition not in used:
-            used[edition] = known.get(edition) or compiled(_document(program, there))
-        editions += stretches(used[edition], since, until)
-    return Rulebook(program.revision, editions), used
 
 
 async def apply(
@@ -164,6 +147,7 @@ async def apply(
     own: int | None,
     sandbox: Sandbox | None = None,
     dry_run: bool = False,
+    take_back: bool = False,
     key: str | None = None,
 ) -> Applied:
     """Make the program of a document be what the document says, and nothing else; a new one where there is none.
@@ -173,6 +157,9 @@ async def apply(
     is the program of the caller's key, which may change that program alone; None is an operator. Raises `InvalidProgram`
     with every mistake, `NotFound` for another's program, `InvalidInput` where a sandbox is asked of a program that is none.
 
+    Where a new version counts the past (`counts_from`), a job counts every member anew. What she would have no more by it she
+    keeps, unless it is to `take_back`.
+
     `dry_run` answers the same and does nothing; `key` is then neither looked at nor used up.
     """
     wanted = await asyncio.to_thread(_sound, document)
@@ -181,7 +168,7 @@ async def apply(
         await _find_or_make(unit, wanted, own, sandbox)
 
     async def work(unit: Unit) -> Settled:
-        return await _publish(unit, wanted)
+        return await _publish(unit, wanted, take_back=take_back)
 
     if dry_run:
         return await _foreseen(database, ALL if own is None else own, enter, work)
@@ -192,20 +179,19 @@ async def apply(
         principal=principal,
         operation="applyProgram",
         key=key,
-        command=msgspec.json.encode([document, sandbox], order="deterministic"),
+        command=msgspec.json.encode([document, sandbox, *([True] if take_back else [])], order="deterministic"),
         encode=msgspec.json.encode,
         decode=msgspec.json.Decoder(Settled).decode,
     )
     program, now = await database.run(programs.as_of, settled.program_id)
-    return Applied(program, settled.changes, now, replayed)
+    return Applied(program, settled.changes, now, replayed, settled.job)
 
 
 async def as_document(unit: Unit) -> dict[str, Any]:
     """What is in force in the unit's program as one document, definitions by key: to apply it changes nothing."""
     versions = [each for each in await programs.versions(unit) if each.active_until is None]
     versions.sort(key=lambda version: version.key)
-    written = [(each, _definition(each)) for each in versions]
-    return document_of(_document(await programs.current(unit), written))
+    return document_of(document_in(await programs.current(unit), map(definition_in, versions)))
 
 
 async def standing(unit: Unit) -> list[Standing]:
@@ -216,7 +202,7 @@ async def standing(unit: Unit) -> list[Standing]:
 
 
 def _standing(version: DefinitionVersion, now: datetime) -> Standing:
-    definition = _definition(version)
+    definition = definition_in(version)
     life = life_of(definition)
     left_out = version.active_until is not None
     return Standing(
@@ -265,23 +251,32 @@ async def _foreseen(database: Database, scope: Scope, enter: Work[None], work: W
     raise AssertionError("an attempt never ends without being undone")
 
 
-async def _publish(unit: Unit, wanted: Document) -> Settled:
+async def _publish(unit: Unit, wanted: Document, *, take_back: bool) -> Settled:
     """Make the unit's program be what the document says."""
     program = await programs.lock(unit)
     if program.timezone != wanted.head.timezone:
         raise InvalidProgram((Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),))
-    changes, new, closed = _changes(wanted, await programs.versions(unit), await programs.untouched_from(unit))
+    known, now = await programs.versions(unit), await programs.untouched_from(unit)
+    changes, new, closed = _changes(wanted, known, now)
+    begun = min((each.active_from for each in known), default=now)
+    new = [lines.counted(each, begun, program.revision + 1, take_back=take_back) for each in new]
+    mistakes = await asyncio.to_thread(lines.check, program, lines.closed(known, closed), new)
+    if mistakes:
+        raise InvalidProgram(tuple(_placed(wanted, mistakes)))
     await programs.save_versions(unit, new, closed)
     # What was changed may have been mended: it is told of again where it fails again.
     await problems.forget(unit, [(each.kind, each.key) for each in closed])
+    job = None
     if changes:
-        await programs.bump_revision(unit)
+        revision = await programs.bump_revision(unit)
+        if any(each.counts_from is not None for each in new):
+            job = (await jobs.ask(unit, uuid4(), COUNT_ANEW, {"revision": revision})).id
     name = wanted.head.name or program.key
     if program.name != name:
         await programs.rename(unit, name)
         renamed = FieldChange("name", program.name, name)
         changes = (Change("program", program.key, "CHANGED", (renamed,)), *changes)
-    return Settled(program.id, changes)
+    return Settled(program.id, changes, job)
 
 
 async def _find_or_make(unit: Unit, wanted: Document, own: int | None, sandbox: Sandbox | None) -> None:
@@ -327,7 +322,7 @@ def _changes(
         body = plain(definition)
         change = Change(definition.kind, definition.key, "CREATED")
         if held is not None:
-            before = _definition(held)
+            before = definition_in(held)
             mistakes += _changed_though_fixed(path, before, definition)
             if held.active_until is None and plain(before) == body:
                 continue
@@ -336,7 +331,11 @@ def _changes(
                 change = Change(definition.kind, definition.key, "CHANGED", fields_changed(plain(before), body))
         changes.append(change)
         version = 1 if held is None else held.version + 1
-        new.append(DefinitionVersion(definition.kind, definition.key, version, msgspec.json.encode(body), now))
+        counts_from = definition.counted_from if isinstance(definition, Recounting) else None
+        published = DefinitionVersion(
+            definition.kind, definition.key, version, msgspec.json.encode(body), now, counts_from=counts_from
+        )
+        new.append(published)
     for held in last.values():
         if held.active_until is None:
             changes.append(Change(held.kind, held.key, "REMOVED"))
@@ -351,6 +350,15 @@ def _with_paths(document: Document) -> list[tuple[str, Definition]]:
         (f"{section}[{position}]", definition)
         for section in SECTIONS
         for position, definition in enumerate(document.sections.get(section, ()))
+    ]
+
+
+def _placed(wanted: Document, mistakes: Mapping[tuple[str, str], str]) -> list[Mistake]:
+    """What is wrong with where definitions, by kind and key, begin to count, with its places in the document."""
+    return [
+        Mistake(f"{path}.counts_from", mistakes[each.kind, each.key])
+        for path, each in _with_paths(wanted)
+        if (each.kind, each.key) in mistakes
     ]
 
 
@@ -369,20 +377,3 @@ def _narrowed(path: str, before: Definition, after: Definition) -> list[Mistake]
     was, now = (each.control_group or 0 if isinstance(each, Granting) else 0 for each in (before, after))
     said = f"a control group only grows, and this one was {was} percent; define another {after.kind} under a new key"
     return [Mistake(f"{path}.control_group", said)] if now < was else []
-
-
-def _definition(version: DefinitionVersion) -> Definition:
-    return definition_of(_SECTION_OF[version.kind], msgspec.json.decode(version.body))
-
-
-def _document(program: Program, versions: Sequence[Written]) -> Document:
-    """The document that a set of versions makes up."""
-    sections: Mapping[str, list[Definition]] = {section: [] for section in SECTIONS}
-    for version, definition in versions:
-        sections[_SECTION_OF[version.kind]].append(definition)
-    name = None if program.name == program.key else program.name
-    head = Head(key=program.key, name=name, timezone=program.timezone)
-    return Document(head, {section: tuple(each) for section, each in sections.items()})
-
-
-_SECTION_OF = {kind.kind: section for section, kind in SECTIONS.items()}

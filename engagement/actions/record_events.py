@@ -16,7 +16,7 @@ import msgspec
 from achievements import fold
 from achievements.outcomes import Effect
 from achievements.values import Event
-from engagement.actions import refolding
+from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft
 from engagement.actions.places import Places, PlacesMissing
@@ -182,7 +182,7 @@ class Batch:
     async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
         """The answers to accepted events, in their order."""
         ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
-        held = await members.lock_states(self._unit, ids.values(), balances=self._loaded.rulebook.decides)
+        held = await locking.lock(self._unit, self._loaded, ids.values(), in_all=refolding.BATCH_REFOLD_INPUTS_MAX)
         self._waiting = {(who, each.event_id) for who, state in held.items() for each in state.pending if not each.n}
         # Looked up under the members' locks, so what is not there now does not appear before the commit.
         first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}
@@ -227,7 +227,7 @@ class Batch:
                 else:
                     self._store(who, each, "TOO_LATE" if each.accepted.too_late else "APPLIED")
             counting.sort(key=lambda pair: pair[1].order)
-            if counting and draft.pending:
+            if counting and (draft.pending or draft.behind):
                 self._postpone(draft, counting)
             elif counting:
                 (next_up if fold.is_next(draft.state, counting[0][1]) else late).append((who, counting))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from achievements.referrals import ReferralReady, Side, own_id, own_type
 from achievements.values import Event, Order, Rank
+from engagement.actions import locking
 from engagement.actions.amend_events import Amend, amend_within
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.record_events import Batch
@@ -39,7 +40,7 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
 async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
     loaded = await cache.load(unit, for_writing=True)
     both = {seen.member_id, *(each for each in (seen.referrer, seen.paid_to) if each is not None)}
-    held = await members.lock_states(unit, both)
+    held = await locking.lock(unit, loaded, both)
     # Looked at again under her lock: somebody else may have settled it, or it may be another by now.
     found = await referrals.one(unit, seen.member_id, seen.referral)
     if found is None or {found.referrer, found.paid_to} - {None} > both:

@@ -1,6 +1,6 @@
 """What comes late, is reversed or amended: a member's history folded again from the last snapshot before it.
 
-Short stretches are folded where the news is taken; long ones wait in `member_state.pending` for the worker (`settle`).
+Short stretches are folded where the news is taken; long ones wait in `member_state.pending` for the worker (`settling`).
 """
 
 import asyncio
@@ -9,39 +9,43 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import astuple
 
-from achievements import fold
+from achievements import fold, keeping
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
+from achievements.keeping import KEPT
 from achievements.outcomes import Asked, PlaceAsked, SpendAsked
+from achievements.rulebook import Rulebook
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft, Told, worth_of
-from engagement.actions.programs import Loaded, Programs
+from engagement.actions.programs import Loaded
 from engagement.actions.sent_events import event_of
 from engagement.records import events, facts, ledger, members
 from engagement.records.events import Recorded
 from engagement.records.facts import SPENT
 from engagement.records.ledger import Spend
 from engagement.records.members import Pending
-from engagement.records.unit import Database, Unit
+from engagement.records.unit import Unit
 
 REFOLD_INPUTS_MAX = 2_000
 """The longest stretch that a request folds again; a longer one waits for the worker."""
 BATCH_REFOLD_INPUTS_MAX = 10_000
 """So many inputs a batch folds again in all, of all its members; who does not fit waits for the worker."""
-SETTLE_SECONDS = 120.0
 HISTORY_INPUTS_MAX = 1_000_000
 
 
 class History(msgspec.Struct, frozen=True):
-    """A member's state before some instant, and all that was recorded since: events with what was said of them, and facts."""
+    """A member's state before some instant, and all that was recorded since: events with what was said of them, and facts.
+
+    `judged_by` are the rules by which she was judged so far, where she is being counted anew by those of `loaded`.
+    """
 
     loaded: Loaded
     base: MemberState
     recorded: tuple[Recorded, ...]
     facts: tuple[Fact, ...] = ()
+    judged_by: Rulebook | None = None
 
     def with_more(self, more: Iterable[Recorded]) -> "History":
         """The history with events in it that are not stored yet."""
@@ -50,13 +54,16 @@ class History(msgspec.Struct, frozen=True):
 
     def refolded(self, until: datetime, news: Collection[Pending], decided: Sequence[Fact] = ()) -> fold.Refold:
         """The history with the news in it, and facts that it led to, told from the one without, up to where she had been advanced."""
-        was = in_order(counted(self.loaded, self.recorded, without=news), self.facts)
-        now = in_order(counted(self.loaded, self.recorded), [*self.facts, *decided])
-        return fold.refold(self.loaded.rulebook, self.base, was, now, until)
+        was = inputs(self.loaded, self.recorded, self.facts, without=news)
+        # What waits to be folded in goes on waiting where she is counted anew.
+        waits = news if self.judged_by is not None else ()
+        now = inputs(self.loaded, self.recorded, [*self.facts, *decided], without=waits)
+        return fold.refold(self.loaded.rulebook, self.base, was, now, until, judged_by=self.judged_by)
 
-    def traced(self, until: datetime, more: Iterable[Fact]) -> fold.Trace:
+    def traced(self, until: datetime, more: Iterable[Fact], news: Collection[Pending] = ()) -> fold.Trace:
         """The history as it is known now, with further facts in it."""
-        now = in_order(counted(self.loaded, self.recorded), [*self.facts, *more])
+        waits = news if self.judged_by is not None else ()
+        now = inputs(self.loaded, self.recorded, [*self.facts, *more], without=waits)
         return fold.trace(self.loaded.rulebook, self.base, now, until)
 
     def undone_spends(self, news: Iterable[Pending], unasked: Iterable[Asked]) -> list[str]:
@@ -74,9 +81,25 @@ class History(msgspec.Struct, frozen=True):
         ]
 
 
-def in_order(events: Sequence[Event], facts: Sequence[Fact]) -> Sequence[Input]:
-    """Events, which stand in order, and facts among them."""
-    return sorted([*events, *facts], key=lambda each: each.order) if facts else events
+def inputs(
+    loaded: Loaded, recorded: Sequence[Recorded], facts: Sequence[Fact], without: Collection[Pending] = ()
+) -> Sequence[Input]:
+    """Events that count and facts that stand, in order: as if what `without` names had not been heard of."""
+    events = counted(loaded, recorded, without)
+    if not facts:
+        return events
+    if any(each.kind == KEPT for each in facts):
+        words = words_of(recorded, without)
+        facts = [keeping.standing(each, words) if each.kind == KEPT else each for each in facts]
+    return sorted([*events, *facts], key=lambda each: each.order)
+
+
+def words_of(recorded: Iterable[Recorded], without: Collection[Pending] = ()) -> dict[str, int]:
+    """How often events were amended or reversed: as if what `without` names had not been heard of."""
+    return {
+        each.event.id: sum(Pending(each.event.id, word.n) not in without for word in each.amendments)
+        for each in recorded
+    }
 
 
 def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pending] = ()) -> list[Event]:
@@ -106,6 +129,10 @@ async def histories(
 
     With `in_all`, members whose histories would come to more inputs together are left out, and nothing of them is read.
     """
+    kept_from = loaded.line.kept_from
+    if kept_from is not None:
+        # News may be of an event for which she keeps something: then all is looked at since anything may have been kept.
+        firsts = [(draft, min(first, kept_from) if KEPT in draft.state.parts else first) for draft, first in firsts]
     bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
     starts = [(draft.id, bases.get(draft.id, draft.state.beginning)) for draft, _ in firsts]
     if in_all is not None:
@@ -169,7 +196,7 @@ async def take_over(unit: Unit, changes: Changes, refolds: Mapping[UUID, Found])
         told[who] = draft.refold(each.refolded, each.history.base, each.causes, each.history.facts, each.refunds)
         if draft.facts:
             # A decision is an input too: the history ends where it does with it in its place.
-            draft.stand(await asyncio.to_thread(each.history.traced, draft.state.at, draft.facts))
+            draft.stand(await asyncio.to_thread(each.history.traced, draft.state.at, draft.facts, each.news))
     return told
 
 
@@ -190,32 +217,3 @@ def _undecided(asked: Iterable[Asked], facts: Iterable[Fact]) -> list[PlaceAsked
         (fact.data["challenge"], fact.data["period"]) for fact in facts if fact.kind in (PLACE_TAKEN, PLACE_MISSED)
     }
     return [each for each in asked if isinstance(each, PlaceAsked) and (each.challenge, each.period) not in decided]
-
-
-async def settle(database: Database, programs: Programs, program_id: int, member_id: UUID) -> bool:
-    """Fold in what waits for one member; False where another process is at it, or nothing waits."""
-
-    async def work(unit: Unit) -> bool:
-        await unit.take_time(SETTLE_SECONDS)
-        loaded = await programs.load(unit, for_writing=True)
-        held = (await members.lock_states(unit, [member_id], skip_locked=True, balances=loaded.rulebook.decides)).get(
-            member_id
-        )
-        if held is None or not held.pending:
-            return False
-        changes = Changes(loaded, [held])
-        draft = changes.drafts[member_id]
-        waiting = await events.instants(unit, member_id, {each.event_id for each in held.pending})
-        causes = [Cause(event_id, at, at) for event_id, at in waiting]
-        history = (await histories(unit, loaded, [(draft, causes[0].at)], HISTORY_INPUTS_MAX))[member_id]
-        # Thousands of inputs take a while: other members' requests go on meanwhile.
-        refolded = await asyncio.to_thread(history.refolded, draft.state.at, set(held.pending))
-        draft.pending = ()
-        refold = await found(unit, member_id, history, refolded, causes, held.pending)
-        told = (await take_over(unit, changes, {member_id: refold}))[member_id]
-        answered = [(event_id, told[event_id][0]) for event_id, n in map(astuple, held.pending) if not n]
-        await events.answer(unit, member_id, [(event_id, seq) for event_id, seq in answered if seq is not None])
-        await changes.save(unit)
-        return True
-
-    return await database.run(work, program_id, deadline_seconds=SETTLE_SECONDS)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from achievements import attributes, fold, periods
+from achievements import attributes, fold, keeping, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.boosts import Boost, GivenBoost
 from achievements.challenges import Challenge
@@ -194,9 +194,11 @@ def _screen(
 ) -> Screen:
     # Events of a sandbox may lie ahead of its clock: then her own time is the later one.
     as_of = max(loaded.now, held.state.at)
-    state, _ = fold.advance(loaded.rulebook, held.state, as_of)
-    rules = loaded.rulebook.at(as_of) or loaded.rulebook.latest
-    local = fold.local_time(loaded.rulebook, state)
+    rulebook = loaded.line.rulebook_of(held)
+    state, _ = fold.advance(rulebook, held.state, as_of)
+    rules = rulebook.at(as_of) or rulebook.latest
+    local = fold.local_time(rulebook, state)
+    kept = keeping.with_badges(state)
     return Screen(
         member=member,
         zone=local.zone.key,
@@ -214,7 +216,7 @@ def _screen(
             for each in _defined(rules, state, as_of, "challenges", Challenge)
         ),
         badges=tuple(
-            _badge(rules, each, state, common.rarity) for each in _defined(rules, state, as_of, "badges", Badge)
+            _badge(rules, each, kept, common.rarity) for each in _defined(rules, state, as_of, "badges", Badge)
         ),
         tiers=tuple(
             _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)

@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from achievements import fold, periods
+from achievements import fold, keeping, periods
 from achievements.challenges import Challenge, ChallengeReady
 from achievements.localtime import LocalTime
 from achievements.objectives import Needs
@@ -77,9 +77,10 @@ def shown_challenge(
     part = cast("ChallengePart | None", state.parts.get(ready.name))
     window = ready.window(as_of, local)
     ready = ready.begun_under(part, window)
-    completed = part is not None and part.completed_window == window
-    reached = dict(part.milestones) if part is not None and part.window == window else {}
     period = periods.name(ready.span.calendar, window)
+    completed_at = part.completed_at if part is not None and part.completed_window == window else None
+    kept = keeping.since(state, "completion", challenge.key, "" if ready.repeat == "once" else period)
+    reached = dict(part.milestones) if part is not None and part.window == window else {}
     return ChallengeShown(
         key=challenge.key,
         name=challenge.title,
@@ -87,8 +88,8 @@ def shown_challenge(
         period=period,
         ends_at=ready.ends_at(as_of, local),
         objectives=tuple(zip(ready.amounts(part, as_of, local), ready.targets, strict=True)),
-        completed_at=part.completed_at if part is not None and completed else None,
-        completions=0 if part is None else part.completions,
+        completed_at=completed_at or kept,
+        completions=max(0 if part is None else part.completions, keeping.completions(state, challenge.key)),
         needs=ready.needs,
         milestones=tuple(
             MilestoneShown(each.milestone, each.name or each.milestone, each.at, reached.get(each.milestone))

@@ -12,6 +12,7 @@ from achievements.outcomes import Effect
 from achievements.parts import Price
 from achievements.states import MemberState
 from achievements.values import Fact, Order, Rank
+from engagement.actions import locking
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded, Programs
@@ -100,7 +101,7 @@ async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = Fa
     """Lock a member by the app's own id, with her balances where she `pays`; one of whom nothing was heard yet is made known by it."""
     loaded = await programs.load(unit, for_writing=True)
     who = (await members.enrol(unit, [member], loaded.now))[member]
-    held = (await members.lock_states(unit, [who], balances=pays or loaded.rulebook.decides))[who]
+    held = (await locking.lock(unit, loaded, [who], balances=pays))[who]
     return Listener(unit, loaded, Changes(loaded, [held]), who, pays=pays)
 
 

@@ -19,7 +19,7 @@ from achievements import fold
 from achievements.outcomes import AnyOutcome, Asked, Identity, PointsEarned, SpendAsked
 from achievements.states import MemberState
 from achievements.values import Fact
-from engagement.actions import refolding
+from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
@@ -187,9 +187,8 @@ class _Inputs(msgspec.Struct, frozen=True):
 
     def traced(self, loaded: Loaded) -> fold.Trace:
         """It folded from nothing to where she had been advanced, without what still waits."""
-        counted = refolding.counted(loaded, self.recorded, without=set(self.held.pending))
-        inputs = refolding.in_order(counted, self.facts)
-        return fold.trace(loaded.rulebook, self.held.state.beginning, inputs, self.held.state.at)
+        inputs = refolding.inputs(loaded, self.recorded, self.facts, without=set(self.held.pending))
+        return fold.trace(loaded.line.rulebook_of(self.held), self.held.state.beginning, inputs, self.held.state.at)
 
     @property
     def zone(self) -> str | None:
@@ -268,7 +267,7 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     await unit.take_time(VERIFY_SECONDS)
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [external_id]))[external_id]
-    held = (await members.lock_states(unit, [who], balances=True))[who]
+    held = (await locking.lock(unit, loaded, [who], balances=True))[who]
     (stored,) = await _stored(unit, [held])
     inputs = await _inputs(unit, [held])
     folded = await asyncio.to_thread(inputs[who].traced, loaded)

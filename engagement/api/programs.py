@@ -154,6 +154,10 @@ class ApplyProgramInput:
         default=False,
         description="Answer what would change, and do nothing. An idempotency key is neither looked at nor used up.",
     )
+    take_back: bool = strawberry.field(
+        default=False,
+        description="What a definition that counts the past (`counts_from`) gives no more is taken from members; they keep it otherwise.",
+    )
     idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
 
 
@@ -163,6 +167,10 @@ class ApplyProgramSuccess:
 
     program: Program = strawberry.field(description="The program as it is now; after a dry run, as it would be.")
     changes: list[DefinitionChange] = strawberry.field(description="What that changed; empty where nothing differed.")
+    job: strawberry.ID | None = strawberry.field(
+        description="The job that counts members anew, where a definition counts the past: `job` and `jobProgress` follow it."
+        " Whoever is touched meanwhile is counted anew at once."
+    )
     replayed: bool = strawberry.field(description=_REPLAYED)
 
     @classmethod
@@ -171,6 +179,7 @@ class ApplyProgramSuccess:
         return cls(
             program=Program.of(applied.program, applied.now),
             changes=[DefinitionChange.of(each) for each in applied.changes],
+            job=None if applied.job is None else strawberry.ID(str(applied.job)),
             replayed=applied.replayed,
         )
 
@@ -251,6 +260,7 @@ class ProgramsMutation:
             own=None if principal.kind == "operator" else principal.program,
             sandbox=None if given.sandbox is None else _sandbox(given.sandbox),
             dry_run=given.dry_run,
+            take_back=given.take_back,
             key=given.idempotency_key,
         )
         return ApplyProgramSuccess.of(applied)

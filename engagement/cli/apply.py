@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 import typer
@@ -28,7 +29,7 @@ PRINCIPAL = "operator"
 _APPLY = """mutation Apply($input: ApplyProgramInput!) {
   applyProgram(input: $input) {
     __typename
-    ... on ApplyProgramSuccess { program { key now } changes { kind key change fields { path before after } } }
+    ... on ApplyProgramSuccess { job program { key now } changes { kind key change fields { path before after } } }
     ... on InvalidProgramError { mistakes { path message } }
     ... on UserError { code message field }
   }
@@ -41,19 +42,18 @@ _console = Console(highlight=False, soft_wrap=True)
 
 
 class Outcome(NamedTuple):
-    """What applying a document changed, or would change, and the program's now."""
+    """What applying a document changed, or would change, the program's now, and the job that counts members anew."""
 
     changes: tuple[Change, ...]
     now: datetime
+    job: UUID | None = None
 
 
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The program as YAML; - for stdin.")] = Path(
         "program.yaml"
     ),
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Make a new program a sandbox, with a test clock.")
-    ] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Make a new program a sandbox, with a clock.")] = False,
     clock: Annotated[
         str | None, typer.Option("--clock", metavar="T", help="Where the test clock begins; the present without it.")
     ] = None,
@@ -61,6 +61,7 @@ def apply(
     yes: Annotated[
         bool, typer.Option("--yes", help="Apply also what ends a definition, or changes what one counts.")
     ] = False,
+    take_back: Annotated[bool, typer.Option("--take-back", help="Take what counts_from gives no more.")] = False,
     data: DataOption = None,
     url: OtherUrlOption = None,
     key: KeyOption = None,
@@ -69,7 +70,8 @@ def apply(
 
     Prints each change before it is made, field by field, and each mistake with its place; a document with mistakes changes
     nothing. What may take something from members (a definition that ends, or counts otherwise than before) is applied with
-    --yes alone. Works on the database, as an operator; with --url and --key on a service, as that key may.
+    --yes alone. By `counts_from` the worker counts everybody anew; what members would have no more they keep, but with
+    --take-back. Works on the database, as an operator; with --url and --key on a service, as that key may.
 
     Example: engagement apply examples/grocer.yaml --sandbox --clock 1970-01-01T00:00:00Z
     """
@@ -84,11 +86,11 @@ def apply(
 
     async def directly(database_url: str) -> None:
         async with database(database_url) as opened:
-            await settle(lambda dry: apply_directly(opened, document, given, dry_run=dry))
+            await settle(lambda dry: apply_directly(opened, document, given, dry_run=dry, take_back=take_back))
 
     async def remotely(service: str) -> None:
         async with Client(service, key, name) as client:
-            await settle(lambda dry: apply_remotely(client, document, given, dry_run=dry))
+            await settle(lambda dry: apply_remotely(client, document, given, dry_run=dry, take_back=take_back))
 
     if url is not None:
         asyncio.run(remotely(url))
@@ -106,23 +108,35 @@ def instant(written: str, option: str) -> datetime:
 
 
 async def apply_directly(
-    opened: Database, document: dict[str, Any], sandbox: Sandbox | None, *, dry_run: bool = False
+    opened: Database,
+    document: dict[str, Any],
+    sandbox: Sandbox | None,
+    *,
+    dry_run: bool = False,
+    take_back: bool = False,
 ) -> programs.Applied:
     """Apply a document on the database, as an operator."""
-    return await programs.apply(opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox, dry_run=dry_run)
+    return await programs.apply(
+        opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox, dry_run=dry_run, take_back=take_back
+    )
 
 
 async def apply_remotely(
-    client: Client, document: dict[str, Any], sandbox: Sandbox | None, *, dry_run: bool = False
+    client: Client,
+    document: dict[str, Any],
+    sandbox: Sandbox | None,
+    *,
+    dry_run: bool = False,
+    take_back: bool = False,
 ) -> Outcome:
     """Apply a document through a service, as the client's key may."""
-    command: dict[str, Any] = {"document": document, "dryRun": dry_run}
+    command: dict[str, Any] = {"document": document, "dryRun": dry_run, "takeBack": take_back}
     if sandbox is not None:
         command["sandbox"] = {"clock": sandbox.clock}
     result = await client.settle(_APPLY, {"input": command}, "applyProgram")
-    return Outcome(
-        msgspec.convert(result["changes"], tuple[Change, ...]), msgspec.convert(result["program"]["now"], datetime)
-    )
+    changes = msgspec.convert(result["changes"], tuple[Change, ...])
+    job = None if result["job"] is None else UUID(result["job"])
+    return Outcome(changes, msgspec.convert(result["program"]["now"], datetime), job)
 
 
 def tell(program: str, changes: Sequence[Change]) -> None:
@@ -151,6 +165,8 @@ async def _in_turn(
         _console.print("Somebody else changed the program meanwhile; what was applied is:")
         _list(applied.changes)
     _console.print(f"{program}: {_counted(applied.changes)}.")
+    if applied.job is not None:
+        _console.print(f"The worker counts every member anew: job {applied.job}.")
     return applied
 
 

@@ -27,7 +27,8 @@ class Held(msgspec.Struct, frozen=True):
 
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
     `pending` is what is stored and waits for the worker to fold it in. `wallets` are the balance and the debt of each currency
-    in which she owes something; of every currency, where that was asked for. Who is `hidden` is on no board.
+    in which she owes something; of every currency, where that was asked for. Who is `hidden` is on no board. `revision` is the
+    one of the program at which she was written last.
     """
 
     id: UUID
@@ -38,6 +39,7 @@ class Held(msgspec.Struct, frozen=True):
     wallets: Mapping[str, tuple[int, int]] = {}
     pending: tuple[Pending, ...] = ()
     hidden: bool = False
+    revision: int = 0
 
     def due_by(self, until: datetime) -> bool:
         """Whether time changes something of her up to an instant."""
@@ -110,7 +112,7 @@ async def lock_states(
     `skip_locked` leaves out those that another unit holds; `balances` asks for the balance of every wallet.
     """
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
         f" FOR NO KEY UPDATE {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
@@ -127,6 +129,7 @@ async def lock_states(
             *wallets.get(row["member_id"], (None, {})),
             pending=_pending(row["pending"]),
             hidden=row["hidden"],
+            revision=row["revision"],
         )
         for row in rows
     }
@@ -148,7 +151,7 @@ async def _wallets(
     }
 
 
-async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
+async def save_states(unit: Unit, held: Sequence[Held]) -> None:
     """Write the states of locked members; each is due when its fold or its points are, whichever comes first."""
     rows = [
         (
@@ -159,19 +162,19 @@ async def save_states(unit: Unit, revision: int, held: Sequence[Held]) -> None:
             _encode(each.state).decode(),
             _due(each),
             _encode(each.pending).decode() if each.pending else None,
+            each.revision,
         )
         for each in held
     ]
     if rows:
         unit.write(
-            "UPDATE member_state AS held SET version = new.version, revision = $2, seq = new.seq, inputs = new.inputs,"
+            "UPDATE member_state AS held SET version = new.version, revision = new.revision, seq = new.seq, inputs = new.inputs,"
             " state = new.state::jsonb, due_at = new.due_at, pending = new.pending::jsonb"
-            " FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::timestamptz[], $9::text[])"
-            " AS new (member_id, version, seq, inputs, state, due_at, pending)"
+            " FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::timestamptz[], $8::text[], $9::int[])"
+            " AS new (member_id, version, seq, inputs, state, due_at, pending, revision)"
             " WHERE held.program_id = $1 AND held.member_id = new.member_id",
             unit.program,
-            revision,
-            *columns_of(rows, 7),
+            *columns_of(rows, 8),
         )
 
 
@@ -204,6 +207,26 @@ async def pending(unit: Unit, at_most: int) -> list[UUID]:
         at_most,
     )
     return [row["member_id"] for row in rows]
+
+
+async def behind(unit: Unit, revision: int, after: UUID | None, at_most: int) -> list[tuple[UUID, int]]:
+    """Members written last before a revision of the program, who have a history, with its length: by id, from the one after `after` on."""
+    rows = await unit.fetch(
+        "SELECT member_id, inputs FROM member_state WHERE program_id = $1 AND revision < $2 AND inputs > 0"
+        " AND ($3::uuid IS NULL OR member_id > $3) ORDER BY member_id LIMIT $4",
+        *(unit.program, revision, after, at_most),
+    )
+    return [(row["member_id"], row["inputs"]) for row in rows]
+
+
+async def count_behind(unit: Unit, revision: int) -> int:
+    """How many those are."""
+    number: int = await unit.fetchval(
+        "SELECT count(*) FROM member_state WHERE program_id = $1 AND revision < $2 AND inputs > 0",
+        unit.program,
+        revision,
+    )
+    return number
 
 
 async def save_snapshots(
@@ -329,7 +352,7 @@ async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
 async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """The states of members as they are stored, for reading."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
         unit.program,
         list(ids),
@@ -342,6 +365,7 @@ async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
             _decode_state(row["state"]),
             pending=_pending(row["pending"]),
             hidden=row["hidden"],
+            revision=row["revision"],
         )
         for row in rows
     }

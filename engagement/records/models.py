@@ -39,6 +39,8 @@ class DefinitionVersionRow(Model):
     active_from = fields.DatetimeField()
     active_until = fields.DatetimeField(null=True)
     counts_from = fields.DatetimeField(null=True)
+    revision = fields.IntField()
+    take_back = fields.BooleanField()
 
     class Meta:
         """Tortoise's settings."""

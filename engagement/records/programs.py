@@ -34,7 +34,8 @@ class Program(msgspec.Struct, frozen=True):
 class DefinitionVersion(msgspec.Struct, frozen=True):
     """One published version: in force from `active_from` up to, not including, `active_until` (None: open).
 
-    `body` is the definition as JSON; from `counts_from` on it also counts what happened before it was in force.
+    `body` is the definition as JSON; from `counts_from` on it also counts what happened before it was in force. `revision` is that
+    of the program by its publication, and `take_back` says that members lose by such a one what it does not give them.
     """
 
     kind: str
@@ -44,6 +45,8 @@ class DefinitionVersion(msgspec.Struct, frozen=True):
     active_from: datetime
     active_until: datetime | None = None
     counts_from: datetime | None = None
+    revision: int = 0
+    take_back: bool = False
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -173,7 +176,8 @@ async def versions(unit: Unit) -> list[DefinitionVersion]:
     rows = DefinitionVersionRow.filter(program_id=unit.program).using_db(unit.db).order_by("kind", "key", "version")
     return [
         DefinitionVersion(
-            row.kind, row.key, row.version, row.body.encode(), row.active_from, row.active_until, row.counts_from
+            *(row.kind, row.key, row.version, row.body.encode(), row.active_from, row.active_until, row.counts_from),
+            *(row.revision, row.take_back),
         )
         for row in await rows
     ]
@@ -200,10 +204,12 @@ async def save_versions(unit: Unit, new: Sequence[DefinitionVersion], closed: Se
     )
     await unit.execute(
         "INSERT INTO definition_version"
-        " (program_id, kind, key, version, body, active_from, active_until, counts_from)"
-        " SELECT $1, new.kind, new.key, new.version, new.body::jsonb, new.active_from, new.active_until, new.counts_from"
-        " FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])"
-        " AS new (kind, key, version, body, active_from, active_until, counts_from)",
+        " (program_id, kind, key, version, body, active_from, active_until, counts_from, revision, take_back)"
+        " SELECT $1, new.kind, new.key, new.version, new.body::jsonb, new.active_from, new.active_until, new.counts_from,"
+        " new.revision, new.take_back"
+        " FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],"
+        " $9::int[], $10::boolean[])"
+        " AS new (kind, key, version, body, active_from, active_until, counts_from, revision, take_back)",
         unit.program,
         kinds,
         keys,
@@ -212,6 +218,8 @@ async def save_versions(unit: Unit, new: Sequence[DefinitionVersion], closed: Se
         [each.active_from for each in new],
         [each.active_until for each in new],
         [each.counts_from for each in new],
+        [each.revision for each in new],
+        [each.take_back for each in new],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from achievements.definitions import SECTIONS, Program, parse
-from engagement.actions import programs as compiled_rules
+from engagement.actions.lines import Line
 from engagement.actions.programs import Programs, Sandbox, as_document
 from engagement.actions.verify import verify
 from engagement.errors import IdempotencyKeyReused, InvalidInput, InvalidProgram, NotFound
@@ -219,15 +219,15 @@ async def test_rules_are_compiled_once_beside_the_loop_and_nobody_who_leaves_end
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiling, go_on, times = threading.Event(), threading.Event(), []
-    compiled = compiled_rules._rulebook
+    compiled = Line.compile
 
-    def _slowly(*given: Any) -> Any:
+    def _slowly(line: Line) -> None:
         times.append(1)
         compiling.set()
         assert go_on.wait(30), "whoever compiles on the loop waits here for ever"
-        return compiled(*given)
+        compiled(line)
 
-    monkeypatch.setattr(compiled_rules, "_rulebook", _slowly)
+    monkeypatch.setattr(Line, "compile", _slowly)
     fresh = Programs()
     leaves, stays = (asyncio.create_task(house.database.run(fresh.load, house.program)) for _ in range(2))
     assert await asyncio.to_thread(compiling.wait, 30)

@@ -1,0 +1,315 @@
+"""Publishing what counts the past: everybody is counted anew, once, and keeps what she had unless it is taken back."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from achievements import periods
+from achievements.backtests import Backtest
+from achievements.definitions import parse
+from achievements.tallies import Tally
+from achievements.values import Event, Fact
+from engagement.actions import jobs, refolding, screens
+from engagement.actions.amend_events import Amend, amend
+from engagement.actions.programs import Applied, Sandbox
+from engagement.actions.timezones import SetTimezone, set_timezone
+from engagement.errors import InvalidProgram
+from engagement.records.unit import Database, Unit
+from engagement.worker import KINDS
+from tests.achievements.programs import BEGIN, document
+from tests.actions.books import books_balance
+from tests.actions.conftest import House, purchase
+from tests.actions.test_verify import discrepancies
+
+SINCE = "2017-03-01T00:00:00Z"
+RULE = {"key": "base", "on": "purchase", "earn": {"fixed": 10}}
+TRIO = {"key": "trio", "objectives": [{"on": "purchase", "target": 3}], "rewards": [{"points": 100}]}
+REGULAR = {"key": "regular", "on": "purchase", "levels": [{"target": 2, "key": "two", "rewards": [{"points": 7}]}]}
+LADDER = {
+    "key": "club",
+    "measure": {"points": "points"},
+    "window": {"days": 30},
+    "tiers": [{"key": "low"}, {"key": "high", "from": 30}],
+}
+
+
+def program(*, rule: Any = RULE, trio: Any = TRIO, regular: Any = REGULAR, **more: Any) -> dict[str, Any]:
+    kinds = {"earn_rules": [rule], "challenges": [trio], "badges": [regular], "tier_ladders": [LADDER]}
+    return document(**{section: [each for each in there if each] for section, there in kinds.items()}, **more)
+
+
+def since(definition: dict[str, Any], instant: str = SINCE, **more: Any) -> dict[str, Any]:
+    return {**definition, **more, "counts_from": instant}
+
+
+def day(number: int, hour: int = 12) -> str:
+    return f"2017-03-{number:02d}T{hour:02d}:00:00Z"
+
+
+@pytest.fixture
+async def shop(records: Database) -> House:
+    """Ann bought three times in March, Bob twice, Cora once in February."""
+    house = House(records)
+    await house.apply(program(), Sandbox(BEGIN))
+    await house.send(*(purchase(f"a{number}", "ann", day(number)) for number in (2, 3, 4)))
+    await house.send(*(purchase(f"b{number}", "bob", day(number)) for number in (5, 6)))
+    await house.send(purchase("c1", "cora", "2017-02-20T12:00:00Z"))
+    return house
+
+
+async def publish(house: House, **more: Any) -> Applied:
+    options = {name: more.pop(name) for name in ("take_back", "dry_run") if name in more}
+    return await house.apply(program(**more), **options)
+
+
+async def count_anew(house: House) -> None:
+    """What the worker does."""
+    while await jobs.do_next(house.database, house.cache, house.program, KINDS):
+        pass
+
+
+async def has(house: House, table: str, columns: str, member: str) -> list[tuple[Any, ...]]:
+    return await house.rows(
+        f"SELECT {columns} FROM {table} AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
+        " WHERE held.program_id = $1 AND external_id = $2 ORDER BY 1",
+        member,
+    )
+
+
+async def balance(house: House, member: str) -> int:
+    return sum(points for (points,) in await has(house, "wallet", "balance", member))
+
+
+async def all_is_well(house: House) -> None:
+    assert await discrepancies(house) == []
+    await books_balance(house)
+
+
+async def test_a_new_definition_counts_what_was(shop: House) -> None:
+    more = since({"key": "pair", "objectives": [{"on": "purchase", "target": 2}], "rewards": [{"points": 5}]})
+    applied = await shop.apply({**program(), "challenges": [TRIO, more]})
+    assert applied.job is not None
+    assert await has(shop, "completion", "challenge", "bob") == []
+    assert await discrepancies(shop) == [], "who was not counted anew yet is as she was"
+    await count_anew(shop)
+    done = await shop.database.run(lambda unit: jobs.read(unit, applied.job), shop.program, read_only=True)  # type: ignore[arg-type]
+    assert (done.state, done.done, done.total, done.result) == ("done", 3, 3, {"members": 3})
+    assert await has(shop, "completion", "challenge, event_id", "bob") == [("pair", "b6")]
+    assert await balance(shop, "bob") == 20 + 7 + 5
+    assert await has(shop, "completion", "challenge, event_id", "ann") == [("pair", "a3"), ("trio", "a4")]
+    assert await has(shop, "completion", "challenge", "cora") == []
+    await all_is_well(shop)
+
+
+async def test_an_edit_gives_what_it_gives_more(shop: House) -> None:
+    await publish(shop, rule=since(RULE, earn={"fixed": 15}))
+    await count_anew(shop)
+    assert await balance(shop, "ann") == 45 + 100 + 7
+    assert await balance(shop, "cora") == 10, "from then on, and not before"
+    await all_is_well(shop)
+
+
+LESS = {
+    "rule": since(RULE, earn={"fixed": 4}),
+    "trio": since({**TRIO, "objectives": [{"on": "purchase", "target": 4}]}),
+    "regular": since({**REGULAR, "levels": [{**REGULAR["levels"][0], "target": 5}]}),  # type: ignore[dict-item]
+}
+
+
+async def test_nobody_loses_anything(shop: House) -> None:
+    before = await shop.outcomes()
+    await publish(shop, **LESS)
+    await count_anew(shop)
+    after = await shop.outcomes()
+    assert {name: rows for name, rows in after.items() if name != "member_state"} == {
+        name: rows for name, rows in before.items() if name != "member_state"
+    }
+    (tier,) = await has(shop, "tier_change", "tier_from, tier_to", "ann")
+    assert tier == ("low", "high"), "she has her tier as long as she would have had it"
+    (shown,) = await _screens(shop, "ann")
+    assert [each.completed_at for each in shown.challenges] == [at(day(4))]
+    assert [each.awarded_at for badge in shown.badges for each in badge.levels] == [at(day(3))]
+    assert [(each.tier, each.falls_at) for each in shown.tiers] == [("high", at("2017-04-01T04:00:00Z"))]
+    await all_is_well(shop)
+
+
+async def test_what_goes_on_goes_by_the_new_rules_and_gives_nothing_twice(shop: House) -> None:
+    await publish(shop, **LESS)
+    await count_anew(shop)
+    await shop.send(*(purchase(f"d{number}", "ann", day(number)) for number in (7, 8, 9)))
+    # Seven events: the first three as they were, with what they were kept.
+    assert await balance(shop, "ann") == 30 + 100 + 7 + 3 * 4
+    assert await has(shop, "completion", "challenge, event_id", "ann") == [("trio", "a4")]
+    assert await has(shop, "badge_award", "badge, event_id", "ann") == [("regular", "a3")]
+    await all_is_well(shop)
+
+
+async def test_what_is_kept_goes_with_its_event(shop: House) -> None:
+    await publish(shop, **LESS)
+    await count_anew(shop)
+    await amend(shop.database, shop.cache, shop.program, Amend("ann", "a3"), principal="operator")
+    # By the new rules two events are worth 4 each; the badge went with the event that brought it, the challenge has another.
+    assert await balance(shop, "ann") == 10 + 10 + 100
+    assert await has(shop, "badge_award", "badge", "ann") == []
+    await amend(shop.database, shop.cache, shop.program, Amend("ann", "a4", {"amount": "3.00"}), principal="operator")
+    assert await balance(shop, "ann") == 10 + 4
+    await shop.send(*(purchase(f"l{number}", "ann", day(1, number)) for number in range(5)))
+    assert await has(shop, "badge_award", "badge, event_id", "ann") == [("regular", "l4")]
+    assert await has(shop, "completion", "challenge, event_id", "ann") == [("trio", "l3")]
+    assert await balance(shop, "ann") == 10 + 4 + 5 * 4 + 100 + 7
+    await all_is_well(shop)
+
+
+async def test_a_late_event_leaves_it_as_it_was(shop: House) -> None:
+    await publish(shop, **LESS)
+    await count_anew(shop)
+    await shop.send(purchase("late", "ann", day(2, 1)), purchase("older", "ann", "2017-02-10T00:00:00Z"))
+    assert await balance(shop, "ann") == 30 + 100 + 7 + 4 + 10
+    assert await has(shop, "completion", "challenge, event_id", "ann") == [("trio", "a4")], "as it was kept"
+    await all_is_well(shop)
+
+
+async def test_who_takes_back_takes_it_back(shop: House) -> None:
+    await publish(shop, take_back=True, **LESS)
+    await count_anew(shop)
+    assert await balance(shop, "ann") == 3 * 4
+    assert await has(shop, "completion", "challenge", "ann") == []
+    assert await has(shop, "badge_award", "badge", "ann") == []
+    assert await has(shop, "tier_change", "tier_to", "ann") == []
+    await all_is_well(shop)
+
+
+async def test_another_publication_starts_from_what_is_kept(shop: House) -> None:
+    await publish(shop, **LESS)
+    # Not counted yet when the next one comes: one after the other is made up for.
+    await publish(shop, **{**LESS, "rule": since(RULE, day(3, 0), earn={"fixed": 25})})
+    await count_anew(shop)
+    assert await balance(shop, "ann") == 10 + 25 + 25 + 100 + 7
+    await publish(shop, rule=since(RULE, earn={"fixed": 1}), trio=LESS["trio"], regular=LESS["regular"])
+    await count_anew(shop)
+    assert await balance(shop, "ann") == 10 + 25 + 25 + 100 + 7
+    await shop.send(purchase("e", "ann", day(9)))
+    assert await balance(shop, "ann") == 10 + 25 + 25 + 100 + 7 + 1
+    await all_is_well(shop)
+
+
+async def test_points_of_another_currency_come_beside_what_was_given(shop: House) -> None:
+    two = [{"key": "points", "expires": {"after_days": 180}}, {"key": "stars"}]
+    earning = {**RULE, "earn": {"fixed": 10, "currency": "points"}}
+    plain = {**TRIO, "rewards": []}
+    written = {**program(rule=earning, trio=plain, regular=None), "currencies": two}
+    house = shop
+    await house.apply(written, Sandbox(BEGIN))
+    await house.send(purchase("s1", "sue", day(8)))
+    changed = since({**RULE, "earn": {"fixed": 3, "currency": "stars"}}, day(8, 0))
+    applied = await house.apply({**written, "earn_rules": [changed]}, take_back=True)
+    assert applied.job is not None
+    await count_anew(house)
+    assert sorted(await has(house, "wallet", "currency, balance", "sue")) == [("points", 10), ("stars", 3)]
+    await all_is_well(house)
+
+
+async def test_whoever_is_touched_first_is_counted_anew_first(shop: House) -> None:
+    await publish(shop, rule=since(RULE, earn={"fixed": 15}))
+    await shop.send(purchase("b7", "bob", day(7)))
+    assert await balance(shop, "bob") == 45 + 7 + 100
+    await set_timezone(
+        shop.database, shop.cache, shop.program, SetTimezone("ann", "Asia/Tokyo"), principal="app", key=None
+    )
+    assert await balance(shop, "ann") == 45 + 100 + 7
+    assert await balance(shop, "cora") == 10
+    before = await shop.outcomes()
+    await all_is_well(shop)
+    await count_anew(shop)
+    assert await shop.outcomes() == before
+    await all_is_well(shop)
+
+
+async def test_a_long_history_waits_for_the_worker(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await publish(shop, rule=since(RULE, earn={"fixed": 15}))
+    monkeypatch.setattr(refolding, "BATCH_REFOLD_INPUTS_MAX", 2)
+    recorded = await shop.send(purchase("a9", "ann", day(9)), purchase("b9", "bob", day(9)))
+    assert [each.status for each in recorded.receipts] == ["PENDING", "APPLIED"]
+    await all_is_well(shop)
+    monkeypatch.undo()
+    await count_anew(shop)
+    assert await balance(shop, "ann") == 45 + 100 + 7
+    await shop.advance(day(10))
+    assert await balance(shop, "ann") == 60 + 100 + 7
+    await all_is_well(shop)
+
+
+@pytest.mark.parametrize(
+    ("instant", "said"),
+    [
+        ("2099-01-01T00:00:00Z", "lies in the past"),
+        ("2017-02-30T00:00:00Z", "not an instant|no instant|day is out of range"),
+    ],
+)
+async def test_an_instant_that_makes_no_sense_is_refused(shop: House, instant: str, said: str) -> None:
+    with pytest.raises(InvalidProgram) as refused:
+        await publish(shop, rule=since(RULE, instant))
+    (mistake,) = refused.value.mistakes
+    assert mistake.path == "earn_rules[0].counts_from"
+    assert re.search(said, mistake.message), mistake.message
+
+
+async def test_what_names_something_newer_cannot_count_from_before_it(shop: House) -> None:
+    types = [*document()["event_types"], {"key": "call"}]
+    called = since({"key": "called", "on": "call", "earn": {"fixed": 1}})
+    with pytest.raises(InvalidProgram, match=r"counts_from.*call"):
+        await shop.apply({**program(), "event_types": types, "earn_rules": [RULE, called]})
+
+
+async def test_a_program_that_begins_now_has_nothing_to_count(records: Database) -> None:
+    house = House(records)
+    assert (await house.apply(program(rule=since(RULE)), Sandbox(at("2018-01-01T00:00:00Z")))).job is None
+    assert (await house.apply(program(rule=since(RULE)))).changes == ()
+
+
+async def test_trying_it_does_nothing(shop: House) -> None:
+    before = await shop.outcomes()
+    assert (await publish(shop, dry_run=True, **LESS)).changes
+    assert not await jobs.do_next(shop.database, shop.cache, shop.program, KINDS)
+    assert await shop.outcomes() == before
+    await all_is_well(shop)
+
+
+async def test_it_gives_what_its_backtest_said(shop: House) -> None:
+    drafted = {"key": "pair", "objectives": [{"on": "purchase", "target": 2}], "rewards": [{"points": 5}]}
+    tried = Backtest(parse(program()), {"challenges": [drafted]}, at(SINCE), at("2017-03-20T00:00:00Z"))
+    tally = Tally()
+    for member in ("ann", "bob", "cora"):
+        tally_of = await _history(shop, member)
+        tried.count(tally, tally_of)
+    report = tried.report(tally)
+    await shop.apply({**program(), "challenges": [TRIO, since(drafted)]})
+    await count_anew(shop)
+    done = await shop.rows("SELECT count(*) FROM completion WHERE program_id = $1 AND challenge = 'pair'")
+    given = await shop.rows("SELECT sum(points)::int FROM lot WHERE program_id = $1 AND source = 'pair'")
+    (found,) = report.definitions
+    assert ([(found.completions,)], [(found.points["points"],)]) == (done, given)
+    assert found.completions == 2
+    await all_is_well(shop)
+
+
+async def _history(house: House, member: str) -> list[Event | Fact]:
+    rows = await house.rows(
+        "SELECT event.id, type, occurred_at FROM event JOIN member ON member.program_id = $1 AND member.id = member_id"
+        " WHERE event.program_id = $1 AND external_id = $2 ORDER BY occurred_at",
+        member,
+    )
+    return [Event(name, kind, when, {"departments": []}) for name, kind, when in rows]
+
+
+async def _screens(house: House, member: str) -> list[screens.Screen]:
+    async def work(unit: Unit) -> list[screens.Screen]:
+        return await screens.read(unit, await house.cache.load(unit), [await screens.found(unit, member)])
+
+    return await house.database.run(work, house.program, read_only=True)
+
+
+def at(written: str) -> datetime:
+    return periods.rfc3339(written)
