@@ -19,6 +19,7 @@ from achievements.boosts import Boost
 from achievements.challenges import Challenge
 from achievements.earning import EarnRule
 from achievements.events import EventType
+from achievements.ladders import TierLadder
 from achievements.occasions import Occasion
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
@@ -27,7 +28,6 @@ from achievements.referrals import Referral
 from achievements.segments import Segment
 from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
-from achievements.tiers import TierLadder
 
 SECTIONS: Mapping[str, type[Definition]] = {
     "currencies": Currency,

@@ -14,6 +14,7 @@ import msgspec
 from achievements import fold, keeping, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import ChallengeReady
+from achievements.ladders import TierLadder
 from achievements.localtime import LocalTime
 from achievements.measures import LOCAL_DAY, Measure
 from achievements.outcomes import (
@@ -37,7 +38,7 @@ from achievements.rulebook import Rulebook, Rules
 from achievements.saving import Refused
 from achievements.states import MemberState, StreakPart
 from achievements.streaks import MeasuredStreakReady, StreakReady
-from achievements.tiers import LadderReady, TierLadder
+from achievements.tiers import LadderReady
 from achievements.tracing import Reason, Traced, traced
 from achievements.values import Amount, Event
 

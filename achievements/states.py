@@ -130,7 +130,7 @@ class TierPart(msgspec.Struct, frozen=True, array_like=True, tag="tier", gc=Fals
 
     `marks` and `amounts` are the points of the window, by local day of the program or by period of the calendar; `below` is
     the day on which they fell short of the tier, where it is held all the same. `due` is when another tier is held if no more
-    come. `grants` are tiers given beside it, none of them outdone by another; `changed` is when the tier held last changed, where a
+    come. `grants` are tiers given beside it, each once, up to the last instant for which it was given; `changed` is when the tier held last changed, where a
     grant ever had a part in it.
     """
 

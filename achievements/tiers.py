@@ -10,56 +10,49 @@ at the period's end the end of the first whole period that did not reach it agai
 
 A ladder with a control group is not there for those who are held out: they hold no tier of it, not even the lowest.
 
-A tier can also be granted, by a reward or by the program's people, up to an instant or for good. She holds the higher of what she
-earned and what she was granted; what she earned goes on beneath it as if nothing were granted.
+A tier can also be granted, by a reward, by the program's people or for a fee, up to an instant or for good. She holds the higher of
+what she earned and what she was granted; what she earned goes on beneath it as if nothing were granted. What is granted of a tier can be
+taken back before its end.
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from achievements import measures, periods
-from achievements.building import Building
-from achievements.measures import MeasureShape
+from achievements import periods
+from achievements.fees import Fee, Unsold
 from achievements.moment import Given, Moment, Rule, Stage
 from achievements.outcomes import TierChanged
-from achievements.parts import Granting, Key, Misfit, Name, Points, Shape
 from achievements.periods import Calendar
 from achievements.states import TierGrant, TierPart
 from achievements.values import Fact
-from achievements.windows import Span, Window, span_of
-
-TIERS_MAX = 20
-GRACE_DAYS_MAX = 400
+from achievements.windows import Span
 
 TIER_GRANTED = "tier_granted"
 """The fact that a tier was granted: `data` {"ladder", "tier", "days"}, 0 days for good."""
+TIER_BOUGHT = "tier_bought"
+"""The fact that a member paid a tier's fee: `data` {"ladder", "tier", "until"}, an instant, which was decided as she paid."""
+TIER_REVOKED = "tier_revoked"
+"""The fact that whatever was granted of a tier is taken back: `data` {"ladder", "tier"}."""
 
 Downgrade: TypeAlias = Literal["at_once", "at_period_end", "at_anniversary", "never"]
-
-
-class Tier(Shape, frozen=True, kw_only=True):
-    """A tier, held from so many points on; the lowest of a ladder from none."""
-
-    key: Key
-    name: Name | None = None
-    start: Points | None = msgspec.field(default=None, name="from")
 
 
 class LadderReady(Rule, frozen=True, kw_only=True):
     """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first; `review` is the calendar of period ends.
 
     `length` is that of a window which rolls, in days, else 0; `falls` says whether a tier that was earned can be lost at all. `gift`
-    is what rewards of its tiers are called.
+    is what rewards of its tiers are called; `fees` are those of tiers that can be bought.
     """
 
     section = "tier_ladders"
     stage = Stage.TIERS
     falls_due = True
-    hears: ClassVar[frozenset[str]] = frozenset((TIER_GRANTED,))
+    hears: ClassVar[frozenset[str]] = frozenset((TIER_GRANTED, TIER_BOUGHT, TIER_REVOKED))
 
     currency: str
     gift: str
@@ -72,6 +65,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
     review: Calendar
     grace_days: int
     zone: ZoneInfo
+    fees: Mapping[str, Fee] = {}
 
     @property
     def event_types(self) -> None:
@@ -97,15 +91,21 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         after = self._lived(before, moment.event.at)[0] if before.grants else before
         if points:
             after = self._with_points(after, points, moment)
-        return self._with_gifts(before, after, gifts, moment)
+        granted = [(each.detail, self.ends(moment.event.at, each.amount)) for each in gifts]
+        return self._with_grants(before, after, granted, moment)
 
     def told(self, part: TierPart | None, fact: Fact, moment: Moment) -> TierPart | None:
-        """A tier was granted."""
+        """A tier was granted, bought, or taken back."""
         if fact.data["ladder"] != self.key:
             return part
-        before = TierPart(self.keys[0]) if part is None else part
-        granted = Given(self.stage, self.gift, int(fact.data["days"]), str(fact.data["tier"]))
-        return self._with_gifts(before, self._lived(before, fact.at)[0], (granted,), moment)
+        before, tier = TierPart(self.keys[0]) if part is None else part, str(fact.data["tier"])
+        after = self._lived(before, fact.at)[0]
+        if fact.kind == TIER_REVOKED:
+            kept = tuple(each for each in after.grants if each[0] != tier)
+            return self._with_grants(before, msgspec.structs.replace(after, grants=kept), (), moment)
+        bought = fact.kind == TIER_BOUGHT
+        until = periods.rfc3339(fact.data["until"]) if bought else self.ends(fact.at, int(fact.data["days"]))
+        return self._with_grants(before, after, [(tier, until)], moment)
 
     def lapse(self, part: TierPart, moment: Moment) -> TierPart:
         """She falls to the tier that her points are good for, or to what else was granted."""
@@ -134,6 +134,30 @@ class LadderReady(Rule, frozen=True, kw_only=True):
     def ends(self, at: datetime, days: int) -> datetime | None:
         """When a tier ends that is granted at an instant for so many days of the program; None for good, where that is 0."""
         return periods.end_of_day_after(at, days, self.zone) if days else None
+
+    def granted(self, part: Any, tier: str, at: datetime) -> bool:
+        """Whether anything that was granted of a tier has not ended at an instant."""
+        grants = () if part is None else part.grants
+        return any(each == tier and (until is None or until > at) for each, until in grants)
+
+    def sale(self, part: Any, tier: str, at: datetime) -> tuple[Fee, datetime] | Unsold:
+        """For which fee, and until when, a member would hold a tier who bought it at an instant, or why she cannot."""
+        fee = self.fees.get(tier)
+        if fee is None:
+            return Unsold.NOT_FOR_SALE
+        part, _ = self._lived(TierPart(self.keys[0]) if part is None else part, at)
+        position = self._position(tier)
+        ends = [until for each, until in part.grants if self._position(each) >= position]
+        if None in ends:
+            return Unsold.HELD
+        until = fee.until(at, max(filter(None, ends), default=None), self.zone)
+        if until is None:
+            return Unsold.HELD
+        if self._position(part.tier) >= position:
+            falls = self._falls_at(part)
+            if falls is None or falls >= until:
+                return Unsold.HELD
+        return fee, until
 
     def _held(self, part: TierPart) -> int:
         """Where the tier stands that she holds: what was granted and has ended changes nothing up to `due`."""
@@ -172,20 +196,13 @@ class LadderReady(Rule, frozen=True, kw_only=True):
             below = self._short_from(held, part)
         return TierPart(self.keys[held], since, total, marks, amounts, below, None, part.grants, part.changed)
 
-    def _with_gifts(self, before: TierPart, part: TierPart, gifts: tuple[Given, ...], moment: Moment) -> TierPart:
-        """A part with what was granted, of which only what something else does not outdo is kept."""
-        at = moment.event.at
-        for each in gifts:
-            grant = (each.detail, self.ends(at, each.amount))
-            if self._position(each.detail) and not any(self._outdoes(other, grant) for other in part.grants):
-                kept = tuple(other for other in part.grants if not self._outdoes(grant, other))
+    def _with_grants(self, before: TierPart, part: TierPart, granted: Sequence[TierGrant], moment: Moment) -> TierPart:
+        """A part with what was granted; of each tier what lasts longest is kept."""
+        for grant in granted:
+            if self._position(grant[0]) and not any(_outlasts(other, grant) for other in part.grants):
+                kept = tuple(other for other in part.grants if not _outlasts(grant, other))
                 part = msgspec.structs.replace(part, grants=(*kept, grant))
         return self._changed(before, self._dated(part), moment)
-
-    def _outdoes(self, one: TierGrant, other: TierGrant) -> bool:
-        """Whether a grant is as high as another, and lasts as long."""
-        lasts = one[1] is None or (other[1] is not None and one[1] >= other[1])
-        return lasts and self._position(one[0]) >= self._position(other[0])
 
     def _changed(self, before: TierPart, after: TierPart, moment: Moment, qualifying: int | None = None) -> TierPart:
         """The part after a moment, which tells of it where another tier is held; `qualifying` is what counts, where that is known."""
@@ -288,80 +305,13 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         return day + self.grace_days
 
 
+def _outlasts(one: TierGrant, other: TierGrant) -> bool:
+    """Whether a grant is of the same tier as another, and lasts as long."""
+    return one[0] == other[0] and (one[1] is None or (other[1] is not None and one[1] >= other[1]))
+
+
 def _first_of_period(calendar: Calendar, day: int) -> int:
     """The first day of a period that is not before a day."""
     period = periods.index(calendar, day)
     first = periods.first_day(calendar, period).toordinal()
     return first if first == day else periods.first_day(calendar, period + 1).toordinal()
-
-
-class TierLadder(Granting, frozen=True, kw_only=True):
-    """Tiers by points earned within a window that rolls over days, a calendar period, or a lifetime."""
-
-    kind = "tier_ladder"
-    fixed = ("measure", "window", "thresholds", "downgrade", "period", "grace_days")
-
-    measure: MeasureShape
-    window: Window = "lifetime"
-    tiers: Annotated[tuple[Tier, ...], msgspec.Meta(min_length=2, max_length=TIERS_MAX)]
-    downgrade: Downgrade = "at_once"
-    period: Literal["month", "quarter", "year"] | None = None
-    grace_days: Annotated[int, msgspec.Meta(ge=0, le=GRACE_DAYS_MAX)] = 0
-
-    def __post_init__(self) -> None:
-        if self.measure.points is None:
-            raise Misfit("measure", "a ladder measures points: write `measure: {points: CURRENCY}`")
-        span = span_of(self.window)
-        if span.opens is not None or (span.rolls and not span.by_day):
-            raise Misfit(
-                "window", "a ladder's window is `lifetime`, `{days: N}` or `{calendar: month | quarter | year}`"
-            )
-        self._check_tiers()
-        rolls = span.rolls
-        if (self.downgrade == "at_period_end" and rolls) != (self.period is not None):
-            raise Misfit(
-                "period", "`period: month | quarter | year` goes with `downgrade: at_period_end` and a window of days"
-            )
-        if self.downgrade == "at_anniversary" and not rolls:
-            raise Misfit("downgrade", "`at_anniversary` goes with a window of days")
-        if self.grace_days and self.downgrade == "never":
-            raise Misfit("grace_days", "where nobody falls, there is no grace")
-
-    def _check_tiers(self) -> None:
-        keys = [tier.key for tier in self.tiers]
-        if len(set(keys)) < len(keys):
-            raise Misfit("tiers", "two tiers have the same key")
-        if self.tiers[0].start is not None:
-            raise Misfit("tiers", "the lowest tier comes first and has no `from`: it is everybody's")
-        starts = [tier.start for tier in self.tiers[1:] if tier.start is not None]
-        if len(starts) < len(keys) - 1 or starts != sorted(set(starts)):
-            raise Misfit("tiers", "tiers come lowest first, each after the lowest with a `from` above the one before")
-
-    @property
-    def thresholds(self) -> tuple[tuple[str, int], ...]:
-        """Its tiers by key, with the points from which each is held."""
-        return tuple((tier.key, tier.start or 0) for tier in self.tiers)
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """The keys of its tiers, lowest first."""
-        return tuple(tier.key for tier in self.tiers)
-
-    def ready(self, building: Building) -> LadderReady:
-        """Compile it; mistakes are told to `building`."""
-        span = span_of(self.window)
-        return LadderReady(
-            key=self.key,
-            currency=building.currency(self.measure.points, "measure.points"),
-            keys=tuple(key for key, _ in self.thresholds),
-            starts=tuple(start for _, start in self.thresholds),
-            span=span,
-            length=span.length,
-            falls=self.downgrade != "never" and (span.rolls or span.calendar is not Calendar.LIFETIME),
-            downgrade=self.downgrade,
-            review=Calendar(self.period or "year"),
-            grace_days=self.grace_days,
-            zone=building.zone,
-            gift=f"tier/{self.key}",
-            counts=frozenset(filter(None, (measures.counted_rewards(self.measure), f"tier/{self.key}"))),
-        )

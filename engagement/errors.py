@@ -7,6 +7,7 @@ into the member of a result union or a coded GraphQL error; anything else that i
 
 from typing import ClassVar
 
+from achievements.fees import Unsold
 from achievements.parts import Mistake
 from achievements.saving import Refused
 
@@ -77,6 +78,16 @@ class StreakRefused(Refusal):
     code = "STREAK_REFUSED"
 
     def __init__(self, reason: Refused, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
+
+
+class TierRefused(Refusal):
+    """A tier that cannot be bought, and the `reason` in one word."""
+
+    code = "TIER_REFUSED"
+
+    def __init__(self, reason: Unsold, message: str, field: str | None = None) -> None:
         super().__init__(message, field)
         self.reason = reason
 

@@ -1,15 +1,17 @@
-"""What a member can do for a streak now, at what price, or why she cannot: as her screen shows it."""
+"""What a member can do for a streak, or have of a ladder, now, at what price, or why she cannot: as her screen shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
+from achievements.fees import Fee, Unsold
 from achievements.localtime import LocalTime
 from achievements.parts import Price
 from achievements.saving import Refused
-from achievements.states import StreakPart
+from achievements.states import StreakPart, TierPart
 from achievements.streaks import StreakReady
+from achievements.tiers import LadderReady
 from engagement.records.ledger import Wallet
 
 
@@ -57,6 +59,29 @@ def restoring(
         return OfferShown(restore.price, refused, missing)
     until = local.start(rule.calendar, runs[0].missed + restore.within + 1)
     return OfferShown(restore.price, refused, missing, until, sum(each.length for each in runs) + part.current)
+
+
+class TierOfferShown(msgspec.Struct, frozen=True):
+    """A tier that a member can buy for its `fee`, and `until` when she would hold it; `refused` says why she cannot now, `missing` how
+    many points she lacks.
+    """
+
+    tier: str
+    name: str
+    fee: Fee
+    until: datetime | None
+    refused: Unsold | None
+    missing: int
+
+
+def tiers(
+    rule: LadderReady, names: Mapping[str, str], part: TierPart | None, at: datetime, wallets: Sequence[Wallet]
+) -> Iterator[TierOfferShown]:
+    """The tiers of a ladder that have a fee, lowest first, at an instant to which the part was advanced."""
+    for tier, fee in rule.fees.items():
+        sale = rule.sale(part, tier, at)
+        until, refused = (None, sale) if isinstance(sale, Unsold) else (sale[1], None)
+        yield TierOfferShown(tier, names[tier], fee, until, refused, _missing(fee.price, wallets))
 
 
 def _missing(price: Price | None, wallets: Sequence[Wallet]) -> int:

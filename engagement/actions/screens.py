@@ -16,16 +16,17 @@ from achievements import attributes, fold, keeping, periods
 from achievements.badges import Badge, BadgeReady
 from achievements.boosts import Boost, GivenBoost
 from achievements.challenges import Challenge
+from achievements.ladders import TierLadder
 from achievements.localtime import LocalTime
 from achievements.objectives import Needs
 from achievements.parts import Definition
 from achievements.rulebook import Rules
 from achievements.states import BadgePart, MemberState, StreakPart, TierPart
 from achievements.streaks import MeasuredStreakReady, Streak, StreakReady
-from achievements.tiers import LadderReady, TierLadder
+from achievements.tiers import LadderReady
 from achievements.values import Amount
 from engagement.actions import offers
-from engagement.actions.offers import OfferShown
+from engagement.actions.offers import OfferShown, TierOfferShown
 from engagement.actions.programs import Loaded
 from engagement.actions.shown_challenges import ChallengeShown, limited_windows, shown_challenge
 from engagement.errors import NotFound
@@ -106,7 +107,7 @@ class TierShown(msgspec.Struct, frozen=True):
     """Where a member stands on a ladder: since when (None: from the start), and what counts for it now.
 
     `ahead` is the next tier (key, name, the points from which it is held), None on the highest. `falls_at` is when she leaves
-    her tier if no more points come; None where she does not.
+    her tier if no more points come; None where she does not. `offers` are the tiers for sale.
     """
 
     key: str
@@ -117,6 +118,7 @@ class TierShown(msgspec.Struct, frozen=True):
     qualifying: int
     ahead: tuple[str, str, int] | None
     falls_at: datetime | None
+    offers: tuple[TierOfferShown, ...]
 
 
 class BoostShown(msgspec.Struct, frozen=True):
@@ -219,7 +221,8 @@ def _screen(
             _badge(rules, each, kept, common.rarity) for each in _defined(rules, state, as_of, "badges", Badge)
         ),
         tiers=tuple(
-            _tier(rules, each, state, as_of) for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
+            _tier(rules, each, state, as_of, wallets)
+            for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
         ),
         boosts=tuple(_boosts(rules, state, as_of)),
         hidden=held.hidden,
@@ -307,7 +310,9 @@ def _boosts(rules: Rules, state: MemberState, as_of: datetime) -> Iterable[Boost
             yield BoostShown(boost.key, boost.title, boost.description, boost.factor, until)
 
 
-def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime) -> TierShown:
+def _tier(
+    rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime, wallets: Sequence[Wallet]
+) -> TierShown:
     ready = cast("LadderReady", rules.by_name[f"tier_ladders/{ladder.key}"])
     part = cast("TierPart | None", state.parts.get(ready.name))
     held, qualifying = ready.standing(part, as_of)
@@ -322,4 +327,7 @@ def _tier(rules: Rules, ladder: TierLadder, state: MemberState, as_of: datetime)
         qualifying=qualifying,
         ahead=(steps[0][0], names[steps[0][0]], steps[0][1]) if steps else None,
         falls_at=None if part is None else part.due,
+        offers=tuple(offers.tiers(ready, names, part, as_of, wallets))
+        if ready.fees and rules.judges(ready.name, state) and rules.reaches(ready.name, state, as_of)
+        else (),
     )

@@ -7,11 +7,10 @@ import strawberry
 from strawberry.scalars import JSON
 
 from engagement.actions import screens
-from engagement.actions.screens import Screen, TierShown, WalletShown
+from engagement.actions.screens import Screen, WalletShown
 from engagement.api.badges import Badge
 from engagement.api.boosts import Boost
 from engagement.api.challenges import Challenge
-from engagement.api.effects import Progress
 from engagement.api.pagination import (
     FIRST_MAX,
     FeedCursor,
@@ -26,9 +25,10 @@ from engagement.api.pagination import (
 )
 from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
 from engagement.api.resources import resources_of
-from engagement.api.scalars import DateTime, Points, written, written_or_none
+from engagement.api.scalars import DateTime, Points, written
 from engagement.api.streaks import Streak
 from engagement.api.texts import MEMBER, NAME
+from engagement.api.tiers import Tier
 from engagement.errors import InvalidInput
 from engagement.records import members
 from engagement.records.ledger import Expiry as Ending
@@ -87,41 +87,6 @@ class Wallet:
             held=Points(held.held),
             debt=Points(held.debt),
             next_expiry=None if shown.next_expiry is None else Expiry.of(shown.next_expiry),
-        )
-
-
-@strawberry.type(description="Where a member stands on a ladder of tiers.")
-class Tier:
-    """A tier that is held, and what is missing to the next."""
-
-    ladder: str = strawberry.field(description="The key of the ladder.")
-    name: str = strawberry.field(description="What people call the ladder; its key where the program gives no name.")
-    tier: str = strawberry.field(description="The key of the tier that she holds.")
-    tier_name: str = strawberry.field(description="The tier's name; its key where it has none.")
-    since: DateTime | None = strawberry.field(description="Since when; null where she has always held it.")
-    qualifying: Points = strawberry.field(description="The points that count for the ladder now.")
-    next_tier: str | None = strawberry.field(description="The key of the tier above; null on the highest.")
-    next_tier_name: str | None = strawberry.field(description="Its name; null on the highest.")
-    next: Progress | None = strawberry.field(description="How far the tier above is; null on the highest.")
-    falls_at: DateTime | None = strawberry.field(
-        description="When she leaves the tier if no more points come and none is granted; null where she does not."
-    )
-
-    @classmethod
-    def of(cls, shown: TierShown) -> "Tier":
-        """As clients read it."""
-        key, name, start = shown.ahead or (None, None, None)
-        return cls(
-            ladder=shown.key,
-            name=shown.name,
-            tier=shown.tier,
-            tier_name=shown.tier_name,
-            since=written_or_none(shown.since),
-            qualifying=Points(shown.qualifying),
-            next_tier=key,
-            next_tier_name=name,
-            next=None if start is None else Progress.of(shown.qualifying, start),
-            falls_at=written_or_none(shown.falls_at),
         )
 
 

@@ -76,6 +76,24 @@ class StreakRefusedError(UserError):
     reason: StreakReason = strawberry.field(description="Why, in a word.")
 
 
+@strawberry.enum(description="Why a tier cannot be bought.")
+class TierReason(Enum):
+    """What stands in the way."""
+
+    NOT_FOR_SALE = strawberry.enum_value("NOT_FOR_SALE", description="The tier has no fee.")
+    HELD = strawberry.enum_value(
+        "HELD",
+        description="She holds a tier as high already, for as long as the fee would let her, or as one can be bought.",
+    )
+
+
+@strawberry.type(description="The tier cannot be bought; nothing was done, and nothing taken.")
+class TierRefusedError(UserError):
+    """What stands in the way."""
+
+    reason: TierReason = strawberry.field(description="Why, in a word.")
+
+
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
 class NotASandboxError(UserError):
     """Only a sandbox has a test clock."""
@@ -146,6 +164,11 @@ def _streak_refused(refusal: errors.StreakRefused) -> StreakRefusedError:
     return StreakRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _tier_refused(refusal: errors.TierRefused) -> TierRefusedError:
+    reason = TierReason[refusal.reason.name]
+    return TierRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -163,6 +186,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.TooSoon], TooSoonError, _plainly(TooSoonError)),
     _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),
     _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
+    _Told([errors.TierRefused], TierRefusedError, _tier_refused),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

@@ -46,7 +46,7 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of zone and attributes, decisions taken, tiers granted, challenges joined and left, and streaks saved."""
+    """Events, among them changes of zone and attributes, decisions taken, tiers granted, bought and revoked, challenges joined and left, and streaks saved."""
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
@@ -67,8 +67,11 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
         made.append(Fact(f"j{number}", kind, at, Order(at, Rank.FACT, f"j{number}"), data))
     for number in range(draw(st.integers(0, 2))):
         at, tier = draw(instants), draw(st.sampled_from(["low", "mid", "high"]))
-        granted = {"ladder": draw(st.sampled_from(["gift", "k0"])), "tier": tier, "days": draw(st.integers(0, 20))}
-        made.append(Fact(f"t{number}", "tier_granted", at, Order(at, Rank.FACT, f"t{number}"), granted))
+        ladder, days = draw(st.sampled_from(["gift", "k0"])), draw(st.integers(0, 20))
+        kind = draw(st.sampled_from(["tier_granted", "tier_granted", "tier_bought", "tier_revoked"]))
+        until = (at + timedelta(days=days)).isoformat()
+        granted = {"ladder": ladder, "tier": tier, "days": days, "until": until}
+        made.append(Fact(f"t{number}", kind, at, Order(at, Rank.FACT, f"t{number}"), granted))
     for number in range(draw(st.integers(0, 4))):
         at, kind = draw(instants), draw(st.sampled_from(["freeze_bought", "streak_restored", "streak_restored"]))
         saved = {"streak": f"k{draw(st.integers(0, 1))}", "by_staff": draw(st.booleans())}
