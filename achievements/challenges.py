@@ -36,7 +36,7 @@ from achievements.objectives import (
 )
 from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached, PlaceAsked
 from achievements.parts import Key, Misfit, Name, Points, Recounting, Reward, Rewards, Shape
-from achievements.periods import Calendar
+from achievements.periods import LIFETIME
 from achievements.states import ChallengePart, Tally
 from achievements.values import Amount, Fact
 from achievements.windows import Span, Window, pruned, span_of
@@ -250,7 +250,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     def amounts(self, part: ChallengePart | None, at: datetime, local: LocalTime) -> tuple[Amount, ...]:
         """What its objectives come to at an instant that is not before the part: nothing of windows that are over."""
         empty: tuple[Amount, ...] = (0,) * len(self.targets)
-        if part is None or (self.span.calendar is not Calendar.LIFETIME and part.window != self.window(at, local)):
+        if part is None or (self.span.calendar is not LIFETIME and part.window != self.window(at, local)):
             return empty
         if self.span.rolls and not (self.repeat == "once" and part.completions):
             horizon = self.span.mark_at(at, local) - self.span.length
@@ -263,7 +263,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
 
     def ends_at(self, at: datetime, local: LocalTime) -> datetime | None:
         """When the window at an instant is over; None for one without an end of its own."""
-        if self.span.calendar is Calendar.LIFETIME:
+        if self.span.calendar is LIFETIME:
             return self.span.closes
         return local.start(self.span.calendar, self.window(at, local) + 1)
 
@@ -298,7 +298,7 @@ class Challenge(Recounting, frozen=True, kw_only=True):
         if self.limit is not None:
             self._check_limit()
         calendar = span_of(self.window).calendar
-        if self.repeat == "each_window" and calendar is Calendar.LIFETIME:
+        if self.repeat == "each_window" and calendar is LIFETIME:
             raise Misfit(
                 "repeat",
                 "`each_window` goes with a calendar window; a lifetime is completed `once` or repeats `on_completion`, and so"
@@ -310,7 +310,7 @@ class Challenge(Recounting, frozen=True, kw_only=True):
         """When it can be completed again: where nothing is said, in each window of a calendar, and else never."""
         if self.repeat is not None:
             return self.repeat
-        return "once" if span_of(self.window).calendar is Calendar.LIFETIME else "each_window"
+        return "once" if span_of(self.window).calendar is LIFETIME else "each_window"
 
     @property
     def measures(self) -> tuple[Measure, ...]:

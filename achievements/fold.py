@@ -22,6 +22,7 @@ SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
 
 _NO_PROPERTIES: Mapping[str, object] = {}
+"""Of what stands for an event in the moment of a fact, or of time alone: it has no type, so nothing is earned by it."""
 
 
 def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberState, list[Emitted]]:
@@ -100,7 +101,8 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
     if rules is None or fact.kind not in rules.by_fact:
         return state
     parts = dict(state.parts)
-    moment = _without_event(rulebook, rules, state, parts, fact.at, emitted, fact.cause)
+    stands_for = Event(fact.cause, "", fact.at, _NO_PROPERTIES)
+    moment = Moment(rules, stands_for, local_time(rulebook, state), state, parts, emitted)
     for name, rule in rules.by_fact[fact.kind]:
         part = rule.told(parts.get(name), fact, moment)
         if part is not None:
@@ -127,13 +129,13 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
     due = state.due
     if due is None or due > until:
         return state
-    parts, at = dict(state.parts), state.at
+    parts, at, local = dict(state.parts), state.at, local_time(rulebook, state)
     while due is not None and due <= until:
         rules = rulebook.at(due) or rulebook.latest
         if rules.aims:
             # Who is in an audience is told by what she has come to by then, however long time was let pass at once.
             state = msgspec.structs.replace(state, at=due, parts=dict(parts))
-        moment = _without_event(rulebook, rules, state, parts, due, emitted)
+        moment = Moment(rules, Event("", "", due, _NO_PROPERTIES), local, state, parts, emitted)
         next_due: datetime | None = None
         for name, rule in rulebook.falling_due:
             part = parts.get(name)
@@ -154,19 +156,6 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
             _count_rewards(rules, moment)
             due = _next_due(rulebook, parts)
     return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed, state.told)
-
-
-def _without_event(
-    rulebook: Rulebook,
-    rules: Rules,
-    state: MemberState,
-    parts: dict[str, Part],
-    at: datetime,
-    emitted: list[Emitted],
-    cause: str = "",
-) -> Moment:
-    """A moment of a fact, or of time alone: no event of any type happens in it, so nothing is earned by one."""
-    return Moment(rules, Event(cause, "", at, _NO_PROPERTIES), local_time(rulebook, state), state, parts, emitted)
 
 
 def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:

@@ -95,6 +95,7 @@ class TierLadder(Granting, frozen=True, kw_only=True):
             key=self.key,
             currency=building.currency(self.measure.points, "measure.points"),
             keys=tuple(key for key, _ in self.thresholds),
+            positions={key: position for position, (key, _) in enumerate(self.thresholds)},
             starts=tuple(start for _, start in self.thresholds),
             span=span,
             length=span.length,

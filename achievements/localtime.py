@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from achievements import periods
-from achievements.periods import Calendar
+from achievements.periods import DAY, Calendar
 from achievements.states import OwnZone
 
 SHORT_DAYS_MAX = 32
@@ -52,9 +52,9 @@ class LocalTime:
         # The old date ends now where the new zone is further on; dates between the two have no hours at all.
         lengths = {day: timedelta(0) for day in range(old, new)}
         if old < new:
-            lengths[old] = at - self.start(Calendar.DAY, old)
-        begun = self.start(Calendar.DAY, old) if old == new else at
-        lengths[new] = periods.start(Calendar.DAY, new + 1, zone) - begun
+            lengths[old] = at - self.start(DAY, old)
+        begun = self.start(DAY, old) if old == new else at
+        lengths[new] = periods.start(DAY, new + 1, zone) - begun
         short = {day for day, length in lengths.items() if length < WHOLE_DAY}
         return OwnZone(timezone, at, new, tuple(sorted(self.short | short)[-SHORT_DAYS_MAX:]))
 

@@ -92,7 +92,8 @@ def take(measure: Measure, tally: Tally, moment: Moment, span: Span, target: Amo
 def take_points(measure: MeasureShape, tally: Tally, moment: Moment, span: Span, stage: Stage) -> Tally:
     """The tally with the points of a pass in it, as a rule of a stage sees them; the same tally where there are none."""
     assert measure.points is not None, "this is for measures of points"
-    points = moment.points(measure.points, stage, rewards=measure.including == "rewards")
+    counts = (measure.points,) if measure.including == "rewards" else ()
+    points = moment.points(measure.points, stage, counts)
     return _plus(tally, points, moment, span) if points else tally
 
 

@@ -1,6 +1,6 @@
 """One input on its way through the rules, and what a rule is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -217,10 +217,10 @@ class Moment:
             withheld = self._rules.holds_out and self._rules.withholds(each.definition, self.state)
             self.emitted.append(HeldOut.of(each.definition, given) if withheld else given)
 
-    def points(self, currency: str, stage: Stage, *, rewards: bool) -> int:
-        """The points that a measure of this stage sees in this pass."""
+    def points(self, currency: str, stage: Stage, counts: Collection[str]) -> int:
+        """The points that a measure of this stage sees in this pass; where it `counts` the currency, those that rewards gave too."""
         seen = self.earned.get(currency, 0)
-        if rewards:
+        if counts and currency in counts:
             seen += sum(each.amount for each in self.received(currency, stage))
         return seen
 

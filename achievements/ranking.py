@@ -23,7 +23,7 @@ from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, Scored
 from achievements.parts import Granting, GroupedBy, Misfit, Points
-from achievements.periods import Calendar
+from achievements.periods import LIFETIME, Calendar
 from achievements.states import BoardPart
 from achievements.windows import Window, span_of
 
@@ -92,10 +92,10 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: BoardPart | None, moment: Moment) -> BoardPart | None:
         """Add the points of this pass to the score of the event's period."""
-        points = moment.points(self.currency, self.stage, rewards=self.currency in self.counts)
+        points = moment.points(self.currency, self.stage, self.counts)
         if not points:
             return part
-        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)
+        window = 0 if self.calendar is LIFETIME else periods.index(self.calendar, moment.program_day)
         score, group = points, ""
         if part is not None and part.window == window:
             score, group = points + part.score, part.group
@@ -110,9 +110,9 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
     def misses_group(self, part: BoardPart | None, moment: Moment) -> bool:
         """Whether points that would count for a member do not, since she is in no group."""
         by = self.group_by
-        if by is None or not moment.points(self.currency, self.stage, rewards=self.currency in self.counts):
+        if by is None or not moment.points(self.currency, self.stage, self.counts):
             return False
-        window = 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, moment.program_day)
+        window = 0 if self.calendar is LIFETIME else periods.index(self.calendar, moment.program_day)
         return (part is None or part.window != window) and moment.group(by) is None
 
     def levels(self, part: BoardPart | None) -> Iterable[AnyOutcome]:

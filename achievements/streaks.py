@@ -36,7 +36,7 @@ from achievements.objectives import (
 )
 from achievements.outcomes import AnyOutcome, StreakAtRisk, StreakChanged
 from achievements.parts import Hour, LocalDate, Misfit, Recounting, Reward, Rewards, Shape, Trigger
-from achievements.periods import Calendar
+from achievements.periods import DAY, Calendar
 from achievements.saving import FREEZE_BOUGHT, STREAK_RESTORED, Freezes, Restore, lost_with, taken_up
 from achievements.states import Lost, StreakPart, Tally
 from achievements.values import Amount, Fact
@@ -46,8 +46,6 @@ LENGTH_MAX = 10_000
 MILESTONES_MAX = 50
 PAUSES_MAX = 50
 PAUSE_DAYS_MAX = 92
-
-_DAY = Calendar.DAY
 
 
 class StreakMilestone(Shape, frozen=True, kw_only=True):
@@ -76,7 +74,7 @@ class Pause(Shape, frozen=True, kw_only=True, rename={"since": "from"}):
 
 def _day_of(text: str, field: str) -> int:
     try:
-        return periods.parse(Calendar.DAY, text)
+        return periods.parse(DAY, text)
     except ValueError as error:
         raise Misfit(field, str(error)) from error
 
@@ -109,7 +107,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: StreakPart | None, moment: Moment) -> StreakPart | None:
         """Count the event's period, once."""
-        period = moment.local_day if self.calendar is _DAY else periods.index(self.calendar, moment.local_day)
+        period = moment.local_day if self.calendar is DAY else periods.index(self.calendar, moment.local_day)
         if (part is not None and part.last >= period) or not moment.meets(self.conditions):
             return part
         return self._grown(part, period, moment)
@@ -124,13 +122,14 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         began = part.began if part.current else period
         # What was missed before was told at its end, so a streak that still runs goes on.
         current = part.current + 1
-        longest = max(current, part.longest)
+        longest = max(part.longest, current)
         held = part.freezes_held
         freezes = self.freezes
         if freezes is not None and freezes.earn_every is not None and current % freezes.earn_every == 0:
             held = max(held, min(held + 1, freezes.hold_at_most or 0))
         lost = part.lost
-        moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used, part.restores))
+        restores = 0 if lost is None else lost.restores
+        moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used, restores))
         if self.milestones and current in self.milestones:
             self._reach(current, began, moment)
         due = self._due(period, None, moment.local)
@@ -194,29 +193,29 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
         One in which its definition was paused is over, and neither.
         """
-        missed = self._missed(part.kept, moment.local)
-        over = moment.event.at
-        ends = moment.local.start(self.calendar, missed + 1)
+        local, over = moment.local, moment.event.at
+        missed = self._missed(part.kept, local)
+        ends = local.start(self.calendar, missed + 1)
         if over < ends:
             return self._warned(part, missed, ends, moment)
-        if self.stopped and self._stopped_in(missed, moment.local):
-            due = self._due(missed, None, moment.local)
+        if self.stopped and self._stopped_in(missed, local):
+            due = self._due(missed, None, local)
             return msgspec.structs.replace(part, carried=missed, warned=None, due=due)
-        held = part.freezes_held
+        frozen, held, lost = part.freezes_held > 0, part.freezes_held, part.lost
         if self.freezes is not None and self.freezes.cooldown is not None:
             frozen = self.freezes.at_hand(part, missed) > 0
-        else:
-            frozen = held > 0
-            held -= frozen
-        current = part.current if frozen else 0
-        used = part.freezes_used + frozen
-        moment.emitted.append(StreakChanged(self.key, current, part.longest, over, used, part.restores))
+        elif frozen:
+            held -= 1
+        current, used = (part.current, part.freezes_used + 1) if frozen else (0, part.freezes_used)
+        restores = 0 if lost is None else lost.restores
+        moment.emitted.append(StreakChanged(self.key, current, part.longest, over, used, restores))
+        if not frozen and self.restore is not None:
+            lost = lost_with(self.restore, part, missed)
+        rest = (part.carried, part.counting, lost)
         if not frozen:
-            lost = part.lost if self.restore is None else lost_with(self.restore, part, missed)
-            over_with = (part.carried, part.counting, lost)
-            return StreakPart(part.last, 0, part.longest, over, part.frozen, used, held, None, None, None, *over_with)
-        goes_on = (self._due(missed, None, moment.local), part.began, None, part.carried, part.counting, part.lost)
-        return StreakPart(part.last, current, part.longest, over, missed, used, held, *goes_on)
+            return StreakPart(part.last, 0, part.longest, over, part.frozen, used, held, None, None, None, *rest)
+        due = self._due(missed, None, local)
+        return StreakPart(part.last, current, part.longest, over, missed, used, held, due, part.began, None, *rest)
 
     def _warned(self, part: StreakPart, missed: int, ends: datetime, moment: Moment) -> StreakPart:
         """The part while a period can still be saved; where the hour has come, the member is told, once."""
@@ -243,7 +242,7 @@ class StreakReady(Rule, frozen=True, kw_only=True):
     def _missed(self, kept: int, local: LocalTime) -> int:
         """The first period after one that was kept, and that can be missed."""
         missed = kept + 1
-        while missed in self.paused or (self.calendar is _DAY and missed in local.short):
+        while missed in self.paused or (self.calendar is DAY and missed in local.short):
             missed += 1
         return missed
 

@@ -27,7 +27,7 @@ from achievements import periods
 from achievements.fees import Fee, Unsold
 from achievements.moment import Given, Moment, Rule, Stage
 from achievements.outcomes import TierChanged
-from achievements.periods import Calendar
+from achievements.periods import DAY, Calendar
 from achievements.states import TierGrant, TierPart
 from achievements.values import Fact
 from achievements.windows import Span
@@ -43,9 +43,9 @@ Downgrade: TypeAlias = Literal["at_once", "at_period_end", "at_anniversary", "ne
 
 
 class LadderReady(Rule, frozen=True, kw_only=True):
-    """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first; `review` is the calendar of period ends.
+    """A ladder ready to apply. `keys` and `starts` are its tiers, lowest first, and `positions` where each stands.
 
-    `length` is that of a window which rolls, in days, else 0; `falls` says whether a tier that was earned can be lost at all. `gift`
+    `review` is the calendar of period ends, `length` that of a window which rolls, in days, else 0; `falls` says whether a tier that was earned can be lost at all. `gift`
     is what rewards of its tiers are called; `fees` are those of tiers that can be bought.
     """
 
@@ -57,6 +57,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
     currency: str
     gift: str
     keys: tuple[str, ...]
+    positions: Mapping[str, int]
     starts: tuple[int, ...]
     span: Span
     length: int
@@ -74,15 +75,15 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: TierPart | None, moment: Moment) -> TierPart | None:
         """Add the points of this pass, and rise where they are enough."""
-        points = moment.points(self.currency, self.stage, rewards=self.currency in self.counts)
-        gifts = tuple(moment.received(self.gift, self.stage)) if self.gift in self.counts else ()
+        points = moment.points(self.currency, self.stage, self.counts)
+        gifts = tuple(moment.received(self.gift, self.stage)) if self.counts and self.gift in self.counts else ()
         if not points and not gifts:
             return part
         before = TierPart(self.keys[0]) if part is None else part
         if gifts or before.grants:
             return self._beside_grants(before, points, gifts, moment)
         after = self._with_points(before, points, moment)
-        if self.falls:
+        if self.falls and after.tier != self.keys[0]:
             after = self._dated(after)
         return after if after.tier == before.tier else self._changed(before, after, moment)
 
@@ -129,7 +130,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def _position(self, tier: str) -> int:
         """Where a tier stands; the lowest for one that the ladder has no more."""
-        return self.keys.index(tier) if tier in self.keys else 0
+        return self.positions.get(tier, 0)
 
     def ends(self, at: datetime, days: int) -> datetime | None:
         """When a tier ends that is granted at an instant for so many days of the program; None for good, where that is 0."""
@@ -276,7 +277,7 @@ class LadderReady(Rule, frozen=True, kw_only=True):
         held = self._position(part.tier)
         if held == 0 or not self.falls:
             return None
-        return periods.start(Calendar.DAY, self._falls_on(held, part), self.zone)
+        return periods.start(DAY, self._falls_on(held, part), self.zone)
 
     def _short_from(self, held: int, part: TierPart) -> int:
         """The day on which the points fall short of the tier held, as they leave the window one after the other."""

@@ -27,6 +27,9 @@ class Rank(IntEnum):
     FACT = 2
 
 
+_EVENT = Rank.EVENT
+
+
 class Order(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """The place of an input in its member's history: by instant, then rank, then id by code point, then `n`."""
 
@@ -47,7 +50,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     @property
     def order(self) -> Order:
         """Its place among the member's inputs."""
-        return Order(self.at, Rank.EVENT, self.id)
+        return Order(self.at, _EVENT, self.id)
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from achievements import periods
 from achievements.localtime import LocalTime
 from achievements.moment import Moment
 from achievements.parts import Instant, Misfit, Shape, between
-from achievements.periods import Calendar
+from achievements.periods import LIFETIME, Calendar
 from achievements.states import Tally
 from achievements.values import Amount
 
@@ -60,22 +60,21 @@ Window: TypeAlias = WindowShape | str
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """A window ready to use: cut by a calendar, rolling over `length` (days, or microseconds), or between two instants."""
+    """A window ready to use: cut by a calendar, rolling over `length` (days, or microseconds), or between two instants.
 
-    calendar: Calendar = Calendar.LIFETIME
+    Where it `rolls`, what was counted leaves it again one by one.
+    """
+
+    calendar: Calendar = LIFETIME
     length: int = 0
+    rolls: bool = False
     by_day: bool = False
     opens: datetime | None = None
     closes: datetime | None = None
 
-    @property
-    def rolls(self) -> bool:
-        """Whether what was counted leaves it again one by one."""
-        return self.length > 0
-
     def period(self, moment: Moment) -> int | None:
         """The index of the period in which an event falls, in the member's own days; None for an event outside."""
-        if self.calendar is not Calendar.LIFETIME:
+        if self.calendar is not LIFETIME:
             return periods.index(self.calendar, moment.local_day)
         if self.opens is not None and self.closes is not None and not self.opens <= moment.event.at < self.closes:
             return None
@@ -83,7 +82,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
     def period_at(self, at: datetime, local: LocalTime) -> int:
         """The index of the period of any instant of a member; of dates, 0 for all of time."""
-        return 0 if self.calendar is Calendar.LIFETIME else periods.index(self.calendar, local.day(at))
+        return 0 if self.calendar is LIFETIME else periods.index(self.calendar, local.day(at))
 
     def mark(self, moment: Moment) -> int:
         """How the time of an event is written in a tally that rolls."""
@@ -107,9 +106,9 @@ def span_of(window: Window) -> Span:
     if window.calendar is not None:
         return Span(calendar=window.calendar)
     if window.days is not None:
-        return Span(length=window.days, by_day=True)
+        return Span(length=window.days, rolls=True, by_day=True)
     if window.hours is not None:
-        return Span(length=window.hours * _HOUR)
+        return Span(length=window.hours * _HOUR, rolls=True)
     opens, closes = between(window.since, window.until)
     return Span(opens=opens, closes=closes)
 
