@@ -1,18 +1,20 @@
-"""What saves a streak: freezes, which stand in for missed periods, and restoring a run that broke.
+"""What saves a streak: pauses, in which nothing is missed, freezes, which stand in for missed periods, and restoring a run that broke.
 
-Both may have a price. What is bought or restored is decided by whoever keeps the ledger, and comes back as a fact that stands: a
+The latter two may have a price. What is bought or restored is decided by whoever keeps the ledger, and comes back as a fact that stands: a
 freeze is used when a period is missed, whenever that is learned, and a run is taken up as if what was missed had been frozen. Where
 late news shows that nothing had been missed, a freeze is there again and a restoring changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
+from achievements import periods
 from achievements.building import Building
-from achievements.parts import Misfit, Price, Shape
+from achievements.parts import LocalDate, Misfit, Price, Shape
+from achievements.periods import DAY, Calendar
 from achievements.states import Lost, Run, StreakPart
 
 FREEZE_BOUGHT = "freeze_bought"
@@ -21,6 +23,8 @@ STREAK_RESTORED = "streak_restored"
 PERIODS_MAX = 1_000
 HELD_MAX = 100
 RESTORES_MAX = 100
+PAUSES_MAX = 50
+PAUSE_DAYS_MAX = 92
 WITHIN_MAX = 31
 """The most periods for which a run that broke can be restored."""
 
@@ -33,6 +37,42 @@ class Refused(StrEnum):
     NOT_BROKEN = "not_broken"
     TOO_LATE = "too_late"
     USED_UP = "used_up"
+
+
+class Pause(Shape, frozen=True, kw_only=True, rename={"since": "from"}):
+    """Local dates, the first and the last of them included, on which nobody has to do anything."""
+
+    since: LocalDate
+    until: LocalDate
+
+    def __post_init__(self) -> None:
+        first, last = (_day_of(text, name) for name, text in (("from", self.since), ("until", self.until)))
+        if not 0 <= last - first < PAUSE_DAYS_MAX:
+            raise Misfit("until", f"`until` is not before `from`, and at most {PAUSE_DAYS_MAX} days are in a pause")
+
+    @property
+    def days(self) -> range:
+        """The ordinals of its days."""
+        return range(_day_of(self.since, "from"), _day_of(self.until, "until") + 1)
+
+
+def _day_of(text: str, field: str) -> int:
+    try:
+        return periods.parse(DAY, text)
+    except ValueError as error:
+        raise Misfit(field, str(error)) from error
+
+
+def paused_periods(calendar: Calendar, pauses: Iterable[Pause]) -> frozenset[int]:
+    """The periods of which every day lies in a pause."""
+    days = {day for pause in pauses for day in pause.days}
+    found = {periods.index(calendar, day) for day in days}
+    return frozenset(each for each in found if days.issuperset(_days_of(calendar, each)))
+
+
+def _days_of(calendar: Calendar, period: int) -> range:
+    first, after = (periods.first_day(calendar, each).toordinal() for each in (period, period + 1))
+    return range(first, after)
 
 
 class Freezes(Shape, frozen=True, kw_only=True):

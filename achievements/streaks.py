@@ -35,17 +35,25 @@ from achievements.objectives import (
     types_of,
 )
 from achievements.outcomes import AnyOutcome, StreakAtRisk, StreakChanged
-from achievements.parts import Hour, LocalDate, Misfit, Recounting, Reward, Rewards, Shape, Trigger
+from achievements.parts import Hour, Misfit, Recounting, Reward, Rewards, Shape, Trigger
 from achievements.periods import DAY, Calendar
-from achievements.saving import FREEZE_BOUGHT, STREAK_RESTORED, Freezes, Restore, lost_with, taken_up
+from achievements.saving import (
+    FREEZE_BOUGHT,
+    PAUSES_MAX,
+    STREAK_RESTORED,
+    Freezes,
+    Pause,
+    Restore,
+    lost_with,
+    paused_periods,
+    taken_up,
+)
 from achievements.states import Lost, StreakPart, Tally
 from achievements.values import Amount, Fact
 from achievements.windows import Span
 
 LENGTH_MAX = 10_000
 MILESTONES_MAX = 50
-PAUSES_MAX = 50
-PAUSE_DAYS_MAX = 92
 
 
 class StreakMilestone(Shape, frozen=True, kw_only=True):
@@ -53,30 +61,6 @@ class StreakMilestone(Shape, frozen=True, kw_only=True):
 
     at: Annotated[int, msgspec.Meta(ge=1, le=LENGTH_MAX)]
     rewards: Annotated[Rewards, msgspec.Meta(min_length=1)]
-
-
-class Pause(Shape, frozen=True, kw_only=True, rename={"since": "from"}):
-    """Local dates, the first and the last of them included, on which nobody has to do anything."""
-
-    since: LocalDate
-    until: LocalDate
-
-    def __post_init__(self) -> None:
-        first, last = (_day_of(text, name) for name, text in (("from", self.since), ("until", self.until)))
-        if not 0 <= last - first < PAUSE_DAYS_MAX:
-            raise Misfit("until", f"`until` is not before `from`, and at most {PAUSE_DAYS_MAX} days are in a pause")
-
-    @property
-    def days(self) -> range:
-        """The ordinals of its days."""
-        return range(_day_of(self.since, "from"), _day_of(self.until, "until") + 1)
-
-
-def _day_of(text: str, field: str) -> int:
-    try:
-        return periods.parse(DAY, text)
-    except ValueError as error:
-        raise Misfit(field, str(error)) from error
 
 
 class StreakReady(Rule, frozen=True, kw_only=True):
@@ -170,11 +154,12 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         """The part as if what was missed since its runs broke had been frozen; milestones that it passes by this are reached."""
         runs, kept = taken_up(self.restore, lost, period, by_staff=by_staff)
         first, at = runs[0], moment.event.at
+        given = max(part.current, *(each.length for each in runs))
         current = sum(each.length for each in runs) + part.current
         longest = max(current, part.longest)
         moment.emitted.append(StreakChanged(self.key, current, longest, at, part.freezes_used, kept.restores))
         for length in sorted(self.milestones):
-            if first.length < length <= current:
+            if given < length <= current:
                 self._reach(length, first.began, moment)
         carried = max(part.kept, period - 1)
         due = max(self._due(carried, part.warned, moment.local), at)
@@ -353,18 +338,7 @@ class Streak(Recounting, frozen=True, kw_only=True):
     @property
     def paused(self) -> frozenset[int]:
         """The periods of which every day lies in a pause."""
-        calendar = Calendar(self.period)
-        days = {day for pause in self.pauses for day in pause.days}
-        return frozenset(
-            period
-            for period in {periods.index(calendar, day) for day in days}
-            if days.issuperset(
-                range(
-                    periods.first_day(calendar, period).toordinal(),
-                    periods.first_day(calendar, period + 1).toordinal(),
-                )
-            )
-        )
+        return paused_periods(Calendar(self.period), self.pauses)
 
     def ready(self, building: Building) -> StreakReady:
         """Compile it; mistakes are told to `building`."""

@@ -1,9 +1,12 @@
 """What saves a streak: freezes that were bought, a run that is restored, and the pause of its definition."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from achievements import fold
@@ -166,6 +169,19 @@ def test_what_a_run_gave_it_gives_once_and_what_it_passes_it_gives() -> None:
     )
 
 
+def test_what_the_runs_between_gave_is_not_given_by_the_restored_one() -> None:
+    milestones = [{"at": at, "rewards": [{"points": 10 * at}]} for at in (2, 3)]
+    check(
+        rulebook(streaks=[days(restore={"within": 3}, milestones=milestones)]),
+        """
+        2017-03-01 10:00 | purchase 1.00                | streak days 1
+        2017-03-03 10:00 | purchase 1.00                | streak days 0; streak days 1
+        2017-03-04 10:00 | purchase 1.00                | streak days 2; points +20 days
+        2017-03-05 11:00 | !streak_restored streak=days | streak days 3; points +30 days
+        """,
+    )
+
+
 def test_where_nothing_broke_as_is_known_now_a_restore_changes_nothing() -> None:
     state = check(
         rulebook(streaks=[days(restore=RESTORE)]),
@@ -201,6 +217,40 @@ def test_weeks_are_restored_by_weeks() -> None:
         2017-03-27 00:00 |                              | streak days 0
         """,
     )
+
+
+def _by_hand(active: set[int], restored: set[int], within: int, until: int) -> int:
+    """The length at the end of a day, counted backwards: days on which something was done, up to one that was missed for good."""
+    bridged: set[int] = set()
+    since = 0
+    for day in sorted(restored):
+        kept = {each for each in active if each <= day} | bridged
+        missed = [each for each in range(since, day) if each not in kept and each - 1 in kept]
+        if missed:
+            reached = [each for each in missed if day <= each + within] or missed[-1:]
+            bridged |= set(range(reached[0], day)) - active
+            since = day
+    length, day = 0, until
+    while day in active or day in bridged or day == until:
+        length += day in active
+        day -= 1
+    return length
+
+
+@given(st.sets(st.integers(1, 24)), st.sets(st.integers(1, 24), max_size=4), st.integers(1, 4))
+def test_a_restore_by_hand(active: set[int], restored: set[int], within: int) -> None:
+    book = rulebook("UTC", streaks=[days(restore={"within": within})])
+    noon = rfc3339("2017-03-01T12:00:00Z")
+    inputs: list[Input] = [
+        event(f"e{day:02}", noon + timedelta(days=day), ["purchase", "1.00"]) for day in sorted(active)
+    ]
+    inputs += [fact(f"f{day:02}", noon + timedelta(days=day), ["!streak_restored", "streak=days"]) for day in restored]
+    for until in (10, 17, 24):
+        told = sorted((each for each in inputs if each.at <= noon + timedelta(days=until)), key=lambda it: it.order)
+        part = fold.trace(book, MemberState.NOTHING, told, noon + timedelta(days=until)).state.parts.get("streaks/days")
+        found = part.current if isinstance(part, StreakPart) else 0
+        by_then = set(range(until + 1))
+        assert found == _by_hand(active & by_then, restored & by_then, within, until)
 
 
 def _refusals(restore: dict[str, Any], diary: str, *days_of_march: int, by_staff: bool = False) -> list[Refused | None]:
