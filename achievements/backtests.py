@@ -8,7 +8,6 @@ The curve of a challenge comes from a twin beside it that gives nothing and neve
 window says for every target whether that was met.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,15 +19,15 @@ import msgspec
 from achievements import fold, tallies
 from achievements.badges import BadgeReady
 from achievements.challenges import Challenge, ChallengeReady
-from achievements.definitions import SECTIONS, Mistaken, Program, parse, plain
+from achievements.definitions import Mistaken, Program, plain
+from achievements.drafting import Line, book_of, line_up_to, line_with_draft, with_draft
 from achievements.measures import DISTINCT_MAX
 from achievements.outcomes import Emitted
-from achievements.parts import POINTS_MAX, Definition, Living, Mistake
+from achievements.parts import POINTS_MAX, Definition, Mistake
 from achievements.pruning import Links, Place, links, pruned
-from achievements.rulebook import Rulebook, editions, ready
-from achievements.states import BEGINNING, MemberState
+from achievements.rulebook import Rulebook, ready
+from achievements.states import MemberState
 from achievements.tallies import Count, Found, Report, Tally
-from achievements.tiers import LadderReady
 from achievements.trials import Trial, Watched
 from achievements.values import Event, Input
 
@@ -47,98 +46,48 @@ _PLAIN_CHALLENGE = frozenset(
     }
 )
 _PLAIN_OBJECTIVE = frozenset({"on", "when", "measure", "target"})
-_PLACE = re.compile(r"(\w+)\[(\d+)\]")
-
-
-def with_draft(program: Program, draft: object) -> tuple[Program, tuple[Place, ...]]:
-    """A program with the definitions of a draft in it, and which those are; Mistaken with every mistake, at its place in the draft."""
-    if not isinstance(draft, Mapping) or not any(draft.get(section) for section in SECTIONS):
-        raise Mistaken(
-            [Mistake("draft", "a draft has definitions in sections, as a program has: `challenges: [{key: …}]`")]
-        )
-    if "program" in draft:
-        raise Mistaken([Mistake("program", "a draft has no head: it is of the program beside it")])
-    written = parse({**draft, "program": {"key": program.head.key, "timezone": program.head.timezone}})
-    sections: dict[str, tuple[Definition, ...]] = {}
-    mistakes: list[Mistake] = []
-    for section in SECTIONS:
-        there = {each.key: each for each in program.sections.get(section, ())}
-        for position, each in enumerate(written.sections.get(section, ())):
-            mistakes += _changed_though_fixed(f"{section}[{position}]", there.get(each.key), each)
-            # What it would do once it is one no more.
-            tried = isinstance(each, Living) and each.status == "draft"
-            there[each.key] = msgspec.structs.replace(each, status="active") if tried else each
-        sections[section] = tuple(there.values())
-    whole = Program(program.head, sections)
-    try:
-        ready(whole)
-    except Mistaken as error:
-        mistakes += [_in_draft(each, whole, written) for each in error.mistakes]
-    if mistakes:
-        raise Mistaken(mistakes)
-    return whole, tuple((section, definition.key) for section, definition in written)
-
-
-def _changed_though_fixed(path: str, before: Definition | None, after: Definition) -> list[Mistake]:
-    if before is None:
-        return []
-    return [
-        Mistake(
-            f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; give the draft a key of its own"
-        )
-        for name in after.fixed
-        if getattr(before, name) != getattr(after, name)
-    ]
-
-
-def _in_draft(mistake: Mistake, whole: Program, written: Program) -> Mistake:
-    """A mistake with its place in the draft; one in what the program has already says so."""
-    found = _PLACE.match(mistake.path)
-    if found is None:
-        return mistake
-    section, position = found[1], int(found[2])
-    key = whole.sections[section][position].key
-    for place, definition in enumerate(written.sections.get(section, ())):
-        if definition.key == key:
-            return Mistake(f"{section}[{place}]{mistake.path[found.end() :]}", mistake.message)
-    return Mistake(mistake.path, f"with this draft, of the program's `{key}`: {mistake.message}")
 
 
 class Backtest:
     """A draft ready to be tried on members, one after the other, from `since` up to, but not including, `until`.
 
-    Mistaken where the draft has mistakes, or `until` is not after `since`.
+    `line` is what the program was along time, up to now: the draft is in force beside all of it from `since` on, and nothing that was
+    published later takes its place. Mistaken where the draft has mistakes, or `until` is not after `since`.
     """
 
-    def __init__(self, program: Program, draft: object, since: datetime, until: datetime) -> None:
+    def __init__(self, line: Line, draft: object, since: datetime, until: datetime) -> None:
         if until <= since:
             raise Mistaken([Mistake("to", "`to` comes after `from`")])
         self.since, self.until = since, until
-        whole, self.drafted = with_draft(program, draft)
-        program, self._whole = unlimited(program), unlimited(whole)
+        # First as publishing now would tell it.
+        _, self.drafted = with_draft(line[-1][1], draft)
+        line = line_up_to(line, since, until)
+        lines = [_unlimited(line), _unlimited(line_with_draft(line, draft, since))]
+        programs = [program for each in lines for _, program in each]
+        self._whole = programs[-1]
         twins = {
             each.key + TWIN: each.key
             for each in self._whole.sections["challenges"]
             if ("challenges", each.key) in self.drafted and no_curve(each) is None
         }
-        found = links((program, self._whole))
-        told = [(section, each.key) for section, each in self._whole if section in _COMPLETED]
-        changed = _changed(found, self._whole, self.drafted)
+        found = links(programs)
+        told = [(section, each.key) for program in programs for section, each in program if section in _COMPLETED]
+        changed = _changed(found, programs, self.drafted)
         roots = [*self.drafted, *told, *changed]
-        whole = _twinned(pruned(self._whole, found, roots), twins)
-        rules = ready(whole)
-        before = editions(_twinned(pruned(program, found, roots), twins), BEGINNING)
-        self._book = Rulebook(1, [*(each for each in before if each[0] < since), *editions(whole, since)])
-        self._without = Rulebook(1, before) if changed else None
+        without, with_it = [
+            [(start, _twinned(pruned(program, found, roots), twins)) for start, program in each] for each in lines
+        ]
+        self.book = book_of(with_it)
+        self._without = book_of(without) if changed else None
+        rules = ready(with_it[-1][1])
         targets = {key: tallies.curve_targets(_target(rules.by_name[f"challenges/{key}"])) for key in twins.values()}
-        ladders = tuple(rule for rule in rules.by_name.values() if isinstance(rule, LadderReady))
-        self._watched = Watched(rules, frozenset(self.drafted), twins, targets, ladders)
+        self._watched = Watched(self.book, rules, frozenset(self.drafted), twins, targets)
 
     def event(self, identity: str, event_type: str, at: datetime, properties: Mapping[str, Any]) -> Event:
         """An event as the rules in force at its instant see it; ValueError where the program would refuse it."""
-        known = (self._book.at(at) or self._book.latest).event_types.get(event_type)
+        known = (self.book.at(at) or self.book.latest).event_types.get(event_type)
         if known is None:
-            there = ", ".join(self._book.latest.event_types) or "none"
+            there = ", ".join(self.book.latest.event_types) or "none"
             raise ValueError(f"no event type `{event_type[:80]}`; the program defines: {there}")
         values, mistakes = known.read(properties)
         if mistakes:
@@ -154,11 +103,11 @@ class Backtest:
         inputs = inputs[: bisect_left(inputs, self.until, key=_at)]
         first = bisect_left(inputs, self.since, key=_at)
         trial = Trial(self._watched, tally)
-        state = self._folded(self._book, start, inputs, first, trial.take, trial.before)
+        state = self._folded(self.book, start, inputs, first, trial.take, trial.before)
         trial.settle(state)
         tally.members += 1
-        tally.events += len(inputs) - first
-        self._tell_tiers(tally.tiers, self._book, state)
+        tally.events += sum(isinstance(each, Event) for each in inputs[first:])
+        self._tell_tiers(tally.tiers, self.book, state)
         if self._without is None:
             return
         points: dict[str, int] = {}
@@ -197,7 +146,7 @@ class Backtest:
         return state
 
     def _tell_tiers(self, tiers: dict[str, int], book: Rulebook, state: MemberState) -> None:
-        for rule in self._watched.ladders:
+        for _, rule in self._watched.rules.ladders:
             tier = (book.at(state.at) or book.latest).members.tier(rule, state)
             if tier is not None:
                 tiers[f"{rule.key}/{tier}"] = tiers.get(f"{rule.key}/{tier}", 0) + 1
@@ -208,7 +157,7 @@ class Backtest:
         """What a tally says, with the cost of points at a value each, and when budgets were used up."""
         points = {currency: sum(days.values()) for currency, days in sorted(tally.spent.items())}
         elsewhere = {currency: more for currency, more in sorted(tally.elsewhere.items()) if more}
-        ladders = [(rule.key, rule.keys) for rule in self._watched.ladders]
+        ladders = [(rule.key, rule.keys) for _, rule in self._watched.rules.ladders]
         return Report(
             since=self.since,
             until=self.until,
@@ -287,6 +236,10 @@ def unlimited(program: Program) -> Program:
     return Program(program.head, {**program.sections, "challenges": challenges})
 
 
+def _unlimited(line: Line) -> Line:
+    return [(start, unlimited(program)) for start, program in line]
+
+
 def _twinned(program: Program, twins: Mapping[str, str]) -> Program:
     """A program with a twin of each challenge that has a curve: it gives nothing, and stops at no target."""
     challenges = program.sections.get("challenges", ())
@@ -303,11 +256,11 @@ def _twinned(program: Program, twins: Mapping[str, str]) -> Program:
     return Program(program.head, {**program.sections, "challenges": (*challenges, *added)})
 
 
-def _changed(found: Links, whole: Program, drafted: Iterable[Place]) -> list[Place]:
+def _changed(found: Links, programs: Iterable[Program], drafted: Iterable[Place]) -> list[Place]:
     """The other definitions whose outcomes rest on the drafted ones."""
     mine = set(drafted)
-    others = [(section, each.key) for section, each in whole if section in _GIVING]
-    return [place for place in others if place not in mine and mine & found.read_by([place])]
+    others = {(section, each.key) for program in programs for section, each in program if section in _GIVING}
+    return [place for place in sorted(others - mine) if mine & found.read_by([place])]
 
 
 def _target(rule: object) -> int:

@@ -174,6 +174,21 @@ class Rulebook:
         position = bisect_right(self._starts, instant)
         return self._editions[position - 1] if position else None
 
+    def event_types_at(self, at: datetime) -> Mapping[str, EventType]:
+        """The event types in force at an instant, by key; before the first, when events count for nothing, the newest."""
+        return (self.at(at) or self.latest).event_types
+
+    def event(self, identity: str, event_type: str, at: datetime, properties: Mapping[str, object]) -> Event:
+        """An event that was taken, as the rules in force at its instant see it."""
+        known = self.event_types_at(at).get(event_type)
+        return Event(identity, event_type, at, {} if known is None else known.read(properties)[0])
+
+    @property
+    def line(self) -> list[tuple[datetime, Program]]:
+        """What the program was, each with the instant from which on, oldest first."""
+        published = groupby(zip(self._starts, self._editions, strict=True), key=lambda each: each[1].program)
+        return [(next(each)[0], program) for program, each in published]
+
 
 def _stopped(rules: Rules, stops: Mapping[str, tuple[Stretch, ...]]) -> Rules:
     """Rules whose streaks know when their definitions were paused up to then."""

@@ -22,10 +22,9 @@ from achievements.outcomes import (
     TierChanged,
 )
 from achievements.pruning import Place
-from achievements.rulebook import Rules
+from achievements.rulebook import Rulebook, Rules
 from achievements.states import ChallengePart, MemberState
 from achievements.tallies import Count, Tally
-from achievements.tiers import LadderReady
 from achievements.values import Amount
 
 TENTH = 10
@@ -40,20 +39,22 @@ _SECTION_OF = {**{kind.kind: section for section, kind in SECTIONS.items()}, "ea
 class Watched(msgspec.Struct, frozen=True):
     """What a backtest looks for: the drafted definitions under their rules, and the twins of those with a curve.
 
-    `twins` are their keys by those of the twins, `targets` the targets of their curves.
+    `rules` are those of the last edition of the book, as if all of it were active. `twins` are the keys of drafted definitions by those of
+    their twins, `targets` the targets of their curves.
     """
 
+    book: Rulebook
     rules: Rules
     drafted: frozenset[Place]
     twins: Mapping[str, str]
     targets: Mapping[str, Sequence[int]]
-    ladders: Sequence[LadderReady]
 
     def groups(self, state: MemberState, at: datetime) -> list[str]:
         """By what completions are told apart, of a member in the state before an instant: her tiers, and her segments."""
-        held = ((rule, self.rules.members.tier(rule, state)) for rule in self.ladders)
+        rules = self.book.at(at) or self.rules
+        held = ((rule, rules.members.tier(rule, state)) for _, rule in rules.ladders)
         tiers = [f"{rule.key}: {tier}" for rule, tier in held if tier is not None]
-        return [*tiers, *(f"segment: {key}" for key in self.rules.members.segments(state, at))]
+        return [*tiers, *(f"segment: {key}" for key in rules.members.segments(state, at))]
 
     def elsewhere(self, emitted: Iterable[Emitted], points: dict[str, int]) -> None:
         """Add up the points that definitions other than the drafted gave, by currency."""
@@ -180,7 +181,7 @@ class Trial:
                 grown = outcome.current > before and outcome.restores == restores
                 return ("streaks", outcome.streak) if grown else None
             case TierChanged() if ("tier_ladders", outcome.ladder) in self._watched.drafted:
-                keys = next(rule.keys for rule in self._watched.ladders if rule.key == outcome.ladder)
+                keys = next(rule.keys for _, rule in self._watched.rules.ladders if rule.key == outcome.ladder)
                 rises = keys.index(outcome.tier_to) > keys.index(outcome.tier_from)
                 return ("tier_ladders", outcome.ladder) if rises else None
         return None

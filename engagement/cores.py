@@ -68,6 +68,25 @@ class Cores(Generic[Task, Answer]):
                 process.kill()
                 process.join()
 
+    def __len__(self) -> int:
+        """How many processes there are."""
+        return len(self._pipes)
+
+    def ask(self, position: int, task: Task) -> Answer:
+        """The answer of one of the processes to a task; CoreFailed as in `answers`. For a thread that asks that process alone."""
+        pipe = self._pipes[position]
+        try:
+            pipe.send(task)
+        except OSError as error:
+            raise CoreFailed("a process ended before it was asked") from error
+        answer: Answer = _answer(pipe)
+        return answer
+
+    def interrupt(self) -> None:
+        """End the processes where they are; whoever waits for an answer hears of it as CoreFailed."""
+        for process in self._processes:
+            process.terminate()
+
     def answers(self, tasks: Iterable[Task]) -> Iterator[Answer]:
         """The answers to tasks, in the order in which they are there; tasks are taken as processes come free.
 
@@ -80,12 +99,7 @@ class Cores(Generic[Task, Answer]):
         while busy:
             for pipe in _answering(busy):
                 busy.discard(pipe)
-                try:
-                    answer, failure = pipe.recv()
-                except EOFError as error:
-                    raise CoreFailed("a process ended before it answered") from error
-                if failure is not None:
-                    raise CoreFailed(failure)
+                answer = _answer(pipe)
                 _give(pipe, waiting, busy)
                 yield answer
 
@@ -99,6 +113,16 @@ def _answering(busy: Collection[connection.Connection]) -> list[connection.Conne
     """The pipes in which there is an answer, once there is one in any."""
     ready = connection.wait(list(busy))
     return [pipe for pipe in busy if pipe in ready]
+
+
+def _answer(pipe: connection.Connection) -> Any:
+    try:
+        answer, failure = pipe.recv()
+    except (EOFError, OSError) as error:
+        raise CoreFailed("a process ended before it answered") from error
+    if failure is not None:
+        raise CoreFailed(failure)
+    return answer
 
 
 def _give(pipe: connection.Connection, waiting: Iterator[Any], busy: set[connection.Connection]) -> None:

@@ -8,16 +8,17 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from achievements.amendments import Amendment
 from achievements.outcomes import Effect
 from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
-from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX, event_types_at
+from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX
 from engagement.errors import AlreadyReversed, InvalidInput, NotFound
 from engagement.records import activity, events, members
-from engagement.records.events import Amendment, Recorded, StoredEvent
+from engagement.records.events import Recorded, StoredEvent
 from engagement.records.members import Held, Pending
 from engagement.records.unit import Database, Unit
 
@@ -149,7 +150,7 @@ def _check(loaded: Loaded, command: Amend, event: StoredEvent | None, said: tupl
         raise AlreadyReversed(f"Event `{command.event}` was reversed, which is final.", "event")
     if len(said) >= AMENDMENTS_MAX:
         raise InvalidInput(f"An event is amended at most {AMENDMENTS_MAX} times.", "event")
-    kind = None if event is None else event_types_at(loaded.rulebook, event.occurred_at).get(event.type)
+    kind = None if event is None else loaded.rulebook.event_types_at(event.occurred_at).get(event.type)
     if kind is not None and command.properties is not None:
         _, mistakes = kind.read(command.properties)
         if mistakes:

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
+from achievements.amendments import Amendment
 from achievements.outcomes import Effect
 from achievements.values import Event
 from engagement.actions import locking, refolding
@@ -36,7 +37,7 @@ from engagement.actions.sent_events import (
 from engagement.errors import OutcomeUnknown, Overloaded, Refusal, Unavailable
 from engagement.observer import INTERNAL, NOBODY, BatchReport, Observer
 from engagement.records import activity, events, members
-from engagement.records.events import Amendment, Earlier, StoredEvent
+from engagement.records.events import Earlier, StoredEvent
 from engagement.records.events import Recorded as Stored
 from engagement.records.members import Held, Pending
 from engagement.records.unit import Database, Unit

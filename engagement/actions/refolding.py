@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold, keeping
+from achievements.amendments import latest
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
 from achievements.keeping import KEPT
 from achievements.outcomes import Asked, PlaceAsked, SpendAsked
@@ -20,7 +21,6 @@ from achievements.values import Event, Fact, Input
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft, Told, worth_of
 from engagement.actions.programs import Loaded
-from engagement.actions.sent_events import event_of
 from engagement.records import events, facts, ledger, members
 from engagement.records.events import Recorded
 from engagement.records.facts import SPENT
@@ -110,11 +110,10 @@ def counted(loaded: Loaded, recorded: Iterable[Recorded], without: Collection[Pe
         if without and Pending(event.id) in without:
             continue
         said = [word for word in each.amendments if not without or Pending(event.id, word.n) not in without]
-        if said and said[-1].kind == "reverse":
-            continue
-        amended = said[-1].properties if said else None
-        properties = msgspec.json.decode(event.properties) if amended is None else amended
-        found.append(event_of(loaded.rulebook, event.id, event.type, event.occurred_at, properties))
+        properties = latest(event.properties, said)
+        if properties is not None:
+            known = msgspec.json.decode(properties) if isinstance(properties, str) else properties
+            found.append(loaded.rulebook.event(event.id, event.type, event.occurred_at, known))
     return found
 
 

@@ -123,29 +123,14 @@ def _accepted(loaded: Loaded, index: int, sent: SentEvent) -> Accepted:
     return Accepted(index, member, event, dated, sent_at, received_at, written.decode(), too_late)
 
 
-def event_types_at(rulebook: Rulebook, at: datetime) -> Mapping[str, EventType]:
-    """The event types in force at an instant, by key. Before a program's first definitions events are described by its newest:
-    they count for nothing, and a history may be brought along from before the program.
-    """
-    return (rulebook.at(at) or rulebook.latest).event_types
-
-
 def _event_type(rulebook: Rulebook, sent: object, at: datetime) -> EventType:
-    types = event_types_at(rulebook, at)
+    types = rulebook.event_types_at(at)
     if isinstance(sent, str) and sent in types:
         return types[sent]
     what, known = f"no event type `{str(sent)[:80]}`", ", ".join(types) or "none"
     if types == rulebook.latest.event_types:
         raise _Wrong("UNKNOWN_EVENT_TYPE", f"{what}; the program defines: {known}", "type")
     raise _Wrong("UNKNOWN_EVENT_TYPE", f"{what} at {at:%Y-%m-%dT%H:%M:%SZ}; the program defined then: {known}", "type")
-
-
-def event_of(
-    rulebook: Rulebook, identity: str, event_type: str, at: datetime, properties: Mapping[str, object]
-) -> Event:
-    """An event as the rules in force at its instant see it."""
-    known = event_types_at(rulebook, at).get(event_type)
-    return Event(identity, event_type, at, {} if known is None else known.read(properties)[0])
 
 
 def same(again: Accepted, event_type: str, sent_at: datetime, properties: str) -> bool:

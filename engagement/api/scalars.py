@@ -6,6 +6,8 @@ action that understands it, so that one bad instant among a thousand events spoi
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal as Exact
+from decimal import InvalidOperation
 from typing import Any, Final, NewType
 
 import strawberry
@@ -50,10 +52,24 @@ def instant(text: DateTime, field: str) -> datetime:
         raise InvalidInput(str(error), field) from error
 
 
+def money(text: Decimal, field: str) -> Exact:
+    """An exact number that a client wrote. Raises `InvalidInput` for anything else."""
+    try:
+        return Exact(text)
+    except InvalidOperation as error:
+        raise InvalidInput(f"Expected a number like 12.50, not `{text[:40]}`.", field) from error
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise GraphQLError("An instant is a string like `2026-11-21T18:30:00Z`.")
     return value
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise GraphQLError("A decimal number is a string like `12.50`.")
+    return str(value)
 
 
 def _whole(value: Any) -> int:
@@ -70,7 +86,9 @@ SCALARS: Final[Mapping[object, ScalarDefinition]] = {
         parse_value=_text,
     ),
     Decimal: strawberry.scalar(
-        name="Decimal", description="An exact decimal number, as a string without an exponent: `12.50`."
+        name="Decimal",
+        description="An exact decimal number, as a string without an exponent: `12.50`.",
+        parse_value=_number,
     ),
     Points: strawberry.scalar(
         name="Points",

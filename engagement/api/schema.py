@@ -18,6 +18,7 @@ from engagement.api.activity import ActivityQuery
 from engagement.api.aliases import AliasesMutation
 from engagement.api.amendments import AmendmentsMutation
 from engagement.api.attributes import AttributesMutation
+from engagement.api.backtests import BacktestsMutation, BacktestsQuery
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
 from engagement.api.definitions import DefinitionsQuery
@@ -52,6 +53,7 @@ class Query(
     ProgramsQuery,
     DefinitionsQuery,
     JobsQuery,
+    BacktestsQuery,
 ):
     """Every field to read."""
 
@@ -69,6 +71,7 @@ class Mutation(
     StreaksMutation,
     ProgramsMutation,
     JobsMutation,
+    BacktestsMutation,
 ):
     """Every mutation."""
 

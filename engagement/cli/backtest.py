@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from achievements.backtests import Backtest
 from achievements.definitions import Mistaken, Program, parse
 from achievements.rulebook import ready
+from achievements.states import BEGINNING
 from achievements.tallies import Report, Tally
 from engagement.cli import partitions, pictures
 from engagement.cli.apply import instant
@@ -66,6 +67,10 @@ def backtest(
     Every member's events are folded with the draft in force from --from on, as if it had been published then; events before
     that count for the program alone. For a challenge with one objective the whole curve comes with it: for every target,
     how many completions. No service is needed and nothing is stored. All cores are used; Ctrl-C leaves nothing behind.
+
+    EVENTS has one JSON object a line, with the strings event_id, member_id, type (one of the program's) and occurred_at (RFC 3339 with its
+    offset); received_at may stand beside them, and every other key is a property: {"event_id": "p1", "member_id": "ann", "type": "purchase",
+    "occurred_at": "2026-03-02T10:15:00+01:00", "amount": "12.50"}. More in docs/backtests.md.
 
     Example: engagement backtest grocer.yaml events.ndjson.gz --draft five-days.yaml --from 2017-01-01T05:00:00Z
     --to 2018-01-01T05:00:00Z --targets 3..8 --value 0.01 --budget 250000
@@ -123,7 +128,7 @@ def _ready(
     """The backtest; Stop with every mistake in either file."""
     parsed = _parsed(program, document)
     try:
-        return Backtest(parsed, drafted, *span)
+        return Backtest([(BEGINNING, parsed)], drafted, *span)
     except Mistaken as error:
         raise Stop("\n".join(f"{draft}: {each.path}: {each.message}" for each in error.mistakes)) from error
 

@@ -55,7 +55,8 @@ def replay(
     A batch is sent, then the sandbox's clock is moved to its latest instant (received_at where the file has it), and at the end
     to T, where the events of --reverse are taken back in the order of their list. Each run makes a new program, named after
     the YAML's with a random ending. Without --url it starts a service of its own; with it, --key is an operator's, and
-    --export still reads the database.
+    --export still reads the database. EVENTS has one JSON object a line, whose further keys are properties (docs/backtests.md):
+    {"event_id": "p1", "member_id": "ann", "type": "purchase", "occurred_at": "2026-03-02T10:15:00+01:00", "amount": "12.50"}
 
     Example: engagement replay examples/grocer.yaml events.ndjson.gz --until 2018-01-01T04:59:59Z --export tables/
     """

@@ -17,6 +17,7 @@ from achievements import periods
 from achievements.backtests import Backtest
 from achievements.controls import seed_of
 from achievements.definitions import parse
+from achievements.states import BEGINNING
 from achievements.tallies import REFUSALS_TOLD, Tally
 
 _OURS: Final = ("event_id", "member_id", "type", "occurred_at", "received_at")
@@ -37,7 +38,7 @@ class Folding:
     def __init__(self, document: dict[str, Any], drafted: dict[str, Any], since: datetime, until: datetime) -> None:
         # A process that lives for a few parts makes no rubbish that is a circle; to look for it took a tenth of its time.
         gc.disable()
-        self._backtest = Backtest(parse(document), drafted, since, until)
+        self._backtest = Backtest([(BEGINNING, parse(document))], drafted, since, until)
 
     def __call__(self, part: Path) -> Counted:
         """What the members of a part come to."""

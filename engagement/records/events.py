@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from achievements.amendments import Amendment
 from achievements.states import MemberState
 from achievements.values import Rank
 from engagement.records.rows import Rows, columns_of
@@ -28,14 +28,6 @@ class StoredEvent(msgspec.Struct, frozen=True):
     properties: str
     too_late: bool = False
     seq: int | None = None
-
-
-class Amendment(msgspec.Struct, frozen=True, array_like=True):
-    """The `n`-th word on an event after it was sent: a reversal, or (with `properties`) what it really was."""
-
-    n: int
-    kind: Literal["reverse", "amend"]
-    properties: dict[str, Any] | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -12,8 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
-from achievements.backtests import Backtest, unlimited, with_draft
+from achievements.backtests import Backtest, unlimited
 from achievements.definitions import Mistaken, Program, parse
+from achievements.drafting import with_draft
 from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, PointsEarned
 from achievements.pruning import links, pruned
 from achievements.rulebook import Rulebook, ready
@@ -55,7 +56,7 @@ def test_it_is_what_publishing_the_draft_then_would_have_given(
         assume(False)
     # Places are for all members together, and these are folded one by one: in a backtest there is one for everybody.
     book = Rulebook(1, [(BEGINNING, ready(unlimited(program))), (since, ready(unlimited(whole)))])
-    report = _report(Backtest(program, draft, since, until), members)
+    report = _report(Backtest([(BEGINNING, program)], draft, since, until), members)
     (section,) = draft
     completed, points, tiers = 0, Counter[str](), Counter[str]()
     for inputs in members:
@@ -65,8 +66,10 @@ def test_it_is_what_publishing_the_draft_then_would_have_given(
                 completed += _completes(each, section)
                 if isinstance(each, PointsEarned) and origin_of(each.lot) == (section, "drafted"):
                     points[each.currency] += each.points
-        for name, rule in book.latest.ladders:
-            tiers[f"{rule.key}/{rule.tier(trace.state.parts.get(name))}"] += 1
+        # Who is held out of a ladder is on none of its tiers.
+        for _, rule in book.latest.ladders:
+            if (tier := book.latest.members.tier(rule, trace.state)) is not None:
+                tiers[f"{rule.key}/{tier}"] += 1
     found = report.definitions[0]
     assert found.points == points
     assert {f"{each.ladder}/{each.tier}": each.members for each in report.tiers if each.members} == tiers
@@ -121,7 +124,7 @@ def test_the_curve_is_what_each_target_would_have_given(
     program, curve = parse(written), dict[int, tuple[int, int]]()
     for target in (1, 2, 4):
         objective = {**challenge["objectives"][0], "target": target}
-        tried = Backtest(program, {"challenges": [{**challenge, "objectives": [objective]}]}, *span)
+        tried = Backtest([(BEGINNING, program)], {"challenges": [{**challenge, "objectives": [objective]}]}, *span)
         found = _report(tried, members).definitions[0]
         assert found.curve is not None
         told = {spot.target: (spot.completions, spot.winners) for spot in found.curve[:10]}
@@ -215,7 +218,7 @@ MARCH_APRIL = (datetime(2017, 2, 28, 5, tzinfo=UTC), datetime(2017, 5, 1, 4, tzi
 
 
 def _tried(draft: dict[str, Any], **more: Any) -> Report:
-    return _report(Backtest(parse(document(**CLUB)), draft, *MARCH_APRIL), [ADA, BOB, EVE], **more)
+    return _report(Backtest([(BEGINNING, parse(document(**CLUB)))], draft, *MARCH_APRIL), [ADA, BOB, EVE], **more)
 
 
 def test_winners_near_misses_and_what_they_cost() -> None:
@@ -286,13 +289,16 @@ def test_a_streak_that_asks_for_several_things_is_tried_with_what_was_restored()
     restored = diary.fact("f", at, ["!streak_restored", "streak=fit"])
     late = _member("l", "03-07 purchase 1")[0]
     report = _report(
-        Backtest(parse(document(**CLUB)), {"streaks": [fit]}, *MARCH_APRIL), [[*BOB[:3], restored], [*BOB[:3], late]]
+        Backtest([(BEGINNING, parse(document(**CLUB)))], {"streaks": [fit]}, *MARCH_APRIL),
+        [[*BOB[:3], restored], [*BOB[:3], late]],
     )
     # Of the first, the 1st and the 5th counted; two days of the 1st and the 5th make no third. Of the second, the 7th too.
     (found,) = report.definitions
     assert (found.completions, found.points) == (2 + 3, {})
     on = {**fit, "milestones": [{"at": 2, "rewards": [{"points": 9}]}], "restore": {"within": 5}}
-    report = _report(Backtest(parse(document(**CLUB)), {"streaks": [on]}, *MARCH_APRIL), [[*BOB[:3], restored]])
+    report = _report(
+        Backtest([(BEGINNING, parse(document(**CLUB)))], {"streaks": [on]}, *MARCH_APRIL), [[*BOB[:3], restored]]
+    )
     (found,) = report.definitions
     assert (found.completions, found.points) == (2, {"points": 9})
 
@@ -316,7 +322,7 @@ def test_who_has_begun_finishes_as_it_was() -> None:
     challenge = FIVE["challenges"][0]
     draft = {"challenges": [{**challenge, "objectives": [{**challenge["objectives"][0], "target": 2}]}]}
     since = datetime(2017, 3, 2, 5, tzinfo=UTC)
-    (found,) = _report(Backtest(program, draft, since, MARCH_APRIL[1]), [ADA, BOB, EVE]).definitions
+    (found,) = _report(Backtest([(BEGINNING, program)], draft, since, MARCH_APRIL[1]), [ADA, BOB, EVE]).definitions
     # Ada began on the first of March, under a target of three, and so did Bob; Eve's in April is two.
     assert sorted(found.by_day) == [date(2017, 3, 3), date(2017, 4, 3)]
     curve = {spot.target: spot.completions for spot in found.curve or ()}
@@ -349,13 +355,13 @@ def test_who_has_begun_finishes_as_it_was() -> None:
 )
 def test_mistakes_have_their_place_in_the_draft(draft: dict[str, Any], paths: list[str]) -> None:
     with pytest.raises(Mistaken) as mistaken:
-        Backtest(parse(document(**CLUB)), draft, *MARCH_APRIL)
+        Backtest([(BEGINNING, parse(document(**CLUB)))], draft, *MARCH_APRIL)
     assert [each.path for each in mistaken.value.mistakes] == paths
 
 
 def test_nothing_lies_between_an_instant_and_itself() -> None:
     with pytest.raises(Mistaken, match="`to` comes after `from`"):
-        Backtest(parse(document(**CLUB)), FIVE, MARCH_APRIL[1], MARCH_APRIL[1])
+        Backtest([(BEGINNING, parse(document(**CLUB)))], FIVE, MARCH_APRIL[1], MARCH_APRIL[1])
 
 
 def test_a_challenge_without_a_curve_says_why() -> None:
@@ -369,7 +375,7 @@ def test_a_challenge_without_a_curve_says_why() -> None:
 
 
 def test_events_that_the_program_would_refuse_are_told_of() -> None:
-    tried = Backtest(parse(document(**CLUB)), FIVE, *MARCH_APRIL)
+    tried = Backtest([(BEGINNING, parse(document(**CLUB)))], FIVE, *MARCH_APRIL)
     with pytest.raises(ValueError, match="no event type `swim`"):
         tried.event("e1", "swim", MARCH_APRIL[0], {})
     with pytest.raises(ValueError, match=r"properties\.amount"):

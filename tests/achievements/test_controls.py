@@ -23,7 +23,7 @@ from achievements.outcomes import (
     StreakChanged,
 )
 from achievements.rulebook import Rulebook
-from achievements.states import MemberState
+from achievements.states import BEGINNING, MemberState
 from achievements.tallies import Tally
 from achievements.values import Input
 from tests.achievements.diary import check, event
@@ -290,7 +290,7 @@ def test_what_is_counted_does_not_rest_on_the_order_of_arrival(
 def test_a_backtest_holds_out_whom_publishing_would() -> None:
     program = parse(document())
     draft = {"challenges": [{"key": "two", "objectives": [{"on": "visit", "target": 1}], "control_group": 30}]}
-    backtest = Backtest(program, draft, BEGIN, END)
+    backtest = Backtest([(BEGINNING, program)], draft, BEGIN, END)
     tally = Tally()
     for held in (True, False, True):
         backtest.count(tally, [event("e1", FIRST, ["visit"])], _seed("challenges/two", 30, held=held))
@@ -301,7 +301,7 @@ def test_a_backtest_holds_out_whom_publishing_would() -> None:
 def test_a_backtest_counts_no_tier_of_who_is_held_out() -> None:
     ladder = {"key": "club", "measure": {"points": "points"}, "tiers": TIERS, "control_group": 30}
     program = parse(document(earn_rules=[{"key": "base", "on": "visit", "earn": {"fixed": 120}}]))
-    backtest = Backtest(program, {"tier_ladders": [ladder]}, BEGIN, END)
+    backtest = Backtest([(BEGINNING, program)], {"tier_ladders": [ladder]}, BEGIN, END)
     tally = Tally()
     for held in (True, False, True):
         backtest.count(tally, [event("e1", FIRST, ["visit"])], _seed("tier_ladders/club", 30, held=held))

@@ -9,6 +9,7 @@ import pytest
 from achievements import periods
 from achievements.backtests import Backtest
 from achievements.definitions import parse
+from achievements.states import BEGINNING
 from achievements.tallies import Tally
 from achievements.values import Event, Fact
 from engagement.actions import jobs, refolding, screens
@@ -279,7 +280,7 @@ async def test_trying_it_does_nothing(shop: House) -> None:
 
 async def test_it_gives_what_its_backtest_said(shop: House) -> None:
     drafted = {"key": "pair", "objectives": [{"on": "purchase", "target": 2}], "rewards": [{"points": 5}]}
-    tried = Backtest(parse(program()), {"challenges": [drafted]}, at(SINCE), at("2017-03-20T00:00:00Z"))
+    tried = Backtest([(BEGINNING, parse(program()))], {"challenges": [drafted]}, at(SINCE), at("2017-03-20T00:00:00Z"))
     tally = Tally()
     for member in ("ann", "bob", "cora"):
         tally_of = await _history(shop, member)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -81,6 +82,31 @@ def test_a_draft_on_a_file(files: tuple[Path, Path, Path], run: Run, tmp_path: P
     assert [line[:2] for line in lines if "█" in "".join(line) and line[0].isdecimal()] == [["2", "3"], ["4", "1"]]
     assert any(line[:3] == ["→", "3", "2"] for line in lines)
     assert "refused e5: properties.amount: must be at least 0" in done.stderr
+
+
+def test_the_page_tells_what_happens(run: Run, tmp_path: Path) -> None:
+    page = (ROOT / "docs/backtests.md").read_text()
+    program, draft = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    events, fragment, _ = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (command,) = re.findall(r"```console\nengagement (.*?)\n```", page)
+    for name, text in (("corner.yaml", program), ("three-days.yaml", draft), ("events.ndjson", events)):
+        (tmp_path / name).write_text(text)
+    words = [str(tmp_path / word) if re.search(r"\.(yaml|ndjson|json)$", word) else word for word in command.split()]
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    (found,) = report["definitions"]
+    wanted = json.loads(fragment)
+    assert {name: found[name] for name in wanted} == wanted
+    assert (report["events"], report["refused"], report["cost"]) == (6, 0, {"points": "1.00"})
+
+
+@pytest.mark.parametrize("command", ["backtest", "replay"])
+def test_help_says_what_a_file_of_events_is(run: Run, command: str) -> None:
+    told = re.sub(r"\s+", " ", re.sub(r"[│|]", " ", run(command, "--help").stdout))
+    (line,) = re.findall(r"(\{.event_id.*?\})", told)
+    assert json.loads(line)["amount"] == "12.50"
+    assert "docs/backtests.md" in told
 
 
 @pytest.mark.parametrize(
