@@ -21,6 +21,7 @@ from engagement.api.attributes import AttributesMutation
 from engagement.api.backtests import BacktestsMutation, BacktestsQuery
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
+from engagement.api.control_groups import ControlGroupsQuery
 from engagement.api.definitions import DefinitionsQuery
 from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
@@ -52,6 +53,7 @@ class Query(
     ReferralsQuery,
     ProgramsQuery,
     DefinitionsQuery,
+    ControlGroupsQuery,
     JobsQuery,
     BacktestsQuery,
 ):
