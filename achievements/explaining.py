@@ -356,7 +356,7 @@ def _things(rules: Rules, measure: Measure, count: Amount) -> str:
     if measure.distinct == LOCAL_DAY:
         return "days" if several else "day"
     if measure.distinct is not None:
-        return f"different {measure.distinct}"
+        return f"different {'values' if several else 'value'} of {measure.distinct}"
     return f"of {measure.sum}"
 
 

@@ -129,7 +129,7 @@ class MemberExplanation:
     member: strawberry.ID = strawberry.field(description=MEMBER)
     as_of: DateTime = strawberry.field(description="The program's present.")
     definitions: list[Outlook] = strawberry.field(
-        description="A line for each challenge, badge, ladder and streak that is there for her."
+        description="A line for each challenge, badge, ladder and streak that is there for her; with a key also for those held out from her."
     )
 
     @classmethod

@@ -88,6 +88,12 @@ def backtest(
     if json is not None:
         _write(json, report)
     pictures.show(report, Console(highlight=False), shown)
+    for each in drafted.get("challenges") or ():
+        if each.get("limit"):
+            _console.print(
+                f"challenges/{each['key']}: everybody who met the targets is counted, not the first {each['limit']} alone: members are"
+                " tried one by one, so nobody knows who was first."
+            )
     share = 100 * reading / max(reading + folding, 0.001)
     _console.print(
         f"{time.monotonic() - begun:.1f} s on {available()} cores; of {reading + folding:.1f} CPU seconds {share:.0f} % went on"

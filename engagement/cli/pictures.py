@@ -16,6 +16,7 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 _DAYS_WIDTH: Final = 46
 _OVERLAP_ROWS: Final = 8
+_COMPLETED_BY_NOBODY: Final = ("currencies", "event_types", "attributes", "segments", "boosts", "leaderboards")
 
 
 def show(report: Report, console: Console, targets: tuple[int, int] | None) -> None:
@@ -34,6 +35,9 @@ def show(report: Report, console: Console, targets: tuple[int, int] | None) -> N
 
 
 def _parts(found: Found, members: int, targets: tuple[int, int] | None) -> list[RenderableType]:
+    title = Text(f"{found.name} ({found.section}/{found.key})", style="bold")
+    if found.section in _COMPLETED_BY_NOBODY:
+        return [title, Text("Nobody completes it by itself; what it changes of the others is told below.")]
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -49,7 +53,7 @@ def _parts(found: Found, members: int, targets: tuple[int, int] | None) -> list[
         table.add_row(f"  by {group}", f"{count:,}", _share(count, found.completions))
     for other, count in list(found.overlap.items())[:_OVERLAP_ROWS]:
         table.add_row(f"  winners who also won {other}", f"{count:,}", _share(count, found.winners))
-    parts: list[RenderableType] = [Text(f"{found.name} ({found.section}/{found.key})", style="bold"), table]
+    parts: list[RenderableType] = [title, table]
     if found.by_day:
         first, last = min(found.by_day), max(found.by_day)
         parts.append(Text.assemble("  by day  ", (_days(found.by_day), "cyan"), f"  {first} to {last}"))

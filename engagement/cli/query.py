@@ -16,7 +16,9 @@ from engagement.cli.stopping import Stop
 
 def query(
     document: Annotated[str | None, typer.Argument(help="A GraphQL document; - for stdin.")] = None,
-    member: Annotated[str | None, typer.Option("--member", metavar="ID", help="Show this member's screen.")] = None,
+    member: Annotated[
+        str | None, typer.Option("--member", metavar="ID", help="Show this member's screen, with an API key.")
+    ] = None,
     variables: Annotated[str, typer.Option("--variables", metavar="JSON", help="The document's variables.")] = "{}",
     program: Annotated[
         str | None, typer.Option("--program", metavar="KEY", help="The program, for an operator's key.")

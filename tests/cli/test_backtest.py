@@ -32,6 +32,8 @@ challenges:
     objectives: [{on: purchase, measure: {distinct: local_day}, target: 3}]
     window: {calendar: month}
     rewards: [{points: 10}]
+    limit: 1
+boosts: [{key: more, factor: 2}]
 """
 SPAN = ("--from", "2026-01-01T00:00:00Z", "--to", "2026-03-01T00:00:00Z")
 
@@ -71,7 +73,7 @@ def test_a_draft_on_a_file(files: tuple[Path, Path, Path], run: Run, tmp_path: P
     done = run("backtest", program, events, "--draft", draft, *SPAN, *options)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_bytes())
-    (found,) = report["definitions"]
+    (_, found) = report["definitions"]
     assert (report["members"], report["events"], report["refused"]) == (3, 10, 1)
     assert (found["completions"], found["winners"], found["near_misses"]) == (2, 2, 1)
     assert found["by_day"] == {"2026-01-03": 1, "2026-02-03": 1}
@@ -82,6 +84,9 @@ def test_a_draft_on_a_file(files: tuple[Path, Path, Path], run: Run, tmp_path: P
     assert [line[:2] for line in lines if "█" in "".join(line) and line[0].isdecimal()] == [["2", "3"], ["4", "1"]]
     assert any(line[:3] == ["→", "3", "2"] for line in lines)
     assert "refused e5: properties.amount: must be at least 0" in done.stderr
+    assert "more (boosts/more)\nNobody completes it by itself" in done.stdout
+    told = " ".join(done.stderr.split())
+    assert "challenges/days: everybody who met the targets is counted, not the first 1 alone" in told
 
 
 def test_the_page_tells_what_happens(run: Run, tmp_path: Path) -> None:
