@@ -25,6 +25,7 @@ from achievements.localtime import LocalTime
 from achievements.members import Members
 from achievements.moment import Keeper, Rule, completed, held
 from achievements.parts import Definition, Granting, Mistake, event_types_of
+from achievements.ranking import LeaderboardReady
 from achievements.segments import SegmentReady
 from achievements.tiers import LadderReady
 
@@ -186,4 +187,5 @@ def _circle(rule: Rule, path: str, through: str) -> Iterator[Mistake]:
         yield Mistake(f"{path}.of", f"it would count towards itself{through}; leave out a part of it, or what it gives")
     elif not rule.gives <= {held(rule.key), completed(rule.key)}:
         mend = "leave out `including: rewards`, or give another currency"
-        yield Mistake(f"{path}.rewards", f"its own rewards count towards it{through}; {mend}")
+        where = "prizes" if isinstance(rule, LeaderboardReady) else "rewards"
+        yield Mistake(f"{path}.{where}", f"its own rewards count towards it{through}; {mend}")

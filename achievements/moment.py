@@ -331,6 +331,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its parts have a `due`: the next instant at which an outcome of it changes without an input."""
     hears: ClassVar[frozenset[str]] = frozenset()
     """The kinds of facts that it is told of."""
+    outlives: ClassVar[frozenset[str]] = frozenset()
+    """Those of them that it is told of while it is paused, and once it has ended, too."""
 
     key: str
     gives: frozenset[str] = frozenset()

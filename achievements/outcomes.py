@@ -186,10 +186,7 @@ class TierChanged(Outcome, frozen=True, array_like=True, tag="tier", gc=False):
 
 
 class Scored(Outcome, frozen=True, array_like=True, tag="score", gc=False):
-    """A member's score in one period of a board, and the instant of the input that brought her there.
-
-    `group` is the one in which she competes, on a board that has groups.
-    """
+    """A member's score in one period of a board, in the `group` she competes in, and the instant of the input that brought her there."""
 
     board: str
     period: str
@@ -200,8 +197,24 @@ class Scored(Outcome, frozen=True, array_like=True, tag="score", gc=False):
     @property
     def identity(self) -> Identity:
         """One score for each period of a board; in another group it is another."""
-        place = ("score", self.board, self.period)
-        return (*place, self.group) if self.group else place
+        return ("score", self.board, self.period, *filter(None, (self.group,)))
+
+
+class PrizeWon(Outcome, frozen=True, array_like=True, tag="prize", gc=False):
+    """That a member won a prize of a board when a period was closed: her rank among so many `contenders`, of her group."""
+
+    board: str
+    period: str
+    group: str
+    rank: int
+    contenders: int
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """A period of a board is closed once."""
+        return ("prize", self.board, self.period, self.group)
 
 
 class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", gc=False):
@@ -278,6 +291,7 @@ AnyOutcome: TypeAlias = (
     | BadgeAwarded
     | TierChanged
     | Scored
+    | PrizeWon
     | ReferralQualified
     | HeldOut
 )

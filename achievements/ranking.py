@@ -11,7 +11,7 @@ none of them.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,22 @@ import msgspec
 
 from achievements import measures, periods
 from achievements.building import Building
+from achievements.lifecycle import life_of
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
-from achievements.outcomes import AnyOutcome, Scored
+from achievements.outcomes import AnyOutcome, PrizeWon, Scored
 from achievements.parts import Granting, GroupedBy, Misfit, Points
 from achievements.periods import LIFETIME, Calendar
+from achievements.prizes import (
+    CLOSE_AFTER_HOURS,
+    CLOSE_AFTER_HOURS_MAX,
+    PRIZE_WON,
+    PRIZES_MAX,
+    Prize,
+    prize_of,
+)
 from achievements.states import BoardPart
+from achievements.values import Fact
 from achievements.windows import Window, span_of
 
 Ties: TypeAlias = Literal["first_to_reach", "standard", "dense", "ordinal"]
@@ -79,11 +89,14 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 
     section = "leaderboards"
     stage = Stage.BOARDS
+    hears = frozenset({PRIZE_WON})
+    outlives = hears
 
     calendar: Calendar
     currency: str
     zone: ZoneInfo
     group_by: str | None = None
+    prizes: tuple[Prize, ...] = ()
 
     @property
     def event_types(self) -> None:
@@ -107,6 +120,17 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         moment.emitted.append(Scored(self.key, periods.name(self.calendar, window), score, moment.event.at, group))
         return BoardPart(window, score, moment.event.at, group)
 
+    def told(self, part: BoardPart | None, fact: Fact, moment: Moment) -> BoardPart | None:
+        """Give what a member has won when a period was closed; her score is as it was."""
+        if fact.data["board"] == self.key:
+            period, group, rank, contenders = (fact.data[name] for name in ("period", "group", "rank", "contenders"))
+            won = prize_of(self.prizes, group, rank, contenders)
+            if won is not None:
+                at, event_id = moment.event.at, moment.event.id
+                moment.emitted.append(PrizeWon(self.key, period, group, rank, contenders, at, event_id))
+                moment.reward(self.stage, won.rewards, self.key, f"leaderboard/{self.key}/{period}/{group}")
+        return part
+
     def misses_group(self, part: BoardPart | None, moment: Moment) -> bool:
         """Whether points that would count for a member do not, since she is in no group."""
         by = self.group_by
@@ -125,7 +149,8 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 class Leaderboard(Granting, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time, and for each group by itself where it has groups.
 
-    Whoever has less than the `minimum_score` is not ranked; while fewer than `minimum_cohort` members are, nobody is shown.
+    Whoever has less than the `minimum_score` is not ranked; while fewer than `minimum_cohort` members are, nobody is shown. Where it has
+    `prizes`, or says `close_after_hours`, each period is closed so long after its end: what stands then is final.
     """
 
     kind = "leaderboard"
@@ -137,6 +162,8 @@ class Leaderboard(Granting, frozen=True, kw_only=True):
     group_by: GroupedBy | None = None
     minimum_score: Points | None = None
     minimum_cohort: Annotated[int, msgspec.Meta(ge=2, le=COHORT_MAX)] | None = None
+    prizes: Annotated[tuple[Prize, ...], msgspec.Meta(max_length=PRIZES_MAX)] = ()
+    close_after_hours: Annotated[int, msgspec.Meta(ge=1, le=CLOSE_AFTER_HOURS_MAX)] | None = None
 
     def __post_init__(self) -> None:
         if self.measure.points is None:
@@ -147,10 +174,31 @@ class Leaderboard(Granting, frozen=True, kw_only=True):
                 "window", "a leaderboard's window is `lifetime` or `{calendar: day | week | month | quarter | year}`"
             )
 
+        if self.closes and span.calendar is Calendar.LIFETIME and self.ends is None:
+            raise Misfit("ends", "a board for all time is closed when it ends: say when, `ends: 2027-01-01T00:00:00Z`")
+        for position, each in enumerate(self.prizes):
+            if each.groups and self.group_by is None:
+                raise Misfit(f"prizes[{position}].groups", "this board has no groups; write `group_by`")
+
     @property
     def calendar(self) -> Calendar:
         """How its periods are cut."""
         return span_of(self.window).calendar
+
+    @property
+    def closes(self) -> bool:
+        """Whether its periods are closed some time after their end: then nothing about them changes any more."""
+        return bool(self.prizes) or self.close_after_hours is not None
+
+    def ends_at(self, period: int, zone: ZoneInfo) -> datetime | None:
+        """When a period is over: at its end, or that of the board, where that is before it. None where never."""
+        known = [periods.end(self.calendar, period, zone), life_of(self).ends]
+        return min((each for each in known if each is not None), default=None)
+
+    def closes_at(self, period: int, zone: ZoneInfo) -> datetime | None:
+        """When a period is closed at the earliest; None where it never is."""
+        ends_at = self.ends_at(period, zone) if self.closes else None
+        return None if ends_at is None else ends_at + timedelta(hours=self.close_after_hours or CLOSE_AFTER_HOURS)
 
     def contest(self, period: str, group: str = "") -> Contest:
         """One of its periods, and groups, to read."""
@@ -160,11 +208,17 @@ class Leaderboard(Granting, frozen=True, kw_only=True):
         """Compile it; mistakes are told to `building`."""
         if self.group_by is not None:
             building.grouped_by(self.group_by, "group_by")
+        prizes = tuple(
+            msgspec.structs.replace(each, rewards=building.rewards(each.rewards, f"prizes[{position}].rewards"))
+            for position, each in enumerate(self.prizes)
+        )
         return LeaderboardReady(
             key=self.key,
             calendar=self.calendar,
             currency=building.currency(self.measure.points, "measure.points"),
             zone=building.zone,
             group_by=self.group_by,
+            prizes=prizes,
+            gives=frozenset(reward.gives for prize in prizes for reward in prize.rewards),
             counts=frozenset(filter(None, (measures.counted_rewards(self.measure),))),
         )

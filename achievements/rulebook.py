@@ -66,9 +66,11 @@ class Rules:
             for event_type in compiled.event_types
         }
         self.counting_rewards = tuple(judge for _, rule, judge in judges if rule.counts)
-        heard = {kind for _, rule, _ in awake for kind in rule.hears}
+        hearing = [(each, rule.hears) for _, rule, each in awake]
+        hearing += [(each, self.by_name[name].outlives) for name in standing for each in compiled.keepers.get(name, ())]
         self.by_fact = {
-            kind: tuple((each.name, each) for _, rule, each in awake if kind in rule.hears) for kind in heard
+            kind: tuple((each.name, each) for each, kinds in hearing if kind in kinds)
+            for kind in frozenset[str]().union(*(kinds for _, kinds in hearing))
         }
         self.settled = frozenset(
             each.name for name in standing if standing[name] == "ended" for each in compiled.keepers.get(name, ())

@@ -63,12 +63,18 @@ class Listener:
         self._arrived = True
 
     async def tell(
-        self, kind: str, data: Mapping[str, object], *, price: Price | None = None, source: str = ""
+        self,
+        kind: str,
+        data: Mapping[str, object],
+        *,
+        price: Price | None = None,
+        source: str = "",
+        identity: str | None = None,
     ) -> tuple[Effect, ...]:
         """Let her live up to her present, and then hear a fact; what it brought. At most one in a unit.
 
         With a `price`, its currency named, she pays it for the definition `source`: raises `NotEnoughPoints` where the balance does not
-        allow that, and nothing may be saved then. Who may pay was listened to as one who `pays`.
+        allow that, and nothing may be saved then. Who may pay was listened to as one who `pays`. With an `identity`, she hears it once.
         """
         # Time first: a fact stands behind all that happened up to its instant, and behind those told at it before: the version
         # of her row only ever grows.
@@ -76,7 +82,7 @@ class Listener:
         name = f"{self._draft.version:012d}/{kind}"
         order = Order(self.at, Rank.FACT, name)
         if price is None:
-            fact = Fact(name, kind, self.at, order, data)
+            fact = Fact(identity or name, kind, self.at, order, data)
             _, effects = self._draft.apply(fact)
         else:
             self._check_covered(price)

@@ -238,7 +238,7 @@ def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepa
     return found
 
 
-_TOLD_ALONE = {"at_risk", "milestone"}
+_TOLD_ALONE = {"at_risk", "milestone", "prize"}
 _IN_STATE_ALONE = {"streak", "progress", *_TOLD_ALONE}
 
 

@@ -1,41 +1,27 @@
 """Leaderboards: a page from the top, the places around a member, or the top as it changes; and one's own score beside it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from enum import Enum
 from functools import partial
 from typing import Annotated, Final
 
-import msgspec
 import strawberry
 
-from achievements import periods
-from achievements.ranking import Contest
-from achievements.ranking import Leaderboard as Definition
-from achievements.states import MemberState
-from engagement.actions.programs import Loaded
 from engagement.api.asides import selects
-from engagement.api.pagination import BoardCursor, InvalidCursor, PageInfo, cursor_of, page_size, place_of
+from engagement.api.contests import Asked, Page, asked_for, own_rank, places_around, top
+from engagement.api.pagination import BoardCursor, PageInfo, cursor_of, page_size
 from engagement.api.principals import BOARDS_READ, Info, query, still_valid, subscription
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Points, written, written_or_none
 from engagement.api.texts import MEMBER
 from engagement.errors import InvalidInput, NotFound, Refusal
-from engagement.records import members, standings
-from engagement.records.standings import Own
-from engagement.records.unit import Unit
+from engagement.records import members
 from engagement.relay.placing import Place
 
 SNAPSHOT_SECONDS: Final = 0.25
 """The least time between two snapshots: what changes meanwhile is told in one."""
-
-
-class LeaderboardNotFound(NotFound):
-    """No board of that key is in force."""
-
-    code = "LEADERBOARD_NOT_FOUND"
 
 
 class NotOnLeaderboard(NotFound):
@@ -50,6 +36,18 @@ class Unranked(Enum):
 
     HIDDEN = strawberry.enum_value("HIDDEN", description="She has left the leaderboards.")
     BELOW_MINIMUM = strawberry.enum_value("BELOW_MINIMUM", description="Her score is below the board's `minimumScore`.")
+    CLOSED = strawberry.enum_value("CLOSED", description="What she scored became known after the board was closed.")
+
+
+@strawberry.enum(description="Whether something about a period of a leaderboard can change.")
+class LeaderboardState(Enum):
+    """Where a period stands."""
+
+    OPEN = strawberry.enum_value("OPEN", description="The period is not over.")
+    PROVISIONAL = strawberry.enum_value(
+        "PROVISIONAL", description="It is over, and what becomes known of it late still counts."
+    )
+    FINAL = strawberry.enum_value("FINAL", description="It is closed: its standings, and the prizes, stay as they are.")
 
 
 @strawberry.enum(description="Why the entries of a leaderboard are not shown.")
@@ -105,6 +103,11 @@ class Leaderboard:
     group: str | None = strawberry.field(description="The group; null on a board without groups.")
     starts_at: DateTime | None = strawberry.field(description="When the period began; null for all time.")
     ends_at: DateTime | None = strawberry.field(description="When it is over; null for all time.")
+    state: LeaderboardState = strawberry.field(description="Whether something about it can change.")
+    closes_at: DateTime | None = strawberry.field(
+        description="From when on the period is closed, as soon as nothing of it is left to be done; null where it never is."
+    )
+    closed_at: DateTime | None = strawberry.field(description="When it was closed; null where it is not.")
     total: int = strawberry.field(description="How many members are ranked.")
     minimum_score: Points | None = strawberry.field(description="Who has less is not ranked; null where everybody is.")
     minimum_cohort: int | None = strawberry.field(
@@ -118,27 +121,6 @@ class Leaderboard:
         description="Of the member of `around`, or whose token this is; null where there is none, or she has not scored."
     )
     page_info: PageInfo = strawberry.field(description="Where the page ends; a cursor means the rank it was read at.")
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """A board of the program, one of its periods and groups, and whose own score is shown beside it."""
-
-    definition: Definition
-    contest: Contest
-    starts_at: datetime | None
-    ends_at: datetime | None
-    member: str | None = None
-    own: Own | None = None
-
-    @property
-    def unranked(self) -> Unranked | None:
-        """Why the member is not ranked, though she has scored."""
-        if self.own is None:
-            return None
-        if self.own.hidden:
-            return Unranked.HIDDEN
-        least = self.definition.minimum_score
-        return Unranked.BELOW_MINIMUM if least is not None and self.own.score < least else None
 
 
 _GROUP = (
@@ -176,14 +158,12 @@ class BoardsQuery:
         size = page_size(first, 10)
         if around is not None and after is not None:
             raise InvalidInput("Give either `after` or `around`.", "around")
-        asked = await _asked(info, key, period, group, around)
+        asked = await asked_for(info, key, period, group, around)
         if around is None:
-            return await _top(info, asked, size, after)
-        if asked.own is None or asked.own.group != asked.contest.group:
+            return await _shown(info, asked, await top(info, asked, size, after))
+        if asked.own_score is None:
             raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
-        boards, program = resources_of(info).boards, info.context.principal.program
-        total = await boards.total(program, asked.contest)
-        return await _page(info, asked, await boards.around(program, asked.contest, around, size), total)
+        return await _shown(info, asked, await places_around(info, asked, size))
 
 
 @strawberry.type
@@ -213,11 +193,12 @@ class BoardsSubscription:
 async def _snapshots(info: Info, key: str, group: str | None, size: int) -> AsyncGenerator[Leaderboard, None]:
     sent: Leaderboard | None = None
     # A key that no board has may hold anything, and is no name for a channel.
-    await _asked(info, key, None, group, None)
+    await asked_for(info, key, None, group, None)
     async with resources_of(info).hub.subscribe_to_board(info.context.principal.program, key) as wakes:
         while True:
             try:
-                found = await _top(info, await _asked(info, key, None, group, None), size)
+                asked = await asked_for(info, key, None, group, None)
+                found = await _shown(info, asked, await top(info, asked, size))
             except Refusal as refusal:
                 # While PostgreSQL is away for the moment, who has begun sits it out.
                 if sent is None or not refusal.retryable:
@@ -230,19 +211,9 @@ async def _snapshots(info: Info, key: str, group: str | None, size: int) -> Asyn
             await wakes.next()
 
 
-async def _top(info: Info, asked: _Asked, size: int, after: str | None = None) -> Leaderboard:
-    """A page from the top, or after a cursor."""
-    boards, program = resources_of(info).boards, info.context.principal.program
-    total = await boards.total(program, asked.contest)
-    offset = 0 if after is None else _offset(after, asked.contest)
-    return await _page(info, asked, await boards.top(program, asked.contest, size, offset), total)
-
-
-async def _page(info: Info, asked: _Asked, places: list[Place], total: int) -> Leaderboard:
-    contest, definition = asked.contest, asked.definition
-    # The page is read a moment after the count, and somebody may have scored meanwhile.
-    total = max([total, *(each.number for each in places)])
-    withheld = definition.minimum_cohort is not None and total < definition.minimum_cohort
+async def _shown(info: Info, asked: Asked, page: Page) -> Leaderboard:
+    contest, definition, places = asked.contest, asked.definition, page.places
+    withheld = definition.minimum_cohort is not None and page.total < definition.minimum_cohort
     if withheld:
         places = [each for each in places if each.external_id == asked.member]
     cursors = [cursor_of(BoardCursor(contest.board, contest.period, each.number, contest.group)) for each in places]
@@ -254,14 +225,17 @@ async def _page(info: Info, asked: _Asked, places: list[Place], total: int) -> L
         group=contest.group or None,
         starts_at=written_or_none(asked.starts_at),
         ends_at=written_or_none(asked.ends_at),
-        total=total,
+        state=LeaderboardState[asked.state],
+        closes_at=written_or_none(asked.closes_at),
+        closed_at=written_or_none(asked.closed_at),
+        total=page.total,
         minimum_score=None if definition.minimum_score is None else Points(definition.minimum_score),
         minimum_cohort=definition.minimum_cohort,
         withheld=Withheld.TOO_FEW_MEMBERS if withheld else None,
         entries=[LeaderboardEntry.of(each, aliases.get(each.external_id)) for each in places],
         own=await _own(info, asked),
         page_info=PageInfo(
-            has_next_page=not withheld and bool(places) and places[-1].number < total,
+            has_next_page=not withheld and bool(places) and places[-1].number < page.total,
             has_previous_page=not withheld and bool(places) and places[0].number > 1,
             start_cursor=cursors[0] if cursors else None,
             end_cursor=cursors[-1] if cursors else None,
@@ -269,81 +243,23 @@ async def _page(info: Info, asked: _Asked, places: list[Place], total: int) -> L
     )
 
 
-async def _own(info: Info, asked: _Asked) -> LeaderboardStanding | None:
-    if asked.own is None or asked.member is None or asked.own.group != asked.contest.group:
+async def _own(info: Info, asked: Asked) -> LeaderboardStanding | None:
+    score = asked.own_score
+    if score is None or asked.member is None:
         return None
-    rank = None
-    if asked.unranked is None and selects(info._raw_info, "own"):  # noqa: SLF001 — as in `asides`.
-        (rank,) = await resources_of(info).boards.ranks(info.context.principal.program, [(asked.contest, asked.member)])
+    # Looked up where it is asked for alone.
+    rank = await own_rank(info, asked) if selects(info._raw_info, "own") else None  # noqa: SLF001 — as in `asides`.
     return LeaderboardStanding(
         member=strawberry.ID(asked.member),
         rank=rank,
-        score=Points(asked.own.score),
-        reached_at=written(asked.own.reached_at),
-        unranked=asked.unranked,
+        score=Points(score[0]),
+        reached_at=written(score[1]),
+        unranked=None if asked.unranked is None else Unranked[asked.unranked],
     )
 
 
-async def _aliases(info: Info, places: list[Place]) -> dict[str, str]:
+async def _aliases(info: Info, places: Sequence[Place]) -> dict[str, str]:
     if not places or not selects(info._raw_info, "alias"):  # noqa: SLF001 — as in `asides`.
         return {}
     wanted = [each.external_id for each in places]
     return await resources_of(info).read(info.context.principal, partial(members.aliases, external_ids=wanted))
-
-
-async def _asked(info: Info, key: str, period: str | None, group: str | None, around: str | None) -> _Asked:
-    """What is to be read: a board in a period, of a group, and the score of the member who is asked about."""
-    resources, principal = resources_of(info), info.context.principal
-    member = principal.member if around is None else around
-
-    async def look(unit: Unit) -> _Asked:
-        loaded = await resources.programs.load(unit)
-        asked = _period(loaded, key, period)
-        contest, by = asked.contest, asked.definition.group_by
-        # No member's id has a zero in it, and PostgreSQL refuses to look for one.
-        known = member is not None and "\0" not in member
-        own = await standings.own(unit, contest.board, contest.period, member) if known and member else None
-        if by is None and group is not None:
-            raise InvalidInput("This leaderboard has no groups.", "group")
-        found = group
-        if by is not None and found is None and member is not None:
-            found = own.group if own is not None else await _group_of(unit, loaded, member if known else "", by)
-        if by is not None and (found is None or "\0" in found):
-            raise InvalidInput("Say which group: this leaderboard has one for each.", "group")
-        return msgspec.structs.replace(asked, contest=contest._replace(group=found or ""), member=member, own=own)
-
-    return await resources.read(principal, look)
-
-
-async def _group_of(unit: Unit, loaded: Loaded, member: str, by: str) -> str | None:
-    """The group in which a member would compete if she scored now."""
-    rules = loaded.rulebook.at(loaded.now) or loaded.rulebook.latest
-    found = await members.find(unit, member)
-    state = MemberState() if found is None else (await members.states(unit, [found.id]))[found.id].state
-    return rules.members.group(by, state)
-
-
-def _period(loaded: Loaded, key: str, period: str | None) -> _Asked:
-    rules = loaded.rulebook.at(loaded.now) or loaded.rulebook.latest
-    boards = rules.program.sections.get("leaderboards", ())
-    definition = next((each for each in boards if each.key == key), None)
-    if not isinstance(definition, Definition):
-        raise LeaderboardNotFound(f"This program has no leaderboard `{key}`.", "key")
-    calendar = definition.calendar
-    try:
-        index = (
-            periods.period_at(calendar, loaded.now, rules.zone) if period is None else periods.parse(calendar, period)
-        )
-    except ValueError as error:
-        raise InvalidInput(str(error), "period") from error
-    if calendar is periods.Calendar.LIFETIME:
-        return _Asked(definition, definition.contest(""), None, None)
-    starts_at, ends_at = periods.start(calendar, index, rules.zone), periods.end(calendar, index, rules.zone)
-    return _Asked(definition, definition.contest(periods.name(calendar, index)), starts_at, ends_at)
-
-
-def _offset(after: str, contest: Contest) -> int:
-    place = place_of(after)
-    if not isinstance(place, BoardCursor) or (place.board, place.period, place.group) != contest.place:
-        raise InvalidCursor("This cursor points into another list.", "after")
-    return place.rank

@@ -191,6 +191,20 @@ class LeaderboardScored:
 
 
 @strawberry.type(
+    description="A prize of a leaderboard, won when one of its periods was closed; what it gives is told beside it."
+)
+class PrizeWon:
+    """Where a member stood at the end."""
+
+    leaderboard: str = strawberry.field(description="The key of the leaderboard.")
+    period: str = strawberry.field(description="The period, like `2026-11`; empty for all time.")
+    group: str | None = strawberry.field(description="The group in which she competed; null on a board without groups.")
+    rank: int = strawberry.field(description="Her rank when it was closed, from 1.")
+    contenders: int = strawberry.field(description="How many members were ranked.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+@strawberry.type(
     description="That the member was brought by another, and has done what that is for; what both get follows."
 )
 class ReferralQualified:
@@ -222,6 +236,7 @@ Effect: TypeAlias = Annotated[
     | MilestoneReached
     | TierChanged
     | LeaderboardScored
+    | PrizeWon
     | ReferralQualified
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
@@ -247,10 +262,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
         case outcomes.PointsEarned() | outcomes.PointsExpired() | outcomes.PointsSpent() | outcomes.SpendRejected():
             return _points(effect)
-        case outcomes.Scored(board, period, score):
-            rank = aside.ranks.get((board, period, effect.group, member))
-            group = effect.group or None
-            return LeaderboardScored(leaderboard=board, period=period, group=group, score=Points(score), rank=rank)
+        case outcomes.Scored() | outcomes.PrizeWon():
+            return _of_board(effect, member, aside)
         case outcomes.ChallengeProgressed() | outcomes.MilestoneReached() | outcomes.ChallengeCompleted():
             return _of_challenge(effect)
         case outcomes.StreakChanged() | outcomes.StreakAtRisk():
@@ -273,6 +286,26 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.ReferralQualified(referral, referrer, at):
             return ReferralQualified(referral=referral, referrer=referrer, at=written(at))
     raise AssertionError(f"{type(effect).__name__} is no effect")
+
+
+def _of_board(effect: outcomes.Scored | outcomes.PrizeWon, member: str, aside: Aside) -> Effect:
+    group = effect.group or None
+    if isinstance(effect, outcomes.PrizeWon):
+        return PrizeWon(
+            leaderboard=effect.board,
+            period=effect.period,
+            group=group,
+            rank=effect.rank,
+            contenders=effect.contenders,
+            at=written(effect.at),
+        )
+    return LeaderboardScored(
+        leaderboard=effect.board,
+        period=effect.period,
+        group=group,
+        score=Points(effect.score),
+        rank=aside.ranks.get((effect.board, effect.period, effect.group, member)),
+    )
 
 
 def _of_challenge(

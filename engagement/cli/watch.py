@@ -45,7 +45,8 @@ fragment Told on Effect {
   ... on MilestoneReached { challenge period milestone }
   ... on RewardGiven { sort key source until }
   ... on TierChanged { ladder from to qualifying }
-  ... on LeaderboardScored { leaderboard period score rank }
+  ... on LeaderboardScored { leaderboard period group score rank }
+  ... on PrizeWon { leaderboard period group rank contenders }
   ... on ReferralQualified { referral referrer }
 }"""
 

@@ -30,12 +30,20 @@ class Page(NamedTuple):
 _HELD = "board_score AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
 _RANKED_ROWS = "NOT held.hidden AND ($5::bigint IS NULL OR held.score >= $5)"
 _BOARD = f'held.program_id = $1 AND held.board = $2 AND held.period = $3 AND held."group" = $4 AND {_RANKED_ROWS}'
-_ORDER: Mapping[Ties, str] = {
+ORDER: Mapping[Ties, str] = {
     "first_to_reach": "held.reached_at, member.external_id",
     "ordinal": "member.external_id",
     "standard": "member.external_id",
     "dense": "member.external_id",
 }
+"""How those with equal scores stand, by what a board makes of them."""
+RANK: Mapping[Ties, str] = {
+    "first_to_reach": "row_number()",
+    "ordinal": "row_number()",
+    "standard": "rank()",
+    "dense": "dense_rank()",
+}
+"""The rank of each, by score and, where none is shared, that order."""
 _ABOVE: Mapping[Ties, str] = {
     "first_to_reach": "$6",
     "ordinal": "$6",
@@ -44,7 +52,7 @@ _ABOVE: Mapping[Ties, str] = {
 }
 _PAGE: Mapping[Ties, str] = {
     ties: f"WITH page AS MATERIALIZED (SELECT member.external_id, held.score, held.reached_at FROM {_HELD} WHERE {_BOARD}"
-    f" ORDER BY held.score DESC, {_ORDER[ties]} OFFSET $6::bigint LIMIT $7)"
+    f" ORDER BY held.score DESC, {ORDER[ties]} OFFSET $6::bigint LIMIT $7)"
     f" SELECT page.*, {above} AS above FROM page"
     for ties, above in _ABOVE.items()
 }
@@ -79,8 +87,8 @@ _EQUALS = (
 )
 _SHARED = f" SELECT wanted.n, {{rank}} AS rank FROM wanted LEFT JOIN own USING (n) {_LEVEL} ORDER BY wanted.n"
 _RANKS: Mapping[Ties, str] = {
-    "first_to_reach": _RANKED + _EQUALS.format(order=_ORDER["first_to_reach"]),
-    "ordinal": _RANKED + _EQUALS.format(order=_ORDER["ordinal"]),
+    "first_to_reach": _RANKED + _EQUALS.format(order=ORDER["first_to_reach"]),
+    "ordinal": _RANKED + _EQUALS.format(order=ORDER["ordinal"]),
     "standard": _RANKED + _SHARED.format(rank="levels.better + 1"),
     "dense": _RANKED + _SHARED.format(rank="levels.level"),
 }

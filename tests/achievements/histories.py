@@ -46,7 +46,9 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of zone and attributes, decisions taken, tiers granted, bought and revoked, challenges joined and left, and streaks saved."""
+    """Events, among them changes of zone and attributes, decisions taken, tiers granted, bought and revoked, challenges joined and left,
+    streaks saved, and prizes won.
+    """
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
         at = draw(instants)
@@ -76,6 +78,10 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
         at, kind = draw(instants), draw(st.sampled_from(["freeze_bought", "streak_restored", "streak_restored"]))
         saved = {"streak": f"k{draw(st.integers(0, 1))}", "by_staff": draw(st.booleans())}
         made.append(Fact(f"s{number}", kind, at, Order(at, Rank.FACT, f"s{number}"), saved))
+    for number in range(draw(st.integers(0, 2))):
+        at, place = draw(instants), {"period": f"2017-0{number + 2}", "group": draw(st.sampled_from(["", "rome"]))}
+        won = {"board": f"k{draw(st.integers(0, 1))}", "rank": draw(st.integers(1, 2)), "contenders": 5, **place}
+        made.append(Fact(f"w{number}", "prize_won", at, Order(at, Rank.FACT, f"w{number}"), won))
     caused = draw(st.sampled_from(made))
     if isinstance(caused, Event):
         order = Order(caused.at, Rank.EVENT, caused.id, 1)

@@ -184,13 +184,23 @@ _ladders = st.builds(
     st.sampled_from([0, 0, 2, 9]),
     st.integers(5, 60),
 )
-_boards: st.SearchStrategy[dict[str, Any]] = st.builds(
+
+
+def _with_prizes(board: dict[str, Any], given: list[Any], percent: int) -> dict[str, Any]:
+    """A board with prizes, where it is closed at the end of its periods and does not count what they give."""
+    if not given or board["window"] == "lifetime" or "including" in board["measure"]:
+        return board
+    return {**board, "prizes": [{"percent": percent, "rewards": given}]}
+
+
+_plain_boards: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     measure=st.sampled_from([{"points": "points"}, {"points": "points", "including": "rewards"}]),
     window=st.just("lifetime") | st.builds(dict, calendar=st.sampled_from(["day", "month", "year"])),
     ties=st.sampled_from(["first_to_reach", "standard", "dense", "ordinal"]),
     group_by=st.sampled_from([None, "city", "tiers.gift"]),
 )
+_boards = st.builds(_with_prizes, _plain_boards, _rewards, st.sampled_from([20, 100]))
 _spends = st.builds(lambda trigger, points: {**trigger, "spend": {"points": points}}, _triggers, st.integers(1, 50))
 
 

@@ -20,6 +20,13 @@ def objective(**changes: Any) -> dict[str, Any]:
     return challenge(objectives=[{"on": "purchase", "target": 5, **changes}])
 
 
+def prizes(prize: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A leaderboard with a prize."""
+    given = {"rewards": [{"points": 1}], **prize}
+    board = {"key": "b", "measure": {"points": "points"}, "window": {"calendar": "week"}, "prizes": [given], **changes}
+    return {"leaderboards": [board]}
+
+
 def earn(**changes: Any) -> dict[str, Any]:
     return {"earn_rules": [{"key": "r", "on": "purchase", "earn": {"fixed": 1}, **changes}]}
 
@@ -296,6 +303,18 @@ MISTAKES_OF_MORE_KINDS: list[tuple[dict[str, Any], str, str]] = [
         },
         "leaderboards[0].group_by",
         "`age` is a int, and has to be a string",
+    ),
+    (prizes({"rank": 1, "percent": 5}), "leaderboards[0].prizes[0]", "exactly one of `rank: 1`"),
+    (prizes({}), "leaderboards[0].prizes[0]", "exactly one of `rank: 1`"),
+    (prizes({"rank": 3, "to": 2}), "leaderboards[0].prizes[0].to", "not before it"),
+    (prizes({"rank": 1, "rewards": []}), "leaderboards[0].prizes[0].rewards", "say what is given"),
+    (prizes({"rank": 1, "groups": ["x"]}), "leaderboards[0].prizes[0].groups", "no groups"),
+    (prizes({"rank": 1, "rewards": [{"badge": "x"}]}), "leaderboards[0].prizes[0].rewards[0].badge", "no badge `x`"),
+    (prizes({"rank": 1}, window="lifetime"), "leaderboards[0].ends", "closed when it ends"),
+    (
+        prizes({"rank": 1}, measure={"points": "points", "including": "rewards"}),
+        "leaderboards[0].prizes",
+        "its own rewards count towards it",
     ),
 ]
 

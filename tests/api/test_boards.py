@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import APPLY, NOON, House, document
+from tests.api.conftest import ADVANCE, APPLY, NOON, House, document
 
 BOARD = """query($key: String!, $period: String, $first: Int, $after: String, $around: ID) {
   leaderboard(key: $key, period: $period, first: $first, after: $after, around: $around) {
@@ -280,3 +280,74 @@ async def test_a_members_token_speaks_for_herself_alone(house: House) -> None:
     for text in (ALIAS, LEAVE, RETURN):
         given = {"input": {"member": "m2", "idempotencyKey": "k"}}
         assert (await house.refusal(text, given, key=house.token("m1")))["code"] == "FORBIDDEN"
+
+
+CLOSED = """query($first: Int, $after: String, $around: ID) {
+  leaderboard(key: "b", period: "2026-11", first: $first, after: $after, around: $around) {
+    state endsAt closesAt closedAt total entries { rank member alias score } own { rank score unranked }
+    pageInfo { hasNextPage hasPreviousPage endCursor } } }"""
+
+
+async def closed(house: House, key: str | None = None, **variables: object) -> dict[str, Any]:
+    found: dict[str, Any] = (await house.data(CLOSED, variables, key=key))["leaderboard"]
+    return found
+
+
+async def test_a_board_is_open_then_provisional_and_then_final(house: House) -> None:
+    prizes = [{"rank": 1, "rewards": [{"points": 9, "currency": "gems"}]}]
+    await with_boards(house, {"key": "b", **POINTS, "window": {"calendar": "month"}, "ties": "dense", "prizes": prizes})
+    await scored(house)
+    found = await closed(house)
+    when = {"endsAt": "2026-12-01T05:00:00Z", "closesAt": "2026-12-03T05:00:00Z", "closedAt": None}
+    assert {"state": "OPEN", **when}.items() <= found.items()
+    for at, state in (("2026-12-01T05:00:00Z", "PROVISIONAL"), ("2026-12-03T05:00:00Z", "FINAL")):
+        await house.data(ADVANCE, {"input": {"to": at}})
+        found = await closed(house)
+        assert found["state"] == state
+    assert found["closedAt"] == "2026-12-03T05:00:00Z"
+    feed = """{ activity(member: "m7", first: 1) { edges { node { effects {
+      __typename ... on PrizeWon { leaderboard period group rank contenders at } } } } } }"""
+    (told,) = (await house.data(feed))["activity"]["edges"]
+    won = {"leaderboard": "b", "period": "2026-11", "group": None, "rank": 1, "contenders": 7, "at": found["closedAt"]}
+    assert {"__typename": "PrizeWon", **won} in told["node"]["effects"]
+    # What becomes known by now changes what was earned, and nothing here.
+    await house.bought("m1", "late", 500)
+    await house.bought("m8", "late", 500)
+    assert (await closed(house))["entries"] == found["entries"]
+    assert (await closed(house, around="m1"))["own"] == {"rank": 7, "score": 10, "unranked": None}
+    assert await closed(house, around="m8") | {"pageInfo": None} == {
+        "state": "FINAL",
+        **when,
+        "closedAt": found["closedAt"],
+        "total": 7,
+        "entries": [],
+        "pageInfo": None,
+        "own": {"rank": None, "score": 500, "unranked": "CLOSED"},
+    }
+
+
+async def test_a_final_board_is_read_like_any_other(house: House) -> None:
+    await with_boards(house, {"key": "b", **POINTS, "window": {"calendar": "month"}, "close_after_hours": 1})
+    await scored(house)
+    open_ = [
+        await closed(house, first=3),
+        await closed(house, first=3, around="m4"),
+        await closed(house, first=4, around="m1"),
+    ]
+    await house.data(ADVANCE, {"input": {"to": "2026-12-02T05:00:00Z"}})
+    final = [
+        await closed(house, first=3),
+        await closed(house, first=3, around="m4"),
+        await closed(house, first=4, around="m1"),
+    ]
+    same = ("total", "entries", "own", "pageInfo")
+    assert [{name: each[name] for name in same} for each in final] == [
+        {name: each[name] for name in same} for each in open_
+    ]
+    after = await closed(house, first=3, after=final[0]["pageInfo"]["endCursor"])
+    assert [each["rank"] for each in after["entries"]] == [4, 5, 6]
+    # Who leaves is shown no more; the others stand where they stood, and she sees where she did.
+    await shown(house, LEAVE, member="m6")
+    left = await closed(house, key=house.token("m6"), first=3)
+    assert [(each["rank"], each["member"]) for each in left["entries"]] == [(1, "m7"), (3, "m5")]
+    assert left["own"] == {"rank": 2, "score": 60, "unranked": None}

@@ -34,6 +34,9 @@ SAMPLES = {
     "badge_award": "(program_id, member_id, badge, level, awarded_at) VALUES ($1, {member}, 'b', '1', now())",
     "board_score": "(program_id, board, period, member_id, score, reached_at, version)"
     " VALUES ($1, 'b', '1', {member}, 1, now(), 1)",
+    "board_close": "(program_id, board, period, closed_at) VALUES ($1, 'b', '1', now())",
+    "board_final": '(program_id, board, period, member_id, "group", place, rank, score, reached_at)'
+    " VALUES ($1, 'b', '1', {member}, 'g', 1, 1, 1, now())",
     "wallet": "(program_id, member_id, currency) VALUES ($1, {member}, 'points')",
     "lot": "(program_id, member_id, id, currency, points, remaining, earned_at, source)"
     " VALUES ($1, {member}, 'l', 'points', 1, 1, now(), 'base')",
@@ -70,6 +73,8 @@ RIGHTS = {
     "completion": ALL_BUT_DELETE | {"DELETE"},
     "badge_award": ALL_BUT_DELETE | {"DELETE"},
     "board_score": ALL_BUT_DELETE | {"DELETE"},
+    "board_close": READ,
+    "board_final": READ | {"UPDATE(contenders)", "UPDATE(given_at)"},
     "wallet": ALL_BUT_DELETE,
     "lot": ALL_BUT_DELETE,
     "transfer": READ,
@@ -105,6 +110,8 @@ CHECKS = {
     "transfer_between_two_accounts",
     "transfer_accounts_known",
     "member_alias_not_empty",
+    "board_final_places_from_one",
+    "board_final_given_where_won",
     "activity_seq_positive",
     "problem_count_positive",
     "job_state_known",

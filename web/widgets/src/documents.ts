@@ -62,6 +62,7 @@ export interface Entry {
 
 export interface Board {
   name: string
+  state: 'OPEN' | 'PROVISIONAL' | 'FINAL'
   total: number
   withheld: string | null
   entries: Entry[]
@@ -114,6 +115,7 @@ export const BOARD_UPDATES = /* GraphQL */ `
   subscription BoardUpdates($key: String!, $first: Int!) {
     leaderboardUpdates(key: $key, first: $first) {
       name
+      state
       total
       withheld
       entries { rank member alias score }

@@ -8,6 +8,7 @@ import { shared } from './styles.ts'
 import { Widget, number, still } from './widget.ts'
 
 const MOVE_MS = 450
+const STANDING = { OPEN: '', PROVISIONAL: ', provisional', FINAL: ', final' } as const
 
 /**
  * The top of a leaderboard, live.
@@ -74,7 +75,7 @@ export class LeaderboardWidget extends Widget {
       <header>
         <div>
           <h2 id="title">${this.label || this.shown?.name || 'Leaderboard'}</h2>
-          <p class="muted">${this.shown ? `${number(this.shown.total)} members` : html`&nbsp;`}</p>
+          <p class="muted">${this.shown ? `${number(this.shown.total)} members${STANDING[this.shown.state]}` : html`&nbsp;`}</p>
         </div>
         ${this.pill()}
       </header>
