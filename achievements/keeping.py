@@ -49,7 +49,12 @@ def kept_of(
     Where they are taken back, only points that would be of another currency are: a lot stays in its own.
     """
     kept = [was for was, now in changed if _is_less(was, now, only_currency=take_back)]
-    return kept if take_back else [*(each for each in gone if not isinstance(each, _STANDINGS)), *kept]
+    return kept if take_back else [*filter(is_had, gone), *kept]
+
+
+def is_had(outcome: AnyOutcome) -> bool:
+    """Whether an outcome is something that a member has, and can keep."""
+    return not isinstance(outcome, _STANDINGS)
 
 
 def _is_less(was: AnyOutcome, now: AnyOutcome, *, only_currency: bool) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import backtests, clock, jobs, publishing
+from engagement.actions import backtests, clock, jobs, previews, publishing
 from engagement.actions.jobs import Kinds
+from engagement.actions.plans import PREVIEW
 from engagement.actions.programs import COUNT_ANEW, Programs
 from engagement.errors import Refusal
 from engagement.observer import NOBODY, Observer
@@ -23,7 +24,11 @@ from engagement.relay.drain import Drain
 
 ROUND_SECONDS = 1.0
 """Between two rounds; a round that finds much to do goes on until it is done."""
-KINDS: Kinds = {COUNT_ANEW: publishing.count_anew, backtests.KIND: backtests.run}
+KINDS: Kinds = {
+    COUNT_ANEW: publishing.count_anew,
+    PREVIEW: previews.preview,
+    backtests.KIND: backtests.run,
+}
 """What each kind of job does."""
 
 _log = structlog.get_logger(__name__)

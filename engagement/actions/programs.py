@@ -2,26 +2,26 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 
-from achievements.compiling import Compiled, compiled
-from achievements.definitions import SECTIONS, Mistaken, document_of, parse, plain
+from achievements.compiling import Compiled
 from achievements.definitions import Program as Document
-from achievements.differences import FieldChange, fields_changed
+from achievements.definitions import document_of
+from achievements.differences import FieldChange
 from achievements.lifecycle import Status, life_of
-from achievements.parts import Definition, Granting, Mistake, Recounting
 from achievements.rulebook import Rulebook
-from engagement.actions import lines
+from engagement.actions import plans
 from engagement.actions.lines import Edition, Line, definition_in, document_in
+from engagement.actions.plans import Change
 from engagement.actions.rarity import Rarities
-from engagement.errors import InvalidInput, InvalidProgram, NotFound
+from engagement.errors import InvalidInput, NotFound
 from engagement.records import jobs, problems, programs
-from engagement.records.programs import Closing, DefinitionVersion, Program
+from engagement.records.programs import DefinitionVersion, Program
 from engagement.records.unit import ALL, Database, Scope, Unit, Work
 
 COUNT_ANEW = "publish"
@@ -48,23 +48,6 @@ class Sandbox(msgspec.Struct, frozen=True):
     clock: datetime | None = None
 
 
-class Change(msgspec.Struct, frozen=True):
-    """What applying a document did to one definition; of the kind `program`, to the program's own name.
-
-    `fields` are what differs in one that was changed.
-    """
-
-    kind: str
-    key: str
-    change: Literal["CREATED", "CHANGED", "REMOVED"]
-    fields: tuple[FieldChange, ...] = ()
-
-    @property
-    def takes(self) -> bool:
-        """Whether it may take something from members: the definition ends, or counts otherwise than before."""
-        return self.change == "REMOVED" or any(each.counts for each in self.fields)
-
-
 class Applied(msgspec.Struct, frozen=True):
     """The program after a document was applied, what that changed, what time it is in it, and the job that counts the past anew,
     where something does.
@@ -75,6 +58,7 @@ class Applied(msgspec.Struct, frozen=True):
     now: datetime
     replayed: bool = False
     job: UUID | None = None
+    counts_past: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -148,6 +132,7 @@ async def apply(
     sandbox: Sandbox | None = None,
     dry_run: bool = False,
     take_back: bool = False,
+    preview: UUID | None = None,
     key: str | None = None,
 ) -> Applied:
     """Make the program of a document be what the document says, and nothing else; a new one where there is none.
@@ -158,17 +143,17 @@ async def apply(
     with every mistake, `NotFound` for another's program, `InvalidInput` where a sandbox is asked of a program that is none.
 
     Where a new version counts the past (`counts_from`), a job counts every member anew. What she would have no more by it she
-    keeps, unless it is to `take_back`.
+    keeps, unless it is to `take_back`. Once there are members, that goes with the `preview` (its job) of the same document.
 
     `dry_run` answers the same and does nothing; `key` is then neither looked at nor used up.
     """
-    wanted = await asyncio.to_thread(_sound, document)
+    wanted = await asyncio.to_thread(plans.sound, document)
 
     async def enter(unit: Unit) -> None:
         await _find_or_make(unit, wanted, own, sandbox)
 
     async def work(unit: Unit) -> Settled:
-        return await _publish(unit, wanted, take_back=take_back)
+        return await _publish(unit, wanted, document, take_back=take_back, preview=preview, trying=dry_run)
 
     if dry_run:
         return await _foreseen(database, ALL if own is None else own, enter, work)
@@ -184,7 +169,7 @@ async def apply(
         decode=msgspec.json.Decoder(Settled).decode,
     )
     program, now = await database.run(programs.as_of, settled.program_id)
-    return Applied(program, settled.changes, now, replayed, settled.job)
+    return Applied(program, settled.changes, now, replayed, settled.job, settled.job is not None)
 
 
 async def as_document(unit: Unit) -> dict[str, Any]:
@@ -217,16 +202,6 @@ def _standing(version: DefinitionVersion, now: datetime) -> Standing:
     )
 
 
-def _sound(document: object) -> Document:
-    """A document that can be applied; InvalidProgram with every mistake in it."""
-    try:
-        wanted = parse(document)
-        compiled(wanted)
-    except Mistaken as error:
-        raise InvalidProgram(tuple(error.mistakes)) from error
-    return wanted
-
-
 class _Undone(Exception):
     """Rolls a unit back, and carries what it came to."""
 
@@ -242,7 +217,7 @@ async def _foreseen(database: Database, scope: Scope, enter: Work[None], work: W
         await enter(unit)
         settled = await work(unit)
         program, now = await programs.as_of(unit)
-        raise _Undone(Applied(program, settled.changes, now))
+        raise _Undone(Applied(program, settled.changes, now, counts_past=settled.job is not None))
 
     try:
         await database.run(attempt, scope)
@@ -251,25 +226,22 @@ async def _foreseen(database: Database, scope: Scope, enter: Work[None], work: W
     raise AssertionError("an attempt never ends without being undone")
 
 
-async def _publish(unit: Unit, wanted: Document, *, take_back: bool) -> Settled:
-    """Make the unit's program be what the document says."""
+async def _publish(
+    unit: Unit, wanted: Document, document: object, *, take_back: bool, preview: UUID | None, trying: bool
+) -> Settled:
+    """Make the unit's program be what the document says; `trying` it asks for no preview."""
     program = await programs.lock(unit)
-    if program.timezone != wanted.head.timezone:
-        raise InvalidProgram((Mistake("program.timezone", f"stays {program.timezone}: every calendar rests on it"),))
-    known, now = await programs.versions(unit), await programs.untouched_from(unit)
-    changes, new, closed = _changes(wanted, known, now)
-    begun = min((each.active_from for each in known), default=now)
-    new = [lines.counted(each, begun, program.revision + 1, take_back=take_back) for each in new]
-    mistakes = await asyncio.to_thread(lines.check, program, lines.closed(known, closed), new)
-    if mistakes:
-        raise InvalidProgram(tuple(_placed(wanted, mistakes)))
+    plan = await plans.plan(unit, program, wanted, take_back=take_back)
+    changes, new, closed = plan.changes, plan.new, plan.closed
+    if plan.counts_past and not trying:
+        await plans.check_preview(unit, plan, document, preview)
     await programs.save_versions(unit, new, closed)
     # What was changed may have been mended: it is told of again where it fails again.
     await problems.forget(unit, [(each.kind, each.key) for each in closed])
     job = None
     if changes:
         revision = await programs.bump_revision(unit)
-        if any(each.counts_from is not None for each in new):
+        if plan.counts_past:
             job = (await jobs.ask(unit, uuid4(), COUNT_ANEW, {"revision": revision})).id
     name = wanted.head.name or program.key
     if program.name != name:
@@ -306,74 +278,3 @@ async def _find_or_make(unit: Unit, wanted: Document, own: int | None, sandbox: 
         raise InvalidInput(f"Program `{found.key}` is no sandbox, and none becomes one.", "sandbox")
     if own is None:
         await unit.narrow(found.id)
-
-
-def _changes(
-    wanted: Document, versions: Sequence[DefinitionVersion], now: datetime
-) -> tuple[tuple[Change, ...], list[DefinitionVersion], list[Closing]]:
-    """What makes the published versions be the document's definitions; InvalidProgram for a change of what is fixed."""
-    last = {(each.kind, each.key): each for each in versions}
-    changes: list[Change] = []
-    new: list[DefinitionVersion] = []
-    closed: list[Closing] = []
-    mistakes: list[Mistake] = []
-    for path, definition in _with_paths(wanted):
-        held = last.pop((definition.kind, definition.key), None)
-        body = plain(definition)
-        change = Change(definition.kind, definition.key, "CREATED")
-        if held is not None:
-            before = definition_in(held)
-            mistakes += _changed_though_fixed(path, before, definition)
-            if held.active_until is None and plain(before) == body:
-                continue
-            if held.active_until is None:
-                closed.append(Closing(held.kind, held.key, now))
-                change = Change(definition.kind, definition.key, "CHANGED", fields_changed(plain(before), body))
-        changes.append(change)
-        version = 1 if held is None else held.version + 1
-        counts_from = definition.counted_from if isinstance(definition, Recounting) else None
-        published = DefinitionVersion(
-            definition.kind, definition.key, version, msgspec.json.encode(body), now, counts_from=counts_from
-        )
-        new.append(published)
-    for held in last.values():
-        if held.active_until is None:
-            changes.append(Change(held.kind, held.key, "REMOVED"))
-            closed.append(Closing(held.kind, held.key, now))
-    if mistakes:
-        raise InvalidProgram(tuple(mistakes))
-    return tuple(changes), new, closed
-
-
-def _with_paths(document: Document) -> list[tuple[str, Definition]]:
-    return [
-        (f"{section}[{position}]", definition)
-        for section in SECTIONS
-        for position, definition in enumerate(document.sections.get(section, ()))
-    ]
-
-
-def _placed(wanted: Document, mistakes: Mapping[tuple[str, str], str]) -> list[Mistake]:
-    """What is wrong with where definitions, by kind and key, begin to count, with its places in the document."""
-    return [
-        Mistake(f"{path}.counts_from", mistakes[each.kind, each.key])
-        for path, each in _with_paths(wanted)
-        if (each.kind, each.key) in mistakes
-    ]
-
-
-def _changed_though_fixed(path: str, before: Definition, after: Definition) -> list[Mistake]:
-    return [
-        Mistake(
-            f"{path}.{name}", f"`{name}` of a published {after.kind} stays as it is; define another under a new key"
-        )
-        for name in after.fixed
-        if getattr(before, name) != getattr(after, name)
-    ] + _narrowed(path, before, after)
-
-
-def _narrowed(path: str, before: Definition, after: Definition) -> list[Mistake]:
-    """A control group that would lose members: who was held out is not given later what others have had for long."""
-    was, now = (each.control_group or 0 if isinstance(each, Granting) else 0 for each in (before, after))
-    said = f"a control group only grows, and this one was {was} percent; define another {after.kind} under a new key"
-    return [Mistake(f"{path}.control_group", said)] if now < was else []

@@ -9,7 +9,9 @@ from strawberry.scalars import JSON
 
 from engagement.actions import clock, programs
 from engagement.actions.clock import Advanced
-from engagement.actions.programs import Applied, Change, Loaded, Sandbox
+from engagement.actions.plans import Change
+from engagement.actions.programs import Applied, Loaded, Sandbox
+from engagement.api.jobs import job_id_of
 from engagement.api.principals import ANY_CREDENTIAL, CLOCK_WRITE, DEFINITIONS, PROGRAMS_WRITE, Info, mutation, query
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
@@ -158,6 +160,10 @@ class ApplyProgramInput:
         default=False,
         description="What a definition that counts the past (`counts_from`) gives no more is taken from members; they keep it otherwise.",
     )
+    preview: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The job of its preview (`previewProgram`), which a document that counts the past needs once there are members.",
+    )
     idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
 
 
@@ -171,6 +177,9 @@ class ApplyProgramSuccess:
         description="The job that counts members anew, where a definition counts the past: `job` and `jobProgress` follow it."
         " Whoever is touched meanwhile is counted anew at once."
     )
+    counts_past: bool = strawberry.field(
+        description="Whether members are counted anew, because a definition counts the past; after a dry run, would be."
+    )
     replayed: bool = strawberry.field(description=_REPLAYED)
 
     @classmethod
@@ -179,6 +188,7 @@ class ApplyProgramSuccess:
         return cls(
             program=Program.of(applied.program, applied.now),
             changes=[DefinitionChange.of(each) for each in applied.changes],
+            counts_past=applied.counts_past,
             job=None if applied.job is None else strawberry.ID(str(applied.job)),
             replayed=applied.replayed,
         )
@@ -261,6 +271,7 @@ class ProgramsMutation:
             sandbox=None if given.sandbox is None else _sandbox(given.sandbox),
             dry_run=given.dry_run,
             take_back=given.take_back,
+            preview=None if given.preview is None else job_id_of(given.preview),
             key=given.idempotency_key,
         )
         return ApplyProgramSuccess.of(applied)

@@ -31,6 +31,7 @@ from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
+from engagement.api.previews import PreviewsMutation, PreviewsQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
 from engagement.api.referrals import ReferralsQuery
@@ -56,6 +57,7 @@ class Query(
     ControlGroupsQuery,
     JobsQuery,
     BacktestsQuery,
+    PreviewsQuery,
 ):
     """Every field to read."""
 
@@ -74,6 +76,7 @@ class Mutation(
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,
+    PreviewsMutation,
 ):
     """Every mutation."""
 

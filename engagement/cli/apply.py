@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
@@ -15,10 +15,12 @@ from rich.text import Text
 
 from achievements import periods
 from engagement.actions import programs
-from engagement.actions.programs import Change, Sandbox
+from engagement.actions.plans import Change
+from engagement.actions.programs import Sandbox
 from engagement.cli.client import Client
 from engagement.cli.documents import program_key, read_program
 from engagement.cli.options import DataOption, KeyOption, OtherUrlOption
+from engagement.cli.previewing import preview_directly, preview_remotely
 from engagement.cli.session import database, servers
 from engagement.cli.stopping import Stop
 from engagement.records.unit import Database
@@ -29,7 +31,7 @@ PRINCIPAL = "operator"
 _APPLY = """mutation Apply($input: ApplyProgramInput!) {
   applyProgram(input: $input) {
     __typename
-    ... on ApplyProgramSuccess { job program { key now } changes { kind key change fields { path before after } } }
+    ... on ApplyProgramSuccess { job countsPast program { key now } changes { kind key change fields { path before after } } }
     ... on InvalidProgramError { mistakes { path message } }
     ... on UserError { code message field }
   }
@@ -47,6 +49,26 @@ class Outcome(NamedTuple):
     changes: tuple[Change, ...]
     now: datetime
     job: UUID | None = None
+    counts_past: bool = False
+
+
+class Wanted(NamedTuple):
+    """What a caller of the command wants done."""
+
+    program: str
+    document: dict[str, Any]
+    sandbox: Sandbox | None
+    dry_run: bool
+    yes: bool
+    take_back: bool
+
+
+class Options(TypedDict, total=False):
+    """How a document is applied."""
+
+    dry_run: bool
+    take_back: bool
+    preview: UUID | None
 
 
 def apply(
@@ -81,22 +103,32 @@ def apply(
     given = Sandbox(None if clock is None else instant(clock, "--clock")) if sandbox else None
     name = program_key(document)
 
-    async def settle(attempt: Callable[[bool], Awaitable[Outcome | programs.Applied]]) -> None:
-        _mind_the_clock(name, given, await _in_turn(name, attempt, dry_run=dry_run, yes=yes))
-
-    async def directly(database_url: str) -> None:
-        async with database(database_url) as opened:
-            await settle(lambda dry: apply_directly(opened, document, given, dry_run=dry, take_back=take_back))
-
-    async def remotely(service: str) -> None:
-        async with Client(service, key, name) as client:
-            await settle(lambda dry: apply_remotely(client, document, given, dry_run=dry, take_back=take_back))
-
+    wanted = Wanted(name, document, given, dry_run, yes, take_back)
     if url is not None:
-        asyncio.run(remotely(url))
+        asyncio.run(_remotely(url, key, wanted))
         return
     with servers(data) as found:
-        asyncio.run(directly(found.database_url))
+        asyncio.run(_directly(found.database_url, wanted))
+
+
+async def _directly(database_url: str, wanted: Wanted) -> None:
+    async with database(database_url) as opened:
+
+        async def attempt(dry: bool, preview: UUID | None) -> programs.Applied:
+            options: Options = {"dry_run": dry, "take_back": wanted.take_back, "preview": preview}
+            return await apply_directly(opened, wanted.document, wanted.sandbox, **options)
+
+        await _in_turn(wanted, attempt, lambda: preview_directly(opened, wanted.program, wanted.document))
+
+
+async def _remotely(service: str, key: str | None, wanted: Wanted) -> None:
+    async with Client(service, key, wanted.program) as client:
+
+        async def attempt(dry: bool, preview: UUID | None) -> Outcome:
+            options: Options = {"dry_run": dry, "take_back": wanted.take_back, "preview": preview}
+            return await apply_remotely(client, wanted.document, wanted.sandbox, **options)
+
+        await _in_turn(wanted, attempt, lambda: preview_remotely(client, wanted.program, wanted.document))
 
 
 def instant(written: str, option: str) -> datetime:
@@ -111,32 +143,29 @@ async def apply_directly(
     opened: Database,
     document: dict[str, Any],
     sandbox: Sandbox | None,
-    *,
-    dry_run: bool = False,
-    take_back: bool = False,
+    **options: Unpack[Options],
 ) -> programs.Applied:
     """Apply a document on the database, as an operator."""
-    return await programs.apply(
-        opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox, dry_run=dry_run, take_back=take_back
-    )
+    return await programs.apply(opened, document, principal=PRINCIPAL, own=None, sandbox=sandbox, **options)
 
 
 async def apply_remotely(
     client: Client,
     document: dict[str, Any],
     sandbox: Sandbox | None,
-    *,
-    dry_run: bool = False,
-    take_back: bool = False,
+    **options: Unpack[Options],
 ) -> Outcome:
     """Apply a document through a service, as the client's key may."""
-    command: dict[str, Any] = {"document": document, "dryRun": dry_run, "takeBack": take_back}
+    command: dict[str, Any] = {"document": document, "dryRun": options.get("dry_run", False)}
+    command["takeBack"] = options.get("take_back", False)
+    if preview := options.get("preview"):
+        command["preview"] = str(preview)
     if sandbox is not None:
         command["sandbox"] = {"clock": sandbox.clock}
     result = await client.settle(_APPLY, {"input": command}, "applyProgram")
     changes = msgspec.convert(result["changes"], tuple[Change, ...])
     job = None if result["job"] is None else UUID(result["job"])
-    return Outcome(changes, msgspec.convert(result["program"]["now"], datetime), job)
+    return Outcome(changes, msgspec.convert(result["program"]["now"], datetime), job, result["countsPast"])
 
 
 def tell(program: str, changes: Sequence[Change]) -> None:
@@ -146,28 +175,33 @@ def tell(program: str, changes: Sequence[Change]) -> None:
 
 
 async def _in_turn(
-    program: str, apply_: Callable[[bool], Awaitable[Outcome | programs.Applied]], *, dry_run: bool, yes: bool
-) -> Outcome | programs.Applied:
+    wanted: Wanted,
+    attempt: Callable[[bool, UUID | None], Awaitable[Outcome | programs.Applied]],
+    preview: Callable[[], Awaitable[UUID]],
+) -> None:
     """Print what is about to change, then change it; Stop where it takes something away and nobody said yes to that."""
-    foreseen = await apply_(True)
+    program = wanted.program
+    foreseen = await attempt(True, None)
     _list(foreseen.changes)
-    if dry_run:
+    seen = await preview() if foreseen.counts_past else None
+    if wanted.dry_run:
         _console.print(f"{program}: {_counted(foreseen.changes)}, were it applied.")
-        return foreseen
+        _mind_the_clock(program, wanted.sandbox, foreseen)
+        return
     taking = [f"{each.kind} {each.key}" for each in foreseen.changes if each.takes]
-    if taking and not yes:
+    if taking and not wanted.yes:
         raise Stop(
             f"{program}: nothing is applied: this may take something from members ({', '.join(taking)})."
             " Add --yes to apply it."
         )
-    applied = await apply_(False)
+    applied = await attempt(False, seen)
     if applied.changes != foreseen.changes:
         _console.print("Somebody else changed the program meanwhile; what was applied is:")
         _list(applied.changes)
     _console.print(f"{program}: {_counted(applied.changes)}.")
     if applied.job is not None:
         _console.print(f"The worker counts every member anew: job {applied.job}.")
-    return applied
+    _mind_the_clock(program, wanted.sandbox, applied)
 
 
 def _mind_the_clock(program: str, wanted: Sandbox | None, outcome: Outcome | programs.Applied) -> None:

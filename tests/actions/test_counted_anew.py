@@ -1,8 +1,10 @@
 """Publishing what counts the past: everybody is counted anew, once, and keeps what she had unless it is taken back."""
 
+import asyncio
 import re
+import signal
 from datetime import datetime
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -12,41 +14,38 @@ from achievements.definitions import parse
 from achievements.states import BEGINNING
 from achievements.tallies import Tally
 from achievements.values import Event, Fact
-from engagement.actions import jobs, refolding, screens
+from engagement.actions import jobs, previews, refolding, screens
 from engagement.actions.amend_events import Amend, amend
-from engagement.actions.programs import Applied, Sandbox
+from engagement.actions.programs import Sandbox
 from engagement.actions.timezones import SetTimezone, set_timezone
-from engagement.errors import InvalidProgram
+from engagement.embedded import Endpoints
+from engagement.errors import InvalidInput, InvalidProgram
 from engagement.records.unit import Database, Unit
 from engagement.worker import KINDS
 from tests.achievements.programs import BEGIN, document
-from tests.actions.books import books_balance
 from tests.actions.conftest import House, purchase
+from tests.actions.recounting import (
+    LESS,
+    RULE,
+    SINCE,
+    TRIO,
+    all_is_well,
+    apply,
+    balance,
+    count_anew,
+    day,
+    has,
+    preview_of,
+    program,
+    publish,
+    read,
+    since,
+)
+from tests.actions.test_jobs import PATIENCE_SECONDS, let_lapse, worker
 from tests.actions.test_verify import discrepancies
+from tests.conftest import Urls
 
-SINCE = "2017-03-01T00:00:00Z"
-RULE = {"key": "base", "on": "purchase", "earn": {"fixed": 10}}
-TRIO = {"key": "trio", "objectives": [{"on": "purchase", "target": 3}], "rewards": [{"points": 100}]}
-REGULAR = {"key": "regular", "on": "purchase", "levels": [{"target": 2, "key": "two", "rewards": [{"points": 7}]}]}
-LADDER = {
-    "key": "club",
-    "measure": {"points": "points"},
-    "window": {"days": 30},
-    "tiers": [{"key": "low"}, {"key": "high", "from": 30}],
-}
-
-
-def program(*, rule: Any = RULE, trio: Any = TRIO, regular: Any = REGULAR, **more: Any) -> dict[str, Any]:
-    kinds = {"earn_rules": [rule], "challenges": [trio], "badges": [regular], "tier_ladders": [LADDER]}
-    return document(**{section: [each for each in there if each] for section, there in kinds.items()}, **more)
-
-
-def since(definition: dict[str, Any], instant: str = SINCE, **more: Any) -> dict[str, Any]:
-    return {**definition, **more, "counts_from": instant}
-
-
-def day(number: int, hour: int = 12) -> str:
-    return f"2017-03-{number:02d}T{hour:02d}:00:00Z"
+WORKER = Path(__file__).with_name("recounting_worker.py")
 
 
 @pytest.fixture
@@ -60,37 +59,9 @@ async def shop(records: Database) -> House:
     return house
 
 
-async def publish(house: House, **more: Any) -> Applied:
-    options = {name: more.pop(name) for name in ("take_back", "dry_run") if name in more}
-    return await house.apply(program(**more), **options)
-
-
-async def count_anew(house: House) -> None:
-    """What the worker does."""
-    while await jobs.do_next(house.database, house.cache, house.program, KINDS):
-        pass
-
-
-async def has(house: House, table: str, columns: str, member: str) -> list[tuple[Any, ...]]:
-    return await house.rows(
-        f"SELECT {columns} FROM {table} AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
-        " WHERE held.program_id = $1 AND external_id = $2 ORDER BY 1",
-        member,
-    )
-
-
-async def balance(house: House, member: str) -> int:
-    return sum(points for (points,) in await has(house, "wallet", "balance", member))
-
-
-async def all_is_well(house: House) -> None:
-    assert await discrepancies(house) == []
-    await books_balance(house)
-
-
 async def test_a_new_definition_counts_what_was(shop: House) -> None:
     more = since({"key": "pair", "objectives": [{"on": "purchase", "target": 2}], "rewards": [{"points": 5}]})
-    applied = await shop.apply({**program(), "challenges": [TRIO, more]})
+    applied = await apply(shop, {**program(), "challenges": [TRIO, more]})
     assert applied.job is not None
     assert await has(shop, "completion", "challenge", "bob") == []
     assert await discrepancies(shop) == [], "who was not counted anew yet is as she was"
@@ -110,13 +81,6 @@ async def test_an_edit_gives_what_it_gives_more(shop: House) -> None:
     assert await balance(shop, "ann") == 45 + 100 + 7
     assert await balance(shop, "cora") == 10, "from then on, and not before"
     await all_is_well(shop)
-
-
-LESS = {
-    "rule": since(RULE, earn={"fixed": 4}),
-    "trio": since({**TRIO, "objectives": [{"on": "purchase", "target": 4}]}),
-    "regular": since({**REGULAR, "levels": [{**REGULAR["levels"][0], "target": 5}]}),  # type: ignore[dict-item]
-}
 
 
 async def test_nobody_loses_anything(shop: House) -> None:
@@ -205,7 +169,7 @@ async def test_points_of_another_currency_come_beside_what_was_given(shop: House
     await house.apply(written, Sandbox(BEGIN))
     await house.send(purchase("s1", "sue", day(8)))
     changed = since({**RULE, "earn": {"fixed": 3, "currency": "stars"}}, day(8, 0))
-    applied = await house.apply({**written, "earn_rules": [changed]}, take_back=True)
+    applied = await apply(house, {**written, "earn_rules": [changed]}, take_back=True)
     assert applied.job is not None
     await count_anew(house)
     assert sorted(await has(house, "wallet", "currency, balance", "sue")) == [("points", 10), ("stars", 3)]
@@ -278,6 +242,66 @@ async def test_trying_it_does_nothing(shop: House) -> None:
     await all_is_well(shop)
 
 
+async def test_what_would_vanish_is_told_first(shop: House) -> None:
+    found = await preview_of(shop, program(**LESS))
+    assert (found.members, found.gaining, found.losing) == (3, 0, 2)
+    assert {each.definition: (each.losing, each.lost, each.points_lost) for each in found.definitions} == {
+        "earn_rules/base": (2, 5, {"points": 5 * 6}),
+        "challenges/trio": (1, 2, {"points": 100}),
+        "badges/regular": (2, 4, {"points": 14}),
+    }
+    assert [(each.member, each.count) for each in found.listed] == [("ann", 7), ("bob", 4)]
+    assert {"completion of trio", "6 of 10 points of earn_rules/base"} < set(found.listed[0].outcomes)
+    more = await preview_of(shop, program(rule=since(RULE, earn={"fixed": 15})))
+    (gained,) = more.definitions
+    assert (more.gaining, more.losing, gained.gained, gained.points_gained) == (2, 0, 5, {"points": 25})
+    assert await discrepancies(shop) == [], "nothing was done"
+
+
+async def test_nothing_counts_the_past_that_was_not_seen_before(shop: House) -> None:
+    document = program(**LESS)
+    with pytest.raises(InvalidInput, match="previewProgram"):
+        await shop.apply(document)
+    asked = await previews.ask(shop.database, shop.program, document)
+    with pytest.raises(InvalidInput, match="read it when it is done"):
+        await shop.apply(document, preview=asked.id)
+    await count_anew(shop)
+    with pytest.raises(InvalidInput, match="another document"):
+        await shop.apply(program(rule=since(RULE, earn={"fixed": 1})), preview=asked.id)
+    await shop.apply(program(rule={**RULE, "name": "Base"}))
+    with pytest.raises(InvalidInput, match="was changed since"):
+        await shop.apply(document, preview=asked.id)
+    with pytest.raises(InvalidInput, match="counts the past"):
+        await previews.ask(shop.database, shop.program, program())
+    assert await has(shop, "completion", "challenge", "ann") == [("trio",)]
+
+
+async def test_a_worker_killed_in_the_middle_leaves_the_rest_to_another(
+    shop: House, database: Urls, endpoints: Endpoints
+) -> None:
+    applied = await publish(shop, **LESS)
+    assert applied.job is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with worker(database, endpoints.redis_url, "2", script=WORKER) as killed:
+            assert killed.stdout is not None
+            await killed.stdout.readuntil(b"\nhanging in 2\n")
+        assert killed.returncode == -signal.SIGKILL
+        held = await read(shop, applied.job)
+        assert (held.state, held.done, held.total) == ("running", 1, 3)
+        # Two were not counted, and one of them comes before the other worker does.
+        await shop.send(purchase("b7", "bob", day(7)), purchase("a7", "ann", day(7)))
+        await all_is_well(shop)
+        await let_lapse(shop)
+        async with worker(database, endpoints.redis_url, script=WORKER):
+            while not (done := await read(shop, applied.job)).ended:  # noqa: ASYNC110 — another process ends it.
+                await asyncio.sleep(0.05)
+    assert (done.state, done.turn) == ("done", 2)
+    assert await shop.rows("SELECT count(*) FROM member_state WHERE program_id = $1 AND revision < 2") == [(0,)]
+    assert await balance(shop, "ann") == 30 + 100 + 7 + 4
+    assert await balance(shop, "bob") == 20 + 7 + 4
+    await all_is_well(shop)
+
+
 async def test_it_gives_what_its_backtest_said(shop: House) -> None:
     drafted = {"key": "pair", "objectives": [{"on": "purchase", "target": 2}], "rewards": [{"points": 5}]}
     tried = Backtest([(BEGINNING, parse(program()))], {"challenges": [drafted]}, at(SINCE), at("2017-03-20T00:00:00Z"))
@@ -286,7 +310,7 @@ async def test_it_gives_what_its_backtest_said(shop: House) -> None:
         tally_of = await _history(shop, member)
         tried.count(tally, tally_of)
     report = tried.report(tally)
-    await shop.apply({**program(), "challenges": [TRIO, since(drafted)]})
+    await apply(shop, {**program(), "challenges": [TRIO, since(drafted)]})
     await count_anew(shop)
     done = await shop.rows("SELECT count(*) FROM completion WHERE program_id = $1 AND challenge = 'pair'")
     given = await shop.rows("SELECT sum(points)::int FROM lot WHERE program_id = $1 AND source = 'pair'")

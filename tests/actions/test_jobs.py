@@ -95,10 +95,12 @@ async def test_another_worker_goes_on_where_the_one_before_it_was_killed(house: 
 
 
 @asynccontextmanager
-async def worker(urls: Urls, redis_url: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(
+    urls: Urls, redis_url: str, *arguments: str, script: Path = WORKER
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker in a process of its own; killed in the end."""
     running = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(WORKER), *arguments),
+        *(sys.executable, str(script), *arguments),
         env={**os.environ, "DATABASE_URL": urls.app, "REDIS_URL": redis_url},
         stdout=asyncio.subprocess.PIPE,
     )
