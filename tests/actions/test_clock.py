@@ -69,7 +69,7 @@ async def test_a_streak_breaks_at_its_instant_and_is_told(house: House) -> None:
     items = await house.rows(
         "SELECT at::text, effects::text FROM activity WHERE program_id = $1 AND event_id IS NULL ORDER BY seq"
     )
-    assert items == [("2017-03-03 05:00:00+00", '[["streak", "daily", 0, 1, "2017-03-03T05:00:00Z", 0]]')]
+    assert items == [("2017-03-03 05:00:00+00", '[["streak", "daily", 0, 1, "2017-03-03T05:00:00Z", 0, 0]]')]
     assert (await house.advance("2017-03-10T00:00:00Z")).members == 0
 
 
