@@ -22,7 +22,7 @@ from tests.achievements.random_programs import documents
 
 written = st.sampled_from([document(**EVERYTHING), document(**EXACT)]) | documents
 sinces = st.integers(0, 70 * 24).map(lambda hours: FIRST + timedelta(hours=hours, minutes=7))
-some = settings(max_examples=40, deadline=None)
+some = settings(max_examples=20, deadline=None)
 
 
 def _edited(program: Mapping[str, Any], random: Random) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _worth(outcomes: Mapping[Identity, AnyOutcome]) -> dict[str, int]:
 
 
 @some
-@given(written, histories(60), sinces, sinces, st.randoms(use_true_random=False))
+@given(written, histories(40), sinces, sinces, st.randoms(use_true_random=False))
 def test_whatever_comes_in_any_order_it_is_one_fold_with_what_is_kept(
     program: dict[str, Any], inputs: list[Input], since: datetime, again: datetime, random: Random
 ) -> None:
@@ -156,7 +156,7 @@ def test_whatever_comes_in_any_order_it_is_one_fold_with_what_is_kept(
 
 
 @some
-@given(written, histories(60), sinces, st.randoms(use_true_random=False))
+@given(written, histories(40), sinces, st.randoms(use_true_random=False))
 def test_nobody_loses_by_it(program: dict[str, Any], inputs: list[Input], since: datetime, random: Random) -> None:
     before, (after,) = _books(program, [(since, _edited(program, random))])
     member = Recounted(before)
@@ -170,7 +170,7 @@ def test_nobody_loses_by_it(program: dict[str, Any], inputs: list[Input], since:
 
 
 @some
-@given(written, histories(60), sinces, st.randoms(use_true_random=False))
+@given(written, histories(40), sinces, st.randoms(use_true_random=False))
 def test_what_is_taken_back_leaves_what_would_have_been(
     program: dict[str, Any], inputs: list[Input], since: datetime, random: Random
 ) -> None:
