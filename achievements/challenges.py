@@ -9,6 +9,7 @@ Where there are places for the first so many members alone, who meets the target
 as a fact, and with a place it is completed there.
 
 Where members join it themselves, it counts what they do from then on, until they leave; what was counted by then stays.
+Where it is for teams, those take part who are in one (`teams.py`).
 """
 
 from collections.abc import Iterable
@@ -19,12 +20,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from achievements import periods
+from achievements.asked import PlaceAsked
 from achievements.building import Building
 from achievements.localtime import LocalTime
 from achievements.measures import Measure, counted_rewards
 from achievements.moment import Given, Moment, Rule, Stage, completed
 from achievements.objectives import (
+    MILESTONES_MAX,
     OBJECTIVES_MAX,
+    Milestone,
     Needs,
     Objective,
     ObjectiveReady,
@@ -34,10 +38,11 @@ from achievements.objectives import (
     rewards_counted,
     types_of,
 )
-from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached, PlaceAsked
-from achievements.parts import Key, Misfit, Name, Points, Recounting, Reward, Rewards, Shape
+from achievements.outcomes import AnyOutcome, ChallengeCompleted, ChallengeProgressed, MilestoneReached
+from achievements.parts import Misfit, Recounting, Reward, Rewards
 from achievements.periods import LIFETIME
-from achievements.states import ChallengePart, Tally
+from achievements.states import ChallengePart, MemberState, Tally
+from achievements.teams import TEAM_TARGET_MET, Team, check_team, contribution, entered
 from achievements.values import Amount, Fact
 from achievements.windows import Span, Window, pruned, span_of
 
@@ -46,7 +51,6 @@ Join: TypeAlias = Literal["automatic", "opt_in"]
 Reached: TypeAlias = tuple[tuple[str, datetime], ...]
 """Milestones by their keys, and when each was reached."""
 
-MILESTONES_MAX = 20
 LIMIT_MAX = 1_000_000
 """The most members who can be the first."""
 JOINED = "joined"
@@ -55,34 +59,21 @@ PLACE_TAKEN = "place_taken"
 PLACE_MISSED = "place_missed"
 
 
-class Milestone(Shape, frozen=True, kw_only=True):
-    """A step on the way to the target of a challenge: reached once in each window, or round, when the measure comes to `at`.
-
-    Its key is `at` where none is given; with one it stays the same when `at` changes.
-    """
-
-    at: Points
-    key: Key | None = None
-    name: Name | None = None
-    rewards: Rewards = ()
-
-    @property
-    def milestone(self) -> str:
-        """Its key."""
-        return self.key or str(self.at)
-
-
 class ChallengeReady(Rule, frozen=True, kw_only=True):
-    """A challenge ready to apply; `zone` is the program's, for members without their own; `empty` is where tallies begin."""
+    """A challenge ready to apply; `zone` is the program's, for members without their own; `empty` is where tallies begin.
+
+    `chosen` says that not everybody takes part: it is joined, or for teams.
+    """
 
     section = "challenges"
     stage = Stage.CHALLENGES
-    hears = frozenset({JOINED, LEFT, PLACE_TAKEN, PLACE_MISSED})
+    hears = frozenset({JOINED, LEFT, PLACE_TAKEN, PLACE_MISSED, TEAM_TARGET_MET})
 
     span: Span
     repeat: Repeat
     needs: Needs
     opt_in: bool
+    chosen: bool
     limit: int | None
     objectives: tuple[ObjectiveReady, ...]
     targets: tuple[int, ...]
@@ -90,6 +81,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
     milestones: tuple[Milestone, ...]
     rewards: tuple[Reward, ...]
     zone: ZoneInfo
+    team: Team | None = None
     version: int = 0
     earlier: tuple["ChallengeReady", ...] = ()
     """The versions before this one, by their numbers: under each, members who had begun finish."""
@@ -107,13 +99,14 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
                 return begun.apply(part, moment)
         if part is not None and self.repeat == "once" and part.completions:
             return part
-        if self.opt_in and (part is None or part.joined is None):
+        if self.chosen and not self.has(part, moment.state):
             return part
         window = self.span.period(moment)
         if window is None:
             return part
         goes_on = part is not None and part.window == window and part.version == self.version
         before = part if part is not None and goes_on else self._opened(part, window)
+        before = entered(before, moment.state.team, self.empty) if self.team is not None else before
         decided = self.limit is not None and before.place in ("asked", "missed")
         if decided or (self.repeat == "each_window" and before.completed_window == window):
             return part
@@ -129,12 +122,20 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
                 return part
         return self._counted(before, tallies, moment)
 
+    def has(self, part: ChallengePart | None, state: MemberState) -> bool:
+        """Whether a member takes part."""
+        if self.team is not None:
+            return state.team is not None
+        return not self.opt_in or (part is not None and part.joined is not None)
+
     def told(self, part: ChallengePart | None, fact: Fact, moment: Moment) -> ChallengePart | None:
         """The part of a member who joins or leaves (again changes nothing), or of whose place it was decided."""
         if fact.data.get("challenge") != self.key:
             return part
         if fact.kind in (PLACE_TAKEN, PLACE_MISSED):
             return self._placed(part, fact, moment)
+        if fact.kind == TEAM_TARGET_MET:
+            return self._met_together(part, fact, moment)
         if not self.opt_in:
             return part
         joined = fact.at if fact.kind == JOINED else None
@@ -161,6 +162,25 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             return msgspec.structs.replace(held, place="taken")
         return self._completed(held, held.tallies, held.milestones, moment)
 
+    def _met_together(self, part: ChallengePart | None, fact: Fact, moment: Moment) -> ChallengePart | None:
+        """The part after a team to which she has given has met its target, in a window that may be over by then.
+
+        She is told once in each window, so nothing has to be remembered of those before the latest.
+        """
+        window = int(str(fact.data["window"]))
+        begun = self.begun_under(part, window)
+        if begun is not self:
+            return begun._met_together(part, fact, moment)  # noqa: SLF001 — the same challenge, as she began it.
+        if self.team is None or (part is not None and (part.completed_window == window or self._is_over(part))):
+            return part
+        held = self._opened(None, window) if part is None else part
+        done = self._completed(msgspec.structs.replace(held, window=window), held.tallies, (), moment)
+        if held.window == window:
+            return done
+        latest = window if held.completed_window is None else max(window, held.completed_window)
+        kept = {"window": held.window, "tallies": held.tallies, "version": held.version}
+        return msgspec.structs.replace(done, completed_window=latest, **kept)
+
     def missed(self, part: ChallengePart | None, window: int | None) -> bool:
         """Whether a member met the targets in a window when its places were taken."""
         if part is None or part.place != "missed" or self.begun_under(part, window).limit is None:
@@ -178,7 +198,7 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             return part if part.version == self.version else msgspec.structs.replace(part, version=self.version)
         history = (part.completed_window, part.completed_at, part.completions)
         place = part.place if self.repeat == "once" else ""
-        return ChallengePart(window, self.empty, *history, part.joined, (), self.version, place)
+        return ChallengePart(window, self.empty, *history, part.joined, (), self.version, place, part.team)
 
     def begun_under(self, part: ChallengePart | None, window: int | None) -> "ChallengeReady":
         """The version that a member goes by in a window, or round: that under which something first counted in it."""
@@ -201,19 +221,23 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         """The part after its tallies have changed, with what that brings."""
         period = self.period(before)
         amounts = tuple([tally.amount for tally in tallies])
-        moment.emitted.append(ChallengeProgressed(self.key, period, amounts, self.targets))
+        if self.team is None:
+            moment.emitted.append(ChallengeProgressed(self.key, period, amounts, self.targets))
         reached = before.milestones
         if self.milestones:
             reached = self._passed(reached, period, amounts[0], moment)
         place = before.place
-        done = met(amounts, self.targets, self.needs)
+        done = self.team is None and met(amounts, self.targets, self.needs)
         if done and self.limit is not None and place != "taken":
             moment.emitted.append(PlaceAsked(self.key, period, self.limit, moment.event.at, moment.event.id))
             done, place = False, "asked"
         if done:
             return self._completed(before, tallies, reached, moment)
-        history = (before.completed_window, before.completed_at, before.completions)
-        return ChallengePart(before.window, tallies, *history, before.joined, reached, before.version, place)
+        history = (before.completed_window, before.completed_at, before.completions, before.joined)
+        part = ChallengePart(before.window, tallies, *history, reached, before.version, place, before.team)
+        if self.team is not None:
+            moment.emitted.append(contribution(self.key, period, part, self.targets[0], self.team.minimum))
+        return part
 
     def _completed(
         self, before: ChallengePart, tallies: tuple[Tally, ...], reached: Reached, moment: Moment
@@ -227,8 +251,8 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
         # What was counted has done its work: what remains is what a screen shows of it.
         again = self.repeat == "on_completion"
         kept = self.empty if again else tuple(Tally(each.amount) for each in tallies)
-        history = (before.window, event.at, before.completions + 1)
-        return ChallengePart(before.window, kept, *history, before.joined, () if again else reached, before.version)
+        history = (before.window, event.at, before.completions + 1, before.joined)
+        return ChallengePart(before.window, kept, *history, () if again else reached, before.version, "", before.team)
 
     def _passed(self, reached: Reached, period: str, amount: Amount, moment: Moment) -> Reached:
         """The milestones reached in a window once its measure has come to an amount, and what new ones give."""
@@ -273,16 +297,18 @@ class ChallengeReady(Rule, frozen=True, kw_only=True):
             return ()
         amounts = tuple(tally.amount for tally in part.tallies)
         targets = self.begun_under(part, part.window).targets
+        if self.team is not None:
+            return (contribution(self.key, self.period(part), part, targets[0], self.team.minimum),)
         return (ChallengeProgressed(self.key, self.period(part), amounts, targets),)
 
 
 class Challenge(Recounting, frozen=True, kw_only=True):
     """One or more objectives, of which all have to be met within a window, any one, or all in order; with a `limit`, by the
-    first so many members (in each window, where it repeats), as they come in.
+    first so many members (in each window, where it repeats), as they come in; with a `team`, by its members together.
     """
 
     kind = "challenge"
-    fixed = ("window", "measures", "repeats")
+    fixed = ("window", "measures", "repeats", "team_target")
 
     objectives: Annotated[tuple[Objective, ...], msgspec.Meta(min_length=1, max_length=OBJECTIVES_MAX)]
     needs: Needs = "all"
@@ -290,11 +316,14 @@ class Challenge(Recounting, frozen=True, kw_only=True):
     repeat: Repeat | None = None
     join: Join = "automatic"
     limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] | None = None
+    team: Team | None = None
     milestones: Annotated[tuple[Milestone, ...], msgspec.Meta(max_length=MILESTONES_MAX)] = ()
     rewards: Rewards = ()
 
     def __post_init__(self) -> None:
         self._check_milestones()
+        if self.team is not None:
+            check_team(self.team, self)
         if self.limit is not None:
             self._check_limit()
         calendar = span_of(self.window).calendar
@@ -311,6 +340,11 @@ class Challenge(Recounting, frozen=True, kw_only=True):
         if self.repeat is not None:
             return self.repeat
         return "once" if span_of(self.window).calendar is LIFETIME else "each_window"
+
+    @property
+    def team_target(self) -> tuple[Team, int] | None:
+        """What a team under way is to meet, and each of its members to give."""
+        return None if self.team is None else (self.team, self.objectives[0].target)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -350,6 +384,7 @@ class Challenge(Recounting, frozen=True, kw_only=True):
             repeat=self.repeats,
             needs=self.needs,
             opt_in=self.join == "opt_in",
+            chosen=self.join == "opt_in" or self.team is not None,
             limit=self.limit,
             objectives=objectives,
             targets=tuple(objective.target for objective in self.objectives),
@@ -357,5 +392,6 @@ class Challenge(Recounting, frozen=True, kw_only=True):
             milestones=milestones,
             rewards=rewards,
             zone=building.zone,
+            team=self.team,
         )
         return msgspec.structs.replace(made, gives=made.all_gives, counts=made.all_counts)

@@ -14,16 +14,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from achievements.asked import Asked, PlaceAsked
 from achievements.localtime import LocalTime
 from achievements.moment import Keeper, Moment, Rule
 from achievements.outcomes import (
     AnyOutcome,
-    Asked,
     ChallengeProgressed,
     ConditionFailed,
     Emitted,
     HeldOut,
-    PlaceAsked,
     PointsEarned,
     StreakAtRisk,
     StreakChanged,

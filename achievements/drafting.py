@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from achievements.challenges import Challenge
 from achievements.compiling import compiled
 from achievements.definitions import SECTIONS, Head, Mistaken, Program, parse
 from achievements.parts import Definition, Living, Mistake
@@ -76,7 +77,16 @@ def _written(head: Head, draft: object) -> Program:
         )
     if "program" in draft:
         raise Mistaken([Mistake("program", "a draft has no head: it is of the program beside it")])
-    return parse({**draft, "program": {"key": head.key, "timezone": head.timezone}})
+    written = parse({**draft, "program": {"key": head.key, "timezone": head.timezone}})
+    said = "what members give together is not told by folding them one by one: try the challenge without `team`"
+    mistakes = [
+        Mistake(f"challenges[{position}].team", said)
+        for position, each in enumerate(written.sections.get("challenges", ()))
+        if isinstance(each, Challenge) and each.team is not None
+    ]
+    if mistakes:
+        raise Mistaken(mistakes)
+    return written
 
 
 def _with(program: Program, written: Program) -> Program:

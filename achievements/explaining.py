@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from achievements import fold, keeping, periods
+from achievements.asked import PlaceAsked, SpendAsked
 from achievements.badges import Badge, BadgeReady
 from achievements.challenges import ChallengeReady
 from achievements.ladders import TierLadder
@@ -21,14 +22,13 @@ from achievements.outcomes import (
     BadgeAwarded,
     ChallengeCompleted,
     ChallengeProgressed,
+    Contributed,
     Emitted,
     HeldOut,
     MilestoneReached,
-    PlaceAsked,
     PointsEarned,
     RewardGiven,
     Scored,
-    SpendAsked,
     StreakChanged,
     TierChanged,
 )
@@ -111,6 +111,8 @@ def _why_not(each: Traced, event: Event, *, own: bool) -> str:
             return "You were in none of its groups."
         case Reason.NOT_JOINED if own:
             return "You had not joined it."
+        case Reason.IN_NO_TEAM if own:
+            return "You were in no team."
     return _WHY_NOT[each.reason]
 
 
@@ -118,6 +120,7 @@ _WHY_NOT: Mapping[Reason, str] = {
     Reason.NOT_FOR_MEMBER: "The member was not in its audience.",
     Reason.HELD_OUT: "The member is in its control group: it is counted of her apart, and gives her nothing.",
     Reason.NOT_JOINED: "The member had not joined it.",
+    Reason.IN_NO_TEAM: "The member was in no team.",
     Reason.OUTSIDE_WINDOW: "This was not in the time for which it runs.",
     Reason.ALREADY_COMPLETED: "It was completed before.",
     Reason.PLACES_TAKEN: "All its places were taken before.",
@@ -161,6 +164,9 @@ def _sentence(rules: Rules, definition: Definition, outcome: Emitted, *, own: bo
             return f"It is now {outcome.current:,} long." if outcome.current else "It broke."
         case ChallengeProgressed():
             return f"It came to {_of(zip(outcome.current, outcome.target, strict=True))}."
+        case Contributed():
+            team = "your team" if own else f"the team `{outcome.team}`"
+            return f"It came to {_amount(outcome.amount)} given to {team}, whose target is {outcome.target:,}."
         case ChallengeCompleted():
             return "It was completed" + (f" for {outcome.period}." if outcome.period else ".")
         case BadgeAwarded():
@@ -256,6 +262,8 @@ def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, sta
     part: Any = state.parts.get(rule.name)
     if rule.opt_in and (part is None or part.joined is None):
         return "It has to be joined first."
+    if rule.team is not None and state.team is None:
+        return "It takes a team, and the member is in none."
     ends_at = rule.ends_at(at, local)
     if rule.span.opens is not None and not (rule.span.opens <= at and (ends_at is None or at < ends_at)):
         return "It has not begun." if at < rule.span.opens else "It is over."
@@ -277,6 +285,9 @@ def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, sta
         )
     if rule.missed(part, rule.window(at, local)):
         return "All its places were taken."
+    if rule.team is not None:
+        given = rule.amounts(part, at, local)[0] if part is not None and (part.team, part.joined) == state.team else 0
+        return f"{_amount(given)} given to the team, whose target is {rule.targets[0]:,} {_things(rules, rule.objectives[0].measure, 2)}{by}."
     return f"{_lacking(rules, rule, rule.amounts(part, at, local))}{by}."
 
 

@@ -10,10 +10,11 @@ from datetime import datetime
 import msgspec
 
 from achievements import keeping
+from achievements.asked import Asked
 from achievements.keeping import KEPT
 from achievements.localtime import LocalTime, of_member
 from achievements.moment import Happening, Judge, Moment, Stage
-from achievements.outcomes import AnyOutcome, Asked, ConditionFailed, Emitted, Identity
+from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, Identity
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
 from achievements.values import OWN, Event, Fact, Input, Order
@@ -51,7 +52,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
         due = state.due
     inputs = state.inputs + 1
     told = state.told + 1 if OWN in entry.type else state.told
-    state = MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed, told)
+    state = MemberState(entry.at, order, inputs, due, parts, state.zone, state.attributes, state.seed, told, state.team)
     if due is not None and due <= entry.at:
         # A definition that had ended, and lives again, may find that something fell due long ago.
         state = _elapse(rulebook, state, entry.at, emitted)
@@ -97,6 +98,9 @@ def _told(rulebook: Rulebook, state: MemberState, fact: Fact, emitted: list[Emit
         state = msgspec.structs.replace(state, attributes={name: it for name, it in known.items() if it is not None})
     elif fact.kind == KEPT:
         state = keeping.told(state, fact, emitted)
+    elif fact.kind == "team":
+        team = str(fact.data["team"] or "")
+        state = msgspec.structs.replace(state, team=(team, fact.at) if team else None)
     rules = rulebook.at(fact.at)
     if rules is None or fact.kind not in rules.by_fact:
         return state
@@ -155,7 +159,9 @@ def _elapse(rulebook: Rulebook, state: MemberState, until: datetime, emitted: li
         if moment.given and rules.counting_rewards:
             _count_rewards(rules, moment)
             due = _next_due(rulebook, parts)
-    return MemberState(at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed, state.told)
+    return MemberState(
+        at, state.last, state.inputs, due, parts, state.zone, state.attributes, state.seed, state.told, state.team
+    )
 
 
 def _next_due(rulebook: Rulebook, parts: Mapping[str, Part]) -> datetime | None:

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
+from achievements.asked import Asked
 from achievements.outcomes import (
     AnyOutcome,
-    Asked,
     ChallengeProgressed,
     ConditionFailed,
+    Contributed,
     Emitted,
     HeldOut,
     Outcome,
@@ -37,7 +38,7 @@ KEPT: Final = "kept"
 
 _BEYOND = "\u00a0beyond"
 """Ends the name of a lot with what the rules give beyond a kept one: ids of callers hold no such space."""
-_STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed, Scored, TierChanged, HeldOut)
+_STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed, Contributed, Scored, TierChanged, HeldOut)
 """What says where a member stands, or counts of her what she does not have: computed anew, and never kept."""
 
 

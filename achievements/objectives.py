@@ -13,7 +13,7 @@ from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.measures import DISTINCT_MAX, Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Stage
-from achievements.parts import Misfit, Points, Shape, Trigger
+from achievements.parts import Key, Misfit, Name, Points, Rewards, Shape, Trigger
 from achievements.states import Tally
 from achievements.values import Amount
 from achievements.windows import Span, pruned
@@ -21,6 +21,7 @@ from achievements.windows import Span, pruned
 Needs: TypeAlias = Literal["all", "any", "in_order"]
 
 OBJECTIVES_MAX = 5
+MILESTONES_MAX = 20
 
 
 class Objective(Shape, frozen=True, kw_only=True):
@@ -38,6 +39,23 @@ class Objective(Shape, frozen=True, kw_only=True):
             raise Misfit("when", "a condition needs `on: EVENT_TYPE`")
         if self.measure != "count" and self.measure.distinct and self.target > DISTINCT_MAX:
             raise Misfit("target", f"a target of different values is at most {DISTINCT_MAX}")
+
+
+class Milestone(Shape, frozen=True, kw_only=True):
+    """A step on the way to the target of a challenge: reached once in each window, or round, when the measure comes to `at`.
+
+    Its key is `at` where none is given; with one it stays the same when `at` changes.
+    """
+
+    at: Points
+    key: Key | None = None
+    name: Name | None = None
+    rewards: Rewards = ()
+
+    @property
+    def milestone(self) -> str:
+        """Its key."""
+        return self.key or str(self.at)
 
 
 class ObjectiveReady(msgspec.Struct, frozen=True):

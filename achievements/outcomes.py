@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from achievements.asked import PlaceAsked, SpendAsked
 from achievements.values import Amount
 
 Identity: TypeAlias = tuple[str, ...]
@@ -134,6 +135,27 @@ class ChallengeCompleted(Outcome, frozen=True, array_like=True, tag="completion"
     def identity(self) -> Identity:
         """At most one completion in each window."""
         return ("completion", self.challenge, self.period)
+
+
+class Contributed(Outcome, frozen=True, array_like=True, tag="contribution", gc=False):
+    """What a member has given to a team in a window of a challenge (its index, and its key `period`), since she joined it.
+
+    The `target` is the team's, and who has given at least `minimum` shares in what meeting it brings.
+    """
+
+    challenge: str
+    period: str
+    team: str
+    since: datetime
+    amount: Amount
+    window: int
+    target: int
+    minimum: int
+
+    @property
+    def identity(self) -> Identity:
+        """One for each time that she was in a team, in each window."""
+        return ("contribution", self.challenge, self.period, self.since.isoformat())
 
 
 class MilestoneReached(Outcome, frozen=True, array_like=True, tag="milestone", gc=False):
@@ -287,6 +309,7 @@ AnyOutcome: TypeAlias = (
     | StreakAtRisk
     | ChallengeProgressed
     | ChallengeCompleted
+    | Contributed
     | MilestoneReached
     | BadgeAwarded
     | TierChanged
@@ -322,53 +345,6 @@ class SpendRejected(msgspec.Struct, frozen=True, array_like=True, tag="rejected"
     at: datetime
     event_id: str
     missing: int
-
-
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """A decision that an input asks for.
-
-    No outcome: it is decided once, outside the fold, and what was decided comes back as a fact.
-    """
-
-    @property
-    def identity(self) -> Identity:
-        """Which decision this is: what stays the same however often it is asked for."""
-        raise AssertionError(f"{type(self).__name__} has no identity")
-
-
-class SpendAsked(Asked, frozen=True, gc=False):
-    """A decision that a spend rule asks for: to take `points`, if the balance allows it then."""
-
-    rule: str
-    currency: str
-    points: int
-    at: datetime
-    event_id: str
-
-    @property
-    def identity(self) -> Identity:
-        """A rule asks once for each event."""
-        return ("spend", self.rule, self.event_id)
-
-
-class PlaceAsked(Asked, frozen=True, gc=False):
-    """A decision that a challenge for the first so many members asks for: whether one of its `limit` places is left.
-
-    `at` and `event_id` are those of the event that met its targets. Who is `held_out` learns whether one is left, and takes
-    none.
-    """
-
-    challenge: str
-    period: str
-    limit: int
-    at: datetime
-    event_id: str
-    held_out: bool = False
-
-    @property
-    def identity(self) -> Identity:
-        """A member asks once in each window, whichever event it is that meets the targets."""
-        return ("place", self.challenge, self.period)
 
 
 class ConditionFailed(msgspec.Struct, frozen=True, gc=False):

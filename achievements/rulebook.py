@@ -155,12 +155,11 @@ class Rulebook:
         self.falling_due = tuple(dict(each for made in programs for each in made.falling_due.items()).items())
         self.decides = any(rules.auto_rewards or rules.program.sections.get("spend_rules") for rules in self._editions)
         """Whether any of its rules asks for decisions on a balance."""
-        self.asks = self.decides or any(
-            isinstance(rule, ChallengeReady) and rule.limit is not None
-            for each in programs
-            for rule in each.rules.values()
-        )
+        challenges = [rule for each in programs for rule in each.rules.values() if isinstance(rule, ChallengeReady)]
+        self.asks = self.decides or any(rule.limit is not None for rule in challenges)
         """Whether any asks for decisions at all."""
+        self.has_teams = any(rule.team is not None for rule in challenges)
+        """Whether any is for teams."""
         self.holds_out = any(rules.holds_out for rules in self._editions)
         """Whether any of its rules has a control group."""
         boards = (each for made in programs for each in made.program.sections.get("leaderboards", ()))

@@ -4,10 +4,10 @@ Both depend on a balance, and nothing in the fold reads one. So a spend rule onl
 at by whoever keeps the ledger, after the bookings of each input. What is decided comes back as a fact.
 """
 
+from achievements.asked import SpendAsked
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
-from achievements.outcomes import SpendAsked
 from achievements.parts import ForMembers, Key, Living, Points, Price, Trigger
 
 

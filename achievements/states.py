@@ -100,7 +100,8 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
 
     `joined` is since when the member takes part, where that is hers to say; `milestones` are those reached in the window, or
     round, with their instants. `version` is the one of the challenge under which the window, or round, began,
-    and `place` what became of her place in it, where there are only so many.
+    and `place` what became of her place in it, where there are only so many. `team` is that for which the tallies count, since she
+    `joined` it.
     """
 
     window: int
@@ -112,6 +113,7 @@ class ChallengePart(msgspec.Struct, frozen=True, array_like=True, tag="challenge
     milestones: tuple[tuple[str, datetime], ...] = ()
     version: int = 0
     place: Literal["", "asked", "taken", "missed"] = ""
+    team: str = ""
 
 
 class BadgePart(msgspec.Struct, frozen=True, array_like=True, tag="badge", gc=False):
@@ -239,6 +241,7 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
     `due` is the next instant at which an outcome changes by itself; `parts` holds the state of each definition under
     `section/key`; `zone` is her own, None where she goes by the program's. `attributes` are what the app said of her, as JSON.
     `seed` is what tells her apart in control groups. Of the `inputs`, `told` are nothing that she did: facts, and events of our own.
+    `team` is the team that she is in (the app's own id), and since when.
     """
 
     at: datetime = BEGINNING
@@ -250,6 +253,7 @@ class MemberState(msgspec.Struct, frozen=True, gc=False):
     attributes: Mapping[str, Any] = {}
     seed: int = 0
     told: int = 0
+    team: tuple[str, datetime] | None = None
 
     NOTHING: ClassVar["MemberState"]
 

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     CONDITION_NOT_MET = "condition_not_met"
     CONDITION_FAILED = "condition_failed"
     NOT_JOINED = "not_joined"
+    IN_NO_TEAM = "in_no_team"
     OUTSIDE_WINDOW = "outside_window"
     ALREADY_COMPLETED = "already_completed"
     PLACES_TAKEN = "places_taken"
@@ -176,6 +177,8 @@ def _held_up(rule: ChallengeReady, part: Any, moment: Moment) -> Reason | None:
         return Reason.ALREADY_COMPLETED
     if rule.opt_in and (part is None or part.joined is None):
         return Reason.NOT_JOINED
+    if rule.team is not None and moment.state.team is None:
+        return Reason.IN_NO_TEAM
     window = rule.span.period(moment)
     if window is None:
         return Reason.OUTSIDE_WINDOW

@@ -73,6 +73,10 @@ def _challenge(listener: Listener, command: JoinChallenge) -> ChallengeReady:
     state = listener.state
     if rules is not None and not (rules.judges(found.name, state) and rules.offers(found.name, state, listener.at)):
         raise NotFound(f"The challenge `{found.key}` is not for this member.", "challenge")
+    if found.team is not None:
+        raise InvalidInput(
+            f"In the challenge `{found.key}` takes part whoever is in a team: see `joinTeam`.", "challenge"
+        )
     if not found.opt_in:
         raise InvalidInput(f"The challenge `{found.key}` counts for everybody: nobody joins or leaves it.", "challenge")
     closes = found.span.closes

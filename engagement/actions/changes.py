@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from achievements.outcomes import Scored
+from achievements.outcomes import Contributed, Scored
 from achievements.ranking import Ties
 from engagement.actions.drafts import Draft
 from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
-from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems
+from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems, teams
 from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
@@ -89,6 +89,9 @@ class Changes:
         await facts.append(unit, [(each.id, fact) for each in drafts for fact in each.facts], self.loaded.now)
         await outcomes.save(unit, [(each.id, each.version, outcome) for each in drafts for outcome in each.outcomes])
         await outcomes.remove(unit, [(each.id, outcome) for each in drafts for outcome in each.gone])
+        if self.loaded.rulebook.has_teams:
+            changed = [outcome for each in drafts for outcome in (*each.outcomes, *each.gone)]
+            await teams.add_up(unit, [each for each in changed if type(each) is Contributed], self.loaded.now)
         await activity.append(unit, [(each.id, item) for each in drafts for item in each.items])
         await members.drop_snapshots_after(
             unit, [(each.id, each.base_inputs) for each in drafts if each.base_inputs is not None]

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from achievements import fold
+from achievements.asked import PlaceAsked, SpendAsked
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
 from achievements.outcomes import (
     AnyOutcome,
@@ -18,10 +19,8 @@ from achievements.outcomes import (
     Effect,
     Emitted,
     HeldOut,
-    PlaceAsked,
     PointsEarned,
     PointsSpent,
-    SpendAsked,
     SpendRejected,
     Withdrawn,
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 from uuid import UUID
 
-from achievements.outcomes import PlaceAsked
+from achievements.asked import PlaceAsked
 from engagement.records import places
 from engagement.records.unit import Unit
 

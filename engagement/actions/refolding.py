@@ -12,9 +12,9 @@ import msgspec
 
 from achievements import fold, keeping
 from achievements.amendments import latest
+from achievements.asked import Asked, PlaceAsked, SpendAsked
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
 from achievements.keeping import KEPT
-from achievements.outcomes import Asked, PlaceAsked, SpendAsked
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input

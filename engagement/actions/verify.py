@@ -16,15 +16,17 @@ from uuid import UUID
 import msgspec
 
 from achievements import fold
-from achievements.outcomes import AnyOutcome, Asked, Identity, PointsEarned, SpendAsked
+from achievements.asked import Asked, SpendAsked
+from achievements.outcomes import AnyOutcome, Contributed, Identity, PointsEarned
 from achievements.states import MemberState
+from achievements.teams import TEAM_TARGET_MET
 from achievements.values import Fact
 from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
-from engagement.records import activity, audit, events, facts, ledger, members, outcomes
+from engagement.records import activity, audit, events, facts, ledger, members, outcomes, teams
 from engagement.records.events import Recorded
 from engagement.records.facts import PAID, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
@@ -121,6 +123,12 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
             found.append(Discrepancy(each.external_id, "zone", _written(each.timezone), _written(zone)))
     found += await _kept(unit, names, folded)
     found += await _booked(unit, loaded, names)
+    found += [Discrepancy(names[who], *rest) for who, *rest in await teams.wrong(unit, ids)]
+    for who, told in (await teams.told(unit, ids)).items():
+        found += [
+            Discrepancy(names[who], " ".join(("team target", *window)).rstrip(), *_told_of(window in told))
+            for window in sorted(told ^ inputs[who].met_together)
+        ]
     found += [
         Discrepancy(names[who], "feed", "has gaps", "numbers from 1 without gaps")
         for who in await activity.with_gaps(unit, ids)
@@ -196,6 +204,15 @@ class _Inputs(msgspec.Struct, frozen=True):
         given = [str(each.data["timezone"]) for each in self.facts if each.kind == ZONE]
         return given[-1] if given else None
 
+    @property
+    def met_together(self) -> set[tuple[str, str]]:
+        """The windows (challenge, period) in which she heard that a team of hers has met its target."""
+        return {
+            (str(each.data["challenge"]), str(each.data["period"]))
+            for each in self.facts
+            if each.kind == TEAM_TARGET_MET
+        }
+
     def decided(self, asked: Sequence[Asked]) -> dict[str, set[int]]:
         """What her decisions took, by fact.
 
@@ -242,6 +259,10 @@ _TOLD_ALONE = {"at_risk", "milestone", "prize"}
 _IN_STATE_ALONE = {"streak", "progress", *_TOLD_ALONE}
 
 
+def _told_of(told: bool) -> tuple[str, str]:
+    return ("told", "no fact of it") if told else ("not told", "a fact of it")
+
+
 def _value(outcome: AnyOutcome | None) -> object:
     # A lot keeps the dates of its first booking, also where the outcome that gave it moved.
     return outcome.undated if isinstance(outcome, PointsEarned) else outcome
@@ -283,3 +304,5 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     repair = Found(History(loaded, held.state.beginning, ()), refolded, [Cause(None, loaded.now, loaded.now)], ())
     await refolding.take_over(unit, changes, {who: repair})
     await changes.save(unit)
+    given = [each for each in folded.outcomes.values() if isinstance(each, Contributed)]
+    await teams.add_up(unit, given, loaded.now)

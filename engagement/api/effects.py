@@ -190,6 +190,17 @@ class LeaderboardScored:
     )
 
 
+@strawberry.type(description="What the member has given to her team in a window of a challenge.")
+class TeamContributed:
+    """Her part in what a team has come to."""
+
+    challenge: str = strawberry.field(description="The key of the challenge.")
+    period: str = strawberry.field(description="The window, like `2026-11`; empty where there is but one.")
+    team: strawberry.ID = strawberry.field(description="The app's own id of the team.")
+    amount: Decimal = strawberry.field(description="What she has given since she is in it.")
+    target: Decimal = strawberry.field(description="What all of them have to come to.")
+
+
 @strawberry.type(
     description="A prize of a leaderboard, won when one of its periods was closed; what it gives is told beside it."
 )
@@ -234,6 +245,7 @@ Effect: TypeAlias = Annotated[
     | ChallengeProgressed
     | ChallengeCompleted
     | MilestoneReached
+    | TeamContributed
     | TierChanged
     | LeaderboardScored
     | PrizeWon
@@ -264,7 +276,12 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             return _points(effect)
         case outcomes.Scored() | outcomes.PrizeWon():
             return _of_board(effect, member, aside)
-        case outcomes.ChallengeProgressed() | outcomes.MilestoneReached() | outcomes.ChallengeCompleted():
+        case (
+            outcomes.ChallengeProgressed()
+            | outcomes.Contributed()
+            | outcomes.MilestoneReached()
+            | outcomes.ChallengeCompleted()
+        ):
             return _of_challenge(effect)
         case outcomes.StreakChanged() | outcomes.StreakAtRisk():
             return _of_streak(effect)
@@ -309,13 +326,19 @@ def _of_board(effect: outcomes.Scored | outcomes.PrizeWon, member: str, aside: A
 
 
 def _of_challenge(
-    effect: outcomes.ChallengeProgressed | outcomes.MilestoneReached | outcomes.ChallengeCompleted,
+    effect: outcomes.ChallengeProgressed
+    | outcomes.Contributed
+    | outcomes.MilestoneReached
+    | outcomes.ChallengeCompleted,
 ) -> Effect:
     named = {"challenge": effect.challenge, "period": effect.period}
     match effect:
         case outcomes.ChallengeProgressed():
             pairs = zip(effect.current, effect.target, strict=True)
             return ChallengeProgressed(**named, objectives=[Progress.of(current, target) for current, target in pairs])
+        case outcomes.Contributed():
+            amount, target = exact(effect.amount), exact(effect.target)
+            return TeamContributed(**named, team=strawberry.ID(effect.team), amount=amount, target=target)
         case outcomes.MilestoneReached():
             return MilestoneReached(**named, milestone=effect.milestone, at=written(effect.at))
         case outcomes.ChallengeCompleted():

@@ -34,6 +34,7 @@ class ReasonShown(Enum):
     CONDITION_NOT_MET = strawberry.enum_value("CONDITION_NOT_MET", description="Its condition was not met.")
     CONDITION_FAILED = strawberry.enum_value("CONDITION_FAILED", description="Its condition could not be answered.")
     NOT_JOINED = strawberry.enum_value("NOT_JOINED", description="The member had not joined the challenge.")
+    IN_NO_TEAM = strawberry.enum_value("IN_NO_TEAM", description="The challenge is for teams, and she was in none.")
     OUTSIDE_WINDOW = strawberry.enum_value(
         "OUTSIDE_WINDOW", description="It happened outside the dates of the challenge."
     )

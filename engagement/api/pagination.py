@@ -37,6 +37,12 @@ class MembersCursor(msgspec.Struct, frozen=True, array_like=True, tag="members",
     external_id: str
 
 
+class TeamsCursor(msgspec.Struct, frozen=True, array_like=True, tag="teams", forbid_unknown_fields=True):
+    """A place among the teams: by the app's own id."""
+
+    team: str
+
+
 class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", forbid_unknown_fields=True):
     """A place on a board: the last rank that was shown."""
 
@@ -46,7 +52,7 @@ class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", for
     group: str = ""
 
 
-Cursor = FeedCursor | MembersCursor | BoardCursor
+Cursor = FeedCursor | MembersCursor | TeamsCursor | BoardCursor
 _decoder: Final = msgspec.json.Decoder(Cursor)
 
 
@@ -66,7 +72,9 @@ def place_of(cursor: str, field: str = "after") -> Cursor:
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidCursor("This is no cursor of this service.", field) from error
     number = place.seq if isinstance(place, FeedCursor) else place.rank if isinstance(place, BoardCursor) else 0
-    text = place.external_id if isinstance(place, MembersCursor) else ""
+    text = (
+        place.external_id if isinstance(place, MembersCursor) else place.team if isinstance(place, TeamsCursor) else ""
+    )
     if cursor_of(place) != cursor or not 0 <= number < 2**63 or "\0" in text:
         raise InvalidCursor("This is no cursor of this service.", field)
     return place

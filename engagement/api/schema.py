@@ -40,6 +40,7 @@ from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
 from engagement.api.scalars import SCALARS
 from engagement.api.streaks import StreaksMutation
+from engagement.api.teams import TeamsMutation, TeamsQuery
 from engagement.api.tiers import TiersMutation
 from engagement.api.timezones import TimezonesMutation
 from engagement.api.updates import UpdatesSubscription
@@ -58,6 +59,7 @@ class Query(
     JobsQuery,
     BacktestsQuery,
     PreviewsQuery,
+    TeamsQuery,
 ):
     """Every field to read."""
 
@@ -73,6 +75,7 @@ class Mutation(
     ListsMutation,
     TiersMutation,
     StreaksMutation,
+    TeamsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

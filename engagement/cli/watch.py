@@ -43,6 +43,7 @@ fragment Told on Effect {
   ... on ChallengeProgressed { challenge period objectives { current target } }
   ... on ChallengeCompleted { challenge period }
   ... on MilestoneReached { challenge period milestone }
+  ... on TeamContributed { challenge period team amount target }
   ... on RewardGiven { sort key source until }
   ... on TierChanged { ladder from to qualifying }
   ... on LeaderboardScored { leaderboard period group score rank }

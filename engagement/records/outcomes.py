@@ -11,6 +11,7 @@ from achievements.outcomes import (
     AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
+    Contributed,
     HeldOut,
     ReferralQualified,
     RewardGiven,
@@ -25,6 +26,21 @@ _COMPLETIONS = Rows(
     {"member_id": "uuid", "challenge": "text", "period": "text", "completed_at": "timestamptz", "event_id": "text"},
     "ON CONFLICT (program_id, member_id, challenge, period)"
     " DO UPDATE SET completed_at = excluded.completed_at, event_id = excluded.event_id",
+)
+_CONTRIBUTIONS = Rows(
+    "contribution",
+    {
+        "member_id": "uuid",
+        "challenge": "text",
+        "period": "text",
+        "since": "timestamptz",
+        "team": "text",
+        "amount": "numeric",
+        "window_index": "int",
+        "target": "bigint",
+        "minimum": "bigint",
+    },
+    "ON CONFLICT (program_id, member_id, challenge, period, since) DO UPDATE SET amount = excluded.amount",
 )
 _BADGES = Rows(
     "badge_award",
@@ -144,6 +160,14 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
         3,
         lambda who, _, each: (who, each.challenge, each.period, each.at, each.event_id),
     ),
+    Contributed: (
+        _CONTRIBUTIONS,
+        4,
+        lambda who, _, each: (
+            *(who, each.challenge, each.period, each.since),
+            *(each.team, each.amount, each.window, each.target, each.minimum),
+        ),
+    ),
     BadgeAwarded: (_BADGES, 3, lambda who, _, each: (who, each.badge, each.level, each.at, each.event_id)),
     TierChanged: (
         _TIERS,
@@ -185,6 +209,11 @@ _TABLES: Mapping[type, tuple[Rows, int, Callable[[UUID, int, Any], tuple[object,
 
 _GONE: Mapping[type, tuple[str, Mapping[str, str], Callable[[Any], tuple[object, ...]]]] = {
     ChallengeCompleted: ("completion", {"challenge": "text", "period": "text"}, lambda it: (it.challenge, it.period)),
+    Contributed: (
+        "contribution",
+        {"challenge": "text", "period": "text", "since": "timestamptz"},
+        lambda it: (it.challenge, it.period, it.since),
+    ),
     BadgeAwarded: ("badge_award", {"badge": "text", "level": "text"}, lambda it: (it.badge, it.level)),
     RewardGiven: ("reward_given", {"reward": "text"}, lambda it: (it.reward,)),
     HeldOut: ("held_out", {"what": "text"}, lambda it: (it.what,)),
@@ -232,6 +261,11 @@ async def of_members(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[
     found: dict[UUID, list[AnyOutcome]] = {who: [] for who in member_ids}
     for table, columns, kind in (
         ("completion", "challenge, period, completed_at, event_id", ChallengeCompleted),
+        (
+            "contribution",
+            "challenge, period, team, since, amount, window_index, target, minimum",
+            Contributed,
+        ),
         ("badge_award", "badge, level, awarded_at, event_id", BadgeAwarded),
         ("reward_given", "sort, key, source, reward, given_at, event_id, until, count", RewardGiven),
         ("held_out", "definition, what, points, held_at, event_id", HeldOut),

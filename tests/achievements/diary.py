@@ -14,21 +14,21 @@ from decimal import Decimal
 from typing import Any
 
 from achievements import fold
+from achievements.asked import PlaceAsked, SpendAsked
 from achievements.outcomes import (
     BadgeAwarded,
     ChallengeCompleted,
     ChallengeProgressed,
     ConditionFailed,
+    Contributed,
     Emitted,
     HeldOut,
     MilestoneReached,
-    PlaceAsked,
     PointsEarned,
     PrizeWon,
     ReferralQualified,
     RewardGiven,
     Scored,
-    SpendAsked,
     StreakAtRisk,
     StreakChanged,
     TierChanged,
@@ -43,6 +43,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     StreakAtRisk: lambda it: f"risk {it.streak} {it.current}",
     ChallengeProgressed: lambda it: f"progress {it.challenge} {'+'.join(str(each) for each in it.current)}",
     ChallengeCompleted: lambda it: f"completed {it.challenge} {it.period}".rstrip(),
+    Contributed: lambda it: f"gives {it.challenge} {it.amount} {it.team}",
     MilestoneReached: lambda it: f"milestone {it.challenge} {it.milestone}",
     BadgeAwarded: lambda it: f"badge {it.badge} {it.level}",
     Scored: lambda it: f"score {it.board} {it.score}" + (f" in {it.group}" if it.group else ""),

@@ -45,9 +45,22 @@ def events(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
 
 
 @st.composite
+def _together(draw: st.DrawFn) -> list[Input]:
+    """Teams joined and left, and their targets met."""
+    made: list[Input] = []
+    for number in range(draw(st.integers(0, 3))):
+        at, key = draw(instants), draw(st.sampled_from(["k0", "k1"]))
+        joined = {"team": draw(st.sampled_from([None, "red", "blue"]))}
+        made.append(Fact(f"m{number}", "team", at, Order(at, Rank.FACT, f"m{number}"), joined))
+        met = {"challenge": key, "period": "", "team": "red", "window": 0}
+        made.append(Fact(f"n{number}", "team_target_met", at, Order(at, Rank.FACT, f"n{number}"), met))
+    return made
+
+
+@st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
-    """Events, among them changes of zone and attributes, decisions taken, tiers granted, bought and revoked, challenges joined and left,
-    streaks saved, and prizes won.
+    """Events, among them changes of zone and attributes, decisions taken, tiers granted, bought and revoked, challenges joined and
+    left, teams joined and their targets met, streaks saved, and prizes won.
     """
     made: list[Input] = [*draw(events(max_size))]
     for number in range(draw(st.integers(0, 2))):
@@ -67,6 +80,7 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Input]:
         at, kind = draw(instants), draw(st.sampled_from(["joined", "joined", "left"]))
         data = {"challenge": f"k{draw(st.integers(0, 1))}"}
         made.append(Fact(f"j{number}", kind, at, Order(at, Rank.FACT, f"j{number}"), data))
+    made += draw(_together())
     for number in range(draw(st.integers(0, 2))):
         at, tier = draw(instants), draw(st.sampled_from(["low", "mid", "high"]))
         ladder, days = draw(st.sampled_from(["gift", "k0"])), draw(st.integers(0, 20))

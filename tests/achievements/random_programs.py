@@ -130,6 +130,17 @@ def _challenge(
         options = {name: value for name, value in options.items() if name != "milestones"}
     if repeat == "on_completion" or any("including" in str(each.get("measure")) for each in objectives):
         options = {name: value for name, value in options.items() if name != "limit"}
+    if "team" in options:
+        rolls = isinstance(window, dict) and not window.keys().isdisjoint({"days", "hours"})
+        if (
+            len(objectives) > 1
+            or repeat != ("each_window" if calendar else "once")
+            or rolls
+            or "including" in str(objectives[0].get("measure"))
+        ):
+            options = {name: value for name, value in options.items() if name != "team"}
+        else:
+            options = {"team": options["team"], "control_group": None}
     return {"objectives": objectives, "window": window, "repeat": repeat, "rewards": rewards, **options}
 
 
@@ -139,6 +150,7 @@ _options: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "needs": st.sampled_from(["any", "in_order"]),
         "join": st.just("opt_in"),
         "limit": st.just(5),
+        "team": st.just({}),
         "milestones": st.builds(lambda rewards: [{"at": 1, "key": "one", "rewards": rewards}], _rewards),
     },
 )
@@ -294,7 +306,8 @@ DEFINITIONS = {
     "earn_rules": _earn_rules,
     "boosts": _boosts,
     "streaks": _streaks,
-    "challenges": _challenges,
+    # Of teams no draft can be tried.
+    "challenges": _challenges.filter(lambda each: "team" not in each),
     "badges": _badges,
     "tier_ladders": _ladders,
     "occasions": _occasions,

@@ -21,6 +21,7 @@ from achievements.outcomes import (
     AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
+    Contributed,
     MilestoneReached,
     PointsEarned,
     RewardGiven,
@@ -283,6 +284,28 @@ def test_a_beginner_makes_a_habit_and_comes_through_the_winter() -> None:
         2026-02-10 18:00 | workout minutes=20 kilometres=0.1 sort=row hour=18 | points +20 minute; streak weeks 5; badge all-rounder five; completed winter; points +500 winter; reward entitlement sauna until 2026-05-12 06:00
         """,
     )
+
+
+def test_a_gym_crosses_the_lake_when_its_members_have_rowed_far_enough_together() -> None:
+    """Five gyms of twenty each: what the service adds up for them, and whom it tells, is done by hand here."""
+    given: dict[tuple[int, str], dict[int, Decimal]] = defaultdict(dict)
+    gyms = [MemberState(team=(f"gym-{number // 20}", FIRST)) for number in range(MEMBERS)]
+    for number, (events, _) in enumerate(lives("fitness-club")):
+        for event in events:
+            gyms[number], emitted = fold.apply(program("fitness-club"), gyms[number], event)
+            for each in emitted:
+                if isinstance(each, Contributed):
+                    given[number // 20, each.period][number] = Decimal(each.amount)
+    for (gym, month), members in given.items():
+        for number in range(20 * gym, 20 * gym + 20):
+            rowed = (
+                event.properties["kilometres"]
+                for event in lives("fitness-club")[number][0]
+                if event.properties["sort"] == "row" and f"{local('fitness-club', event):%Y-%m}" == month
+            )
+            assert members.get(number, 0) == sum(rowed)
+    met = {each for each, members in given.items() if sum(members.values()) >= 300}
+    assert 0 < len(met) < len(given)
 
 
 def test_a_hundred_members_collect_two_hours_a_day_at_most() -> None:

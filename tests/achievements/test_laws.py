@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
+from achievements.asked import SpendAsked
 from achievements.definitions import document_of, parse
-from achievements.outcomes import AnyOutcome, Emitted, SpendAsked
+from achievements.outcomes import AnyOutcome, Emitted
 from achievements.rulebook import Rulebook, Rules, ready
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input

@@ -20,6 +20,12 @@ SAMPLES = {
     "fact": "(program_id, member_id, id, kind, at, rank, cause, n, data, booked_at)"
     " VALUES ($1, {member}, 'e/1', 'spent', now(), 1, 'e', 1, '{{}}', now())",
     "challenge_place": "(program_id, challenge, period, taken) VALUES ($1, 'c', '1', 1)",
+    "team": "(program_id, id, name, created_at) VALUES ($1, 't', 'T', now())",
+    "team_member": "(program_id, member_id, team, since) VALUES ($1, {member}, 't', now())",
+    "contribution": "(program_id, member_id, challenge, period, since, team, amount, window_index, target, minimum)"
+    " VALUES ($1, {member}, 'c', '1', now(), 't', 1, 1, 1, 1)",
+    "team_standing": "(program_id, team, challenge, period) VALUES ($1, 't', 'c', '1')",
+    "team_share": "(program_id, member_id, challenge, period) VALUES ($1, {member}, 'c', '1')",
     "reward_given": "(program_id, member_id, reward, sort, key, source, given_at, event_id, count)"
     " VALUES ($1, {member}, 'badge/b/1/0', 'voucher', 'v', 'b', now(), 'e', 1)",
     "referral": "(program_id, member_id, referral, referrer, qualified_at, event_id)"
@@ -64,6 +70,11 @@ RIGHTS = {
     "amendment": READ,
     "fact": READ,
     "challenge_place": ALL_BUT_DELETE,
+    "team": READ | {"UPDATE(name)"},
+    "team_member": ALL_BUT_DELETE | {"DELETE"},
+    "contribution": ALL_BUT_DELETE | {"DELETE"},
+    "team_standing": ALL_BUT_DELETE,
+    "team_share": READ,
     "tier_change": ALL_BUT_DELETE | {"DELETE"},
     "reward_given": ALL_BUT_DELETE | {"DELETE"},
     "referral": ALL_BUT_DELETE,
