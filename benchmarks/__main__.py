@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import drafts, fold, measures, pgbench
+from benchmarks import beside, drafts, fold, measures, pgbench
 from benchmarks.figures import PGBENCH, Figure, median, tell, write
 from benchmarks.measures import RATES, Rate, Shop
 from benchmarks.stand import Ran, served, stand
 
-NAMES: Final = (*(rate.name for rate in RATES), "fold", "rules", "backtest", "start", "memory", "bytes", "members")
+NAMES: Final = (
+    *(rate.name for rate in RATES),
+    "fold",
+    "rules",
+    "backtest",
+    "beside",
+    "start",
+    "memory",
+    "bytes",
+    "members",
+)
 
 
 MADE_UP: Final = 10_000
@@ -83,7 +93,7 @@ def measure(plan: Plan, names: set[str]) -> list[Figure]:
 
 def _on_servers(plan: Plan, names: set[str]) -> list[Figure]:
     with stand() as on:
-        beside = pgbench.prepare(on, plan.scale)
+        yardstick = pgbench.prepare(on, plan.scale)
         with served(on) as service:
             found = [
                 Figure("start of PostgreSQL and Valkey from nothing", on.seconds, "s"),
@@ -93,8 +103,10 @@ def _on_servers(plan: Plan, names: set[str]) -> list[Figure]:
             shop = Shop(service, plan.crowds[0])
             shop.open(plan.crowds[0] * plan.history)
             before = asyncio.run(measures.stored(on))
-            base, runs = _rounds(plan, beside, shop, [rate for rate in RATES if rate.name in names])
+            base, runs = _rounds(plan, yardstick, shop, [rate for rate in RATES if rate.name in names])
             found = [base, *(each for rate, ran in runs.items() for each in measures.told(rate, ran, base)), *found]
+            if "beside" in names:
+                found += beside.kept(service, shop, plan.load_seconds, plan.rounds)
             if "memory" in names:
                 found += measures.held(service)
             size, events = asyncio.run(measures.stored(on))
@@ -106,14 +118,14 @@ def _on_servers(plan: Plan, names: set[str]) -> list[Figure]:
 
 
 def _rounds(
-    plan: Plan, beside: pgbench.Pgbench, shop: Shop, rates: Sequence[Rate]
+    plan: Plan, yardstick: pgbench.Pgbench, shop: Shop, rates: Sequence[Rate]
 ) -> tuple[Figure, dict[Rate, list[Ran]]]:
     """The yardstick and the loads, turn by turn, so that what else the machine does falls on all alike."""
     tps: list[float] = []
     runs: dict[Rate, list[Ran]] = {rate: [] for rate in rates}
     for turn in range(1, plan.rounds + 1):
         print(f"round {turn} of {plan.rounds}: pgbench …", flush=True)
-        tps.append(beside.tps(plan.pgbench_seconds))
+        tps.append(yardstick.tps(plan.pgbench_seconds))
         for rate in rates:
             print(f"round {turn} of {plan.rounds}: {rate.name} …", flush=True)
             runs[rate].append(shop.run(rate, plan.load_seconds))

@@ -28,7 +28,8 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     figures = {each.name: each for each in msgspec.convert(raw, list[Figure])}
     assert all(each.value >= 0 for each in figures.values())
     assert {name for name in NAMES if name in GOALS} <= set(figures)
-    for name in GOALS.keys() - {"fold", "rules"}:
+    assert figures["beside"].of == "batch in turn with beside"
+    for name in GOALS.keys() - {"fold", "rules", "beside"}:
         each, base = figures[name], figures[PGBENCH]
         assert each.of == PGBENCH
         assert each.ratio == each.value / base.value
