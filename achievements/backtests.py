@@ -34,7 +34,9 @@ from achievements.values import Event, Input
 TWIN = "*"
 """Ends the key of a twin; no key of a program can."""
 
-Take: TypeAlias = Callable[[MemberState, Iterable[Emitted]], None]
+Take: TypeAlias = Callable[[MemberState, MemberState, Iterable[Emitted]], None]
+"""Told of the states before and after an input, and what it brought."""
+Before: TypeAlias = Callable[[MemberState, Iterable[Emitted]], None]
 
 _TICK = timedelta(microseconds=1)
 _COMPLETED = ("challenges", "badges", "tier_ladders")
@@ -112,7 +114,9 @@ class Backtest:
             return
         points: dict[str, int] = {}
         watched = self._watched
-        state = self._folded(self._without, start, inputs, first, lambda _, emitted: watched.elsewhere(emitted, points))
+        state = self._folded(
+            self._without, start, inputs, first, lambda _, __, emitted: watched.elsewhere(emitted, points)
+        )
         self._tell_tiers(tally.tiers_without, self._without, state)
         for currency in {*trial.elsewhere, *points}:
             more = trial.elsewhere.get(currency, 0) - points.get(currency, 0)
@@ -125,7 +129,7 @@ class Backtest:
         inputs: Sequence[Input],
         first: int,
         take: Take,
-        before: Take | None = None,
+        before: Before | None = None,
     ) -> MemberState:
         """The state just before the end. `take` is told of what comes from `since` on, `before` of what came earlier."""
         for entry in inputs[:first]:
@@ -139,10 +143,10 @@ class Backtest:
             held = state
             state, emitted = fold.apply(book, held, entry)
             if emitted:
-                take(held, emitted)
+                take(held, state, emitted)
         held = state
         state, passed = fold.advance(book, held, self.until - _TICK)
-        take(held, passed)
+        take(held, state, passed)
         return state
 
     def _tell_tiers(self, tiers: dict[str, int], book: Rulebook, state: MemberState) -> None:

@@ -74,7 +74,7 @@ class Trial:
         self._near: set[str] = set()
         self._lengths: dict[str, tuple[int, int]] = {}
         self._settled: set[tuple[str, str]] = set()
-        self._finished: set[tuple[str, str]] = set()
+        self._finished: set[str] = set()
         self._start = MemberState.NOTHING
         self._best: dict[str, dict[str, Amount]] = {}
 
@@ -87,18 +87,20 @@ class Trial:
             elif isinstance(each, StreakChanged):
                 self._lengths[each.streak] = each.current, each.restores
 
-    def take(self, held: MemberState, emitted: Iterable[Emitted]) -> None:
-        """What an input brought to a member in a state."""
+    def take(self, held: MemberState, after: MemberState, emitted: Iterable[Emitted]) -> None:
+        """What an input brought to a member in a state, and the state after it."""
         for each in emitted:
             match each:
                 case ChallengeProgressed():
-                    self._progressed(each)
+                    self._progressed(each, after)
                 case PointsEarned():
                     self._earned(each, held)
                 case RewardGiven():
                     origin = origin_of(each.reward)
                     if origin in self._watched.drafted:
                         _more(self._count(origin).rewards, f"{each.sort}/{each.key}", each.count)
+                case ChallengeCompleted():
+                    self._challenged(each, held, after)
                 case _:
                     place = self._completed(each)
                     if place is not None:
@@ -116,15 +118,12 @@ class Trial:
             elif place[1] in self._near if place[0] == "challenges" else self._nearly_awarded(place, state):
                 self._count(place).near_misses += 1
         for key, targets in watched.targets.items():
-            begun = self._begun(key)
-            reached = [
-                bisect_right(targets, amount)
-                for period, amount in self._best.get(key, {}).items()
-                if (key, period) not in self._settled and period != begun
-            ]
-            if (key, begun) in self._finished:
-                # What she had begun she finishes as it was, whatever the draft's target is.
-                reached.append(len(targets))
+            best = self._best.get(key, {}).items()
+            reached = [bisect_right(targets, amount) for period, amount in best if (key, period) not in self._settled]
+            if key in self._finished:
+                # What she had begun she finished as it was, whatever the draft's target is; what is completed once, is then.
+                once = self._challenge(key).repeat == "once"
+                reached = [*([] if once else reached), len(targets)]
             if any(reached):
                 count = self._count(("challenges", key))
                 count.reached = count.reached or [0] * len(targets)
@@ -133,21 +132,26 @@ class Trial:
                     count.reached[each - 1] += 1
                 count.best[max(reached) - 1] += 1
 
-    def _begun(self, key: str) -> str | None:
+    def _begun(self, key: str) -> int | None:
         """The window of a challenge that she had begun when the draft came, and so goes on in under the version before it."""
-        name = f"challenges/{key}"
-        part, rule = self._start.parts.get(name), self._watched.rules.by_name[name]
-        if not isinstance(part, ChallengePart) or not isinstance(rule, ChallengeReady) or part.tallies == rule.empty:
-            return None
-        return rule.period(part)
+        part = self._start.parts.get(f"challenges/{key}")
+        return part.window if isinstance(part, ChallengePart) and part.tallies != self._challenge(key).empty else None
+
+    def _challenge(self, key: str) -> ChallengeReady:
+        rule = self._watched.rules.by_name[f"challenges/{key}"]
+        assert isinstance(rule, ChallengeReady), "a challenge is made ready as one"
+        return rule
 
     def _count(self, place: Place) -> Count:
         return self._tally.counts.setdefault("/".join(place), Count())
 
-    def _progressed(self, progress: ChallengeProgressed) -> None:
+    def _progressed(self, progress: ChallengeProgressed, after: MemberState) -> None:
         watched = self._watched
         twin = watched.twins.get(progress.challenge)
         if twin is not None:
+            part = after.parts[f"challenges/{progress.challenge}"]
+            if isinstance(part, ChallengePart) and part.window == self._begun(twin):
+                return
             best = self._best.setdefault(twin, {})
             best[progress.period] = max(best.get(progress.period, 0), progress.current[0])
         elif ("challenges", progress.challenge) in watched.drafted and progress.challenge not in self._near:
@@ -166,12 +170,18 @@ class Trial:
         if origin[0] == "earn_rules":
             self._complete(origin, earned.at, held)
 
+    def _challenged(self, completed: ChallengeCompleted, held: MemberState, after: MemberState) -> None:
+        if completed.challenge in self._watched.twins:
+            return
+        if completed.challenge in self._watched.targets:
+            part = after.parts[f"challenges/{completed.challenge}"]
+            if isinstance(part, ChallengePart) and part.completed_window == self._begun(completed.challenge):
+                self._finished.add(completed.challenge)
+        self._complete(("challenges", completed.challenge), completed.at, held)
+
     def _completed(self, outcome: Emitted) -> Place | None:
         """The definition that an outcome completes, or brings a member further in."""
         match outcome:
-            case ChallengeCompleted():
-                self._finished.add((outcome.challenge, outcome.period))
-                return None if outcome.challenge in self._watched.twins else ("challenges", outcome.challenge)
             case BadgeAwarded():
                 return ("badges", outcome.badge)
             case StreakChanged() if ("streaks", outcome.streak) in self._watched.drafted:

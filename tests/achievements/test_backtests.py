@@ -242,6 +242,23 @@ def test_the_curve_of_every_target() -> None:
     assert (found.target, told[-1][0]) == (3, 12)
 
 
+def test_what_was_begun_in_a_window_that_is_over_bears_on_no_later_one() -> None:
+    # Completed once, in any month: what she did in March is over with it, and April goes by the draft.
+    once = {
+        "key": "once",
+        "objectives": [{"on": "purchase", "target": 9}],
+        "window": {"calendar": "month"},
+        "repeat": "once",
+    }
+    program = parse(document(**{**CLUB, "challenges": [once]}))
+    draft = {"challenges": [{**once, "objectives": [{"on": "purchase", "target": 2}]}]}
+    span = (datetime(2017, 4, 1, 4, tzinfo=UTC), datetime(2017, 5, 1, 4, tzinfo=UTC))
+    (found,) = _report(Backtest([(BEGINNING, program)], draft, *span), [EVE]).definitions
+    assert found.curve is not None
+    assert [(spot.target, spot.completions) for spot in found.curve][:4] == [(1, 1), (2, 1), (3, 1), (4, 0)]
+    assert (found.completions, found.winners) == (1, 1)
+
+
 def test_tiers_with_the_draft_and_without() -> None:
     report = _tried(FIVE)
     told = {each.tier: (each.without, each.members) for each in report.tiers}
