@@ -40,7 +40,7 @@ _TAKEN = {("", "member_id"): "md5(member_id::text || copy)::uuid", ("transfer", 
 async def _tables_of_members(owner: asyncpg.Connection) -> dict[str, list[str]]:
     """The tables with a row or more for a member, and their columns."""
     rows = await owner.fetch(
-        "SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position) AS columns"
+        "SELECT table_name::text, array_agg(quote_ident(column_name) ORDER BY ordinal_position) AS columns"
         " FROM information_schema.columns WHERE table_schema = 'public' GROUP BY 1"
         " HAVING array_agg(column_name::text) @> ARRAY['program_id', 'member_id'] ORDER BY 1"
     )
