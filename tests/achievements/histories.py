@@ -52,7 +52,8 @@ def _together(draw: st.DrawFn) -> list[Input]:
         at, key = draw(instants), draw(st.sampled_from(["k0", "k1"]))
         joined = {"team": draw(st.sampled_from([None, "red", "blue"]))}
         made.append(Fact(f"m{number}", "team", at, Order(at, Rank.FACT, f"m{number}"), joined))
-        met = {"challenge": key, "period": "", "team": "red", "window": 0}
+        # March 2017 in months; in days, weeks and quarters some other date.
+        met = {"challenge": key, "period": "", "team": "red", "window": 24206}
         made.append(Fact(f"n{number}", "team_target_met", at, Order(at, Rank.FACT, f"n{number}"), met))
     return made
 
