@@ -210,7 +210,9 @@ class PrizeWon:
     leaderboard: str = strawberry.field(description="The key of the leaderboard.")
     period: str = strawberry.field(description="The period, like `2026-11`; empty for all time.")
     group: str | None = strawberry.field(description="The group in which she competed; null on a board without groups.")
-    rank: int = strawberry.field(description="Her rank when it was closed, from 1.")
+    rank: int | None = strawberry.field(
+        description="Her rank when it was closed, from 1. Never null here; of a type that can be asked for beside a score's."
+    )
     contenders: int = strawberry.field(description="How many members were ranked.")
     at: DateTime = strawberry.field(description=_AT)
 

@@ -55,6 +55,10 @@ def test_explanations_agree_with_outcomes(written: dict[str, Any], inputs: list[
             # What is counted of a control group is counted apart.
             changed = {name for name in changed if not name.startswith("held_out/")}
             changed |= {_of(outcome) for outcome in emitted if not isinstance(outcome, ConditionFailed | HeldOut)}
+            # It counted for what gave her something else that she is held out from.
+            withheld = (each for each in emitted if isinstance(each, HeldOut) and each.what.startswith("reward/"))
+            givers = {("/".join(origin_of(each.what.removeprefix("reward/"))), each.definition) for each in withheld}
+            changed |= {giver for giver, definition in givers if giver != definition}
             failed = {each.key for each in emitted if isinstance(each, ConditionFailed)}
             explained = explain_event(book, state, each)
             assert {f"{one.section}/{one.key}" for one in explained} == set(book.latest.by_name)

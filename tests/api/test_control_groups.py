@@ -54,10 +54,11 @@ SHOP: dict[str, Any] = {
         {
             "key": "hello",
             "on": "welcome",
-            "rewards": [{"points": 5, "currency": "points"}, {"badge": "one"}],
+            "rewards": [{"points": 5, "currency": "points"}, {"voucher": "tea"}],
             "control_group": 50,
         }
     ],
+    "vouchers": [{"key": "tea"}],
     "leaderboards": [],
 }
 

@@ -8,6 +8,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLUnionType,
     build_schema,
     specified_directives,
 )
@@ -41,6 +42,19 @@ def test_everything_is_described() -> None:
         described = {name: named, **{f"{name}.{each}": member for each, member in members.items()}}
         bare += [each for each, member in described.items() if not member.description]
     assert bare == []
+
+
+def test_what_a_union_tells_can_be_asked_for_together() -> None:
+    # Fields of one name and of two types conflict in a document that asks for both without an alias.
+    unions = [each for each in build_schema(sdl()).type_map.values() if isinstance(each, GraphQLUnionType)]
+    conflicts = []
+    for union in unions:
+        seen: dict[str, str] = {}
+        for member in union.types:
+            for name, field in member.fields.items():
+                if seen.setdefault(name, str(field.type)) != str(field.type):
+                    conflicts.append(f"{union.name}: {member.name}.{name}")
+    assert conflicts == []
 
 
 def test_schema_defines_no_directive_of_its_own() -> None:
