@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-JOBS ?= 2
+# One more than the cores of a small machine: many tests wait for a process to come or go.
+JOBS ?= 3
 
 # Paths are relative on purpose: make splits names at spaces, and the tree's own path may hold some.
 venv := .venv
@@ -55,7 +56,7 @@ serve: $(installed) web ## Serve the API and the worker, on servers of its own u
 
 .PHONY: test
 test: $(installed) web ## Run the tests (ARGS="-k points", JOBS=0 for one process)
-	@$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(bin)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: stress
 stress: $(installed) ## Kill, freeze and empty what the service runs on, and look (ARGS="--only NAME --runs N")
