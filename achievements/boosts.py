@@ -23,7 +23,7 @@ from achievements.building import Building
 from achievements.conditions import Audience, Conditions
 from achievements.controls import HELD_OUT, Share
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Granting, Instant, Key, Misfit, Trigger, between, event_types_of
+from achievements.parts import Instant, Key, Misfit, Recounting, Trigger, between, event_types_of
 from achievements.states import BoostPart, MemberState
 
 FACTOR_MAX = 1_000
@@ -125,7 +125,7 @@ def boosted(exact: Decimal, boosts: Iterable[BoostReady], moment: Moment) -> Dec
     return exact if highest is None else EXACT.multiply(exact, highest)
 
 
-class Boost(Granting, frozen=True, kw_only=True):
+class Boost(Recounting, frozen=True, kw_only=True):
     """A multiplier on earn rules: on all of them where none are named, and for all their events where `on` is left out.
 
     With `given`, it is for those alone to whom a reward gave it, while that lasts.

@@ -9,7 +9,7 @@ from achievements import measures
 from achievements.building import Building
 from achievements.fees import Fee
 from achievements.measures import MeasureShape
-from achievements.parts import Granting, Key, Misfit, Name, Points, Shape
+from achievements.parts import Key, Misfit, Name, Points, Recounting, Shape
 from achievements.periods import Calendar
 from achievements.tiers import Downgrade, LadderReady
 from achievements.windows import Window, span_of
@@ -27,7 +27,7 @@ class Tier(Shape, frozen=True, kw_only=True):
     fee: Fee | None = None
 
 
-class TierLadder(Granting, frozen=True, kw_only=True):
+class TierLadder(Recounting, frozen=True, kw_only=True):
     """Tiers by points earned within a window that rolls over days, a calendar period, or a lifetime."""
 
     kind = "tier_ladder"

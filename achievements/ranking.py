@@ -23,7 +23,7 @@ from achievements.lifecycle import life_of
 from achievements.measures import MeasureShape
 from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import AnyOutcome, PrizeWon, Scored
-from achievements.parts import Granting, GroupedBy, Misfit, Points
+from achievements.parts import GroupedBy, Misfit, Points, Recounting
 from achievements.periods import LIFETIME, Calendar
 from achievements.prizes import (
     CLOSE_AFTER_HOURS,
@@ -146,7 +146,7 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
         return (Scored(self.key, periods.name(self.calendar, part.window), part.score, part.reached_at, part.group),)
 
 
-class Leaderboard(Granting, frozen=True, kw_only=True):
+class Leaderboard(Recounting, frozen=True, kw_only=True):
     """A board by points earned, for each period of a calendar or for all time, and for each group by itself where it has groups.
 
     Whoever has less than the `minimum_score` is not ranked; while fewer than `minimum_cohort` members are, nobody is shown. Where it has

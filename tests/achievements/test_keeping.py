@@ -40,7 +40,7 @@ def _edited(program: Mapping[str, Any], random: Random) -> dict[str, Any]:
         if "points" in reward:
             reward["points"] = random.randint(1, 40)
     if random.random() < 0.3:
-        for section in ("challenges", "badges"):
+        for section in ("challenges", "badges", "leaderboards", "tier_ladders"):
             edited[section] = [*edited.get(section, ())][:-1]
     try:
         ready(parse(edited))

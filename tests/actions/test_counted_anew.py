@@ -75,6 +75,43 @@ async def test_a_new_definition_counts_what_was(shop: House) -> None:
     await all_is_well(shop)
 
 
+async def test_a_new_board_ladder_and_boost_count_what_was(shop: House) -> None:
+    board = {"key": "month", "measure": {"points": "points"}, "window": {"calendar": "month"}}
+    tiers = [{"key": "guest"}, {"key": "friend", "from": 40}]
+    ladder = {"key": "year", "measure": {"points": "points"}, "window": {"calendar": "year"}, "tiers": tiers}
+    written = {
+        **program(),
+        "boosts": [since({"key": "double", "factor": 2, "earn_rules": ["base"]}, day(3, 0))],
+        "tier_ladders": [*program()["tier_ladders"], since(ladder)],
+        "leaderboards": [since(board)],
+    }
+    await apply(shop, written)
+    await count_anew(shop)
+    # Ten points on the second of March, and twenty for each event from the third on.
+    assert await has(shop, "board_score", "board, period, score::int, reached_at", "ann") == [
+        ("month", "2017-03", 50, at(day(4)))
+    ]
+    assert await has(shop, "board_score", "score::int", "bob") == [(40,)]
+    assert await has(shop, "board_score", "score", "cora") == [], "February is before it"
+    assert (await has(shop, "tier_change", "ladder, tier_to, changed_at", "bob"))[-1] == ("year", "friend", at(day(6)))
+    assert await balance(shop, "ann") == 50 + 100 + 7
+    await shop.send(purchase("b0", "bob", day(1)))
+    assert await has(shop, "board_score", "score::int", "bob") == [(50,)]
+    await all_is_well(shop)
+
+
+async def test_who_is_no_more_meant_by_a_board_is_on_it_no_more(shop: House) -> None:
+    board = {"key": "month", "measure": {"points": "points"}, "window": {"calendar": "month"}}
+    await apply(shop, {**program(), "leaderboards": [since(board)]})
+    await count_anew(shop)
+    assert await has(shop, "board_score", "score::int", "bob") == [(20,)]
+    high = since(board, audience="member.tiers.club == 'high'")
+    await apply(shop, {**program(), "leaderboards": [high]})
+    await count_anew(shop)
+    assert await has(shop, "board_score", "score::int", "bob") == []
+    assert await discrepancies(shop) == []
+
+
 async def test_an_edit_gives_what_it_gives_more(shop: House) -> None:
     await publish(shop, rule=since(RULE, earn={"fixed": 15}))
     await count_anew(shop)
