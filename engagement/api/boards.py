@@ -161,8 +161,8 @@ class BoardsQuery:
         asked = await asked_for(info, key, period, group, around)
         if around is None:
             return await _shown(info, asked, await top(info, asked, size, after))
-        if asked.own_score is None:
-            raise NotOnLeaderboard("This member scored nothing in this period of the leaderboard.", "around")
+        if asked.own_score is None or (asked.unranked is not None and not asked.confided):
+            raise NotOnLeaderboard("This member is not on this leaderboard in this period.", "around")
         return await _shown(info, asked, await places_around(info, asked, size))
 
 
@@ -215,7 +215,7 @@ async def _shown(info: Info, asked: Asked, page: Page) -> Leaderboard:
     contest, definition, places = asked.contest, asked.definition, page.places
     withheld = definition.minimum_cohort is not None and page.total < definition.minimum_cohort
     if withheld:
-        places = [each for each in places if each.external_id == asked.member]
+        places = [each for each in places if asked.confided and each.external_id == asked.member]
     cursors = [cursor_of(BoardCursor(contest.board, contest.period, each.number, contest.group)) for each in places]
     aliases = await _aliases(info, places)
     return Leaderboard(
@@ -233,7 +233,7 @@ async def _shown(info: Info, asked: Asked, page: Page) -> Leaderboard:
         minimum_cohort=definition.minimum_cohort,
         withheld=Withheld.TOO_FEW_MEMBERS if withheld else None,
         entries=[LeaderboardEntry.of(each, aliases.get(each.external_id)) for each in places],
-        own=await _own(info, asked),
+        own=await _own(info, asked) if asked.confided or not withheld else None,
         page_info=PageInfo(
             has_next_page=not withheld and bool(places) and places[-1].number < page.total,
             has_previous_page=not withheld and bool(places) and places[0].number > 1,

@@ -41,7 +41,8 @@ class Page(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """A board of the program, one of its periods and groups, and the member whose own score is shown beside it.
 
-    `own` is her score as it is now, `final` her place where the period is closed, as it was then.
+    `own` is her score as it is now, `final` her place where the period is closed, as it was then. `confided` says that the caller may
+    know of her what the board does not show: she does, and so does a key that reads members.
     """
 
     definition: Leaderboard
@@ -52,6 +53,7 @@ class Asked(msgspec.Struct, frozen=True):
     state: State
     closed_at: datetime | None = None
     member: str | None = None
+    confided: bool = False
     own: Own | None = None
     final: Final | None = None
 
@@ -81,6 +83,7 @@ async def asked_for(info: Info, key: str, period: str | None, group: str | None,
     """What is to be read. Raises `LeaderboardNotFound`, and `InvalidInput` for a period or a group that there is not."""
     resources, principal = resources_of(info), info.context.principal
     member = principal.member if around is None else around
+    confided = principal.member == member if principal.member is not None else "members:read" in principal.scopes
 
     async def look(unit: Unit) -> Asked:
         loaded = await resources.programs.load(unit)
@@ -89,7 +92,7 @@ async def asked_for(info: Info, key: str, period: str | None, group: str | None,
             closed_at = await closings.closed_at(unit, *asked.contest.place[:2])
             if closed_at is not None:
                 asked = msgspec.structs.replace(asked, state="FINAL", closed_at=closed_at)
-        asked = await _with_member(unit, asked, member)
+        asked = await _with_member(unit, msgspec.structs.replace(asked, confided=confided), member)
         contest = asked.contest._replace(group=await _group(unit, loaded, asked, group))
         final = asked.final if asked.contest.group == contest.group else None
         return msgspec.structs.replace(asked, contest=contest, final=final)

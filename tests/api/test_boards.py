@@ -205,6 +205,13 @@ async def test_who_is_below_the_minimum_is_not_ranked_and_sees_herself(house: Ho
     found = await grouped(house, around="m2")
     assert (found["total"], found["minimumScore"], found["entries"]) == (5, 30, [])
     assert found["own"] == {"member": "m2", "rank": None, "score": 20, "unranked": "BELOW_MINIMUM"}
+    # What the board does not show of her is for herself, and for keys that read members.
+    widget = await house.service.key(house.program.id, ["boards:read"])
+    for key in (house.token("m1"), widget):
+        refusal = await house.refusal(GROUPED, {"key": "b", "around": "m2"}, key=key)
+        assert refusal["code"] == "MEMBER_NOT_ON_LEADERBOARD"
+        assert len((await grouped(house, around="m4", key=key))["entries"]) == 5
+    assert (await grouped(house, around="m2", key=house.token("m2")))["own"] == found["own"]
     assert [each["member"] for each in (await grouped(house))["entries"]] == ["m7", "m6", "m5", "m4", "m3"]
     assert await rescored(house, "m2", "e2", 9) == {"b": (29, None)}
     assert await rescored(house, "m2", "e3", 1) == {"b": (30, 5)}
@@ -220,6 +227,8 @@ async def test_a_board_of_too_few_shows_nobody_but_oneself(house: House) -> None
     alone = [{"rank": 2, "member": "m1", "alias": None, "score": 10}]
     for asked in ({"around": "m1"}, {"key": house.token("m1")}):
         assert (await grouped(house, **asked))["entries"] == alone
+    of_another = await grouped(house, around="m1", key=house.token("m2"))
+    assert (of_another["entries"], of_another["own"]) == ([], None)
     await house.bought("m3", "e1", 30)
     found = await grouped(house)
     assert (found["withheld"], [each["member"] for each in found["entries"]]) == (None, ["m3", "m2", "m1"])
