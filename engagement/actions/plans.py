@@ -80,7 +80,7 @@ async def plan(unit: Unit, program: Program, wanted: Document, *, take_back: boo
 async def check_preview(unit: Unit, planned: Plan, document: object, preview: UUID | None) -> None:
     """InvalidInput where a plan counts members anew, and nobody has seen what that does to them."""
     revision = planned.program.revision
-    if not await members.count_behind(unit, revision + 1):
+    if not await members.any_behind(unit, revision + 1):
         return
     job = None if preview is None else await jobs.of_id(unit, preview)
     if job is None or job.kind != PREVIEW or job.state != "done":

@@ -19,6 +19,7 @@ from engagement.actions.jobs import JobNotFound, Running
 from engagement.actions.lines import Line
 from engagement.actions.plans import PREVIEW
 from engagement.actions.programs import Loaded
+from engagement.actions.publishing import fitting
 from engagement.errors import InvalidInput
 from engagement.records import jobs as records
 from engagement.records import members, programs
@@ -75,10 +76,10 @@ async def preview(running: Running) -> Preview:
     wanted = await asyncio.to_thread(plans.sound, running.job.input["document"])
     tried: tuple[int, Line] | None = None
     place = running.job.place or {"after": None, "recount": {}}
-    recount, after = msgspec.convert(place["recount"], Recount), place["after"]
+    recount, after, total = msgspec.convert(place["recount"], Recount), place["after"], place.get("total", 0)
 
     async def step(unit: Unit) -> tuple[Recount, str] | None:
-        nonlocal tried
+        nonlocal tried, total
         # A unit may be repeated: what it adds up is its own until it is done.
         so_far: Recount = msgspec.convert(msgspec.to_builtins(recount), Recount)
         await unit.take_time(STEP_SECONDS)
@@ -90,12 +91,14 @@ async def preview(running: Running) -> Preview:
             raise InvalidInput("The program was changed meanwhile; ask for another preview.", "document")
         page = await members.page(unit, after, MEMBERS_AT_ONCE)
         held = await members.states(unit, [each.id for each in page])
+        page = page[: len(fitting([(each.id, held[each.id].state.inputs) for each in page]))]
         await _count(unit, loaded, tried[1], [(each.external_id, held[each.id]) for each in page], so_far)
         if not page:
             return None
         last = page[-1].external_id
-        noted = {"after": last, "recount": so_far, "revision": tried[0]}
-        await running.note(unit, so_far.members, max(await members.count(unit), so_far.members), noted)
+        total = total or await members.count(unit)
+        noted = {"after": last, "recount": so_far, "revision": tried[0], "total": total}
+        await running.note(unit, so_far.members, max(total, so_far.members), noted)
         return so_far, last
 
     while (done := await running.database.run(step, running.program_id, deadline_seconds=STEP_SECONDS)) is not None:

@@ -31,7 +31,7 @@ async def count_anew(running: Running) -> dict[str, Any]:
         page = await members.behind(unit, revision, None if after is None else UUID(after), MEMBERS_AT_ONCE)
         if not page:
             return None
-        held = _fitting(page)
+        held = fitting(page)
         await locking.lock(unit, loaded, held)
         so_far = (done + len(held), of_all, str(held[-1]))
         await running.note(unit, *so_far[:2], dict(zip(("done", "total", "after"), so_far, strict=True)))
@@ -42,13 +42,13 @@ async def count_anew(running: Running) -> dict[str, Any]:
     return {"members": done}
 
 
-def _fitting(page: list[tuple[UUID, int]]) -> list[UUID]:
+def fitting(page: list[tuple[UUID, int]]) -> list[UUID]:
     """As many members of a page as come to no more inputs together than a step folds, at least the first."""
-    fitting: list[UUID] = []
+    fitting_in: list[UUID] = []
     left = INPUTS_AT_ONCE
     for who, inputs in page:
         left -= inputs
-        if fitting and left < 0:
+        if fitting_in and left < 0:
             break
-        fitting.append(who)
-    return fitting
+        fitting_in.append(who)
+    return fitting_in

@@ -219,6 +219,16 @@ async def behind(unit: Unit, revision: int, after: UUID | None, at_most: int) ->
     return [(row["member_id"], row["inputs"]) for row in rows]
 
 
+async def any_behind(unit: Unit, revision: int) -> bool:
+    """Whether there are any."""
+    there: bool = await unit.fetchval(
+        "SELECT EXISTS (SELECT FROM member_state WHERE program_id = $1 AND revision < $2 AND inputs > 0)",
+        unit.program,
+        revision,
+    )
+    return there
+
+
 async def count_behind(unit: Unit, revision: int) -> int:
     """How many those are."""
     number: int = await unit.fetchval(
