@@ -105,8 +105,9 @@ async def _show(unit: Unit, programs: Programs, command: SetAlias | SetHidden) -
     alias, hidden = (command.alias, was[1]) if isinstance(command, SetAlias) else (was[0], command.hidden)
     if (alias, hidden) != was:
         await members.set_shown(unit, listener.id, alias, hidden=hidden)
-        # In a new version, so that it counts for more than what is on its way.
-        scores = await standings.show(unit, listener.id, listener.version, hidden=hidden)
+        # In a new version, so that it counts for more than what is on its way. A name is no part of a score.
+        version = listener.version
+        scores = [] if hidden == was[1] else await standings.show(unit, listener.id, version, hidden=hidden)
         gone = [(each.board, each.period, each.external_id, each.version, each.group) for each in scores if hidden]
         if scores:
             ties = listener.loaded.rulebook.ties
