@@ -1,5 +1,5 @@
 """The worker: what nobody waits for. It advances members to whom something falls due, folds long histories again, sends what is
-left in the outbox, and beside all that does jobs, one at a time.
+left in the outbox, and beside all that does jobs, one at a time of those that members wait for, and one of the others.
 
 Any number of workers can run beside each other: rows that one is busy with, the others leave alone.
 """
@@ -30,6 +30,8 @@ KINDS: Kinds = {
     backtests.KIND: backtests.run,
 }
 """What each kind of job does."""
+AHEAD = (COUNT_ANEW,)
+"""Kinds that members wait for, and the closing of boards: done beside the others, so no backtest keeps them waiting."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +40,8 @@ async def work(database: Database, cache: Programs, drain: Drain, observer: Obse
     """Do rounds until cancelled. A round that fails, because PostgreSQL is away, say, is tried again in the next."""
     async with asyncio.TaskGroup() as together:
         together.create_task(_rounds(database, cache, drain, observer))
-        together.create_task(_do_jobs(database, cache))
+        together.create_task(_do_jobs(database, cache, among=True))
+        together.create_task(_do_jobs(database, cache, among=False))
 
 
 async def _rounds(database: Database, cache: Programs, drain: Drain, observer: Observer) -> None:
@@ -52,10 +55,10 @@ async def _rounds(database: Database, cache: Programs, drain: Drain, observer: O
         await asyncio.sleep(ROUND_SECONDS)
 
 
-async def _do_jobs(database: Database, cache: Programs) -> None:
+async def _do_jobs(database: Database, cache: Programs, *, among: bool) -> None:
     while True:
         for program in await _programs(database):
-            job = functools.partial(jobs.do_next, database, cache, program.id, KINDS)
+            job = functools.partial(jobs.do_next, database, cache, program.id, KINDS, AHEAD, among=among)
             await _try([], "do a job", job, program.id)
         await asyncio.sleep(ROUND_SECONDS)
 

@@ -5,7 +5,7 @@ unit: killed in between, it goes on from there. What it returns is the job's res
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -58,12 +58,20 @@ async def read(unit: Unit, job_id: UUID) -> Job:
     return _found(await jobs.of_id(unit, job_id))
 
 
-async def do_next(database: Database, programs: Programs, program_id: int, kinds: Kinds) -> bool:
-    """Do the program's job that has waited longest, to its end; False where none waits.
+async def do_next(
+    database: Database,
+    programs: Programs,
+    program_id: int,
+    kinds: Kinds,
+    lane: Collection[str] = (),
+    *,
+    among: bool = False,
+) -> bool:
+    """Do the program's job that has waited longest, to its end: `among` those of a lane's kinds, or all others; False where none waits.
 
     What a kind refuses is the job's problem, told as it is; a defect is logged, and told without its words.
     """
-    job = await database.run(jobs.take, program_id)
+    job = await database.run(lambda unit: jobs.take(unit, lane, among=among), program_id)
     if job is None:
         return False
     running = Running(database, programs, program_id, job)

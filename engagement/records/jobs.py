@@ -4,6 +4,7 @@ Whoever works on one holds it for a while under a `turn` of its own. A worker th
 it holds nothing any more; another goes on from the `place` that was noted last. Cancelled is cancelled: nobody holds it then.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
@@ -108,8 +109,8 @@ async def cancel(unit: Unit, job_id: UUID) -> Job | None:
     return await of_id(unit, job_id)
 
 
-async def take(unit: Unit) -> Job | None:
-    """The job of the program that has waited longest, held from now on; None where nothing waits.
+async def take(unit: Unit, kinds: Collection[str] = (), *, among: bool = False) -> Job | None:
+    """The job of the program that has waited longest, `among` some kinds or of all others, held from now on; None where none waits.
 
     One that its worker has let go counts as waiting; after too many of them without coming further it has failed.
     """
@@ -123,10 +124,12 @@ async def take(unit: Unit) -> Job | None:
     row = await unit.fetchrow(
         "UPDATE job SET state = 'running', turn = turn + 1, tries = tries + 1, leased_until = clock_timestamp() + $2 * interval '1 second'"
         " WHERE program_id = $1 AND id = (SELECT id FROM job WHERE program_id = $1 AND (state = 'queued'"
-        " OR (state = 'running' AND leased_until < clock_timestamp())) ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        " OR (state = 'running' AND leased_until < clock_timestamp())) AND (kind = ANY($3::text[])) = $4 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
         f" RETURNING {_COLUMNS}",
         unit.program,
         LEASE_SECONDS,
+        list(kinds),
+        among,
     )
     return None if row is None else _job(row)
 
