@@ -83,13 +83,13 @@ def _check_shape(command: Amend) -> None:
         )
 
 
-async def amend_within(unit: Unit, cache: Programs, command: Amend) -> Amended:
-    """Reverse or amend an event as a part of a unit that does more; as `amend` does."""
+async def amend_within(unit: Unit, cache: Programs, command: Amend, *, patient: bool = False) -> Amended:
+    """Reverse or amend an event as a part of a unit that does more; as `amend` does. Raises `InProgress` as `locking.lock_one` does."""
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [command.member])).get(command.member)
     if who is None:
         raise NotFound(f"No event of a member `{command.member}` was recorded.", "member")
-    held = (await locking.lock(unit, loaded, [who]))[who]
+    held = await locking.lock_one(unit, loaded, who, patient=patient)
     known = (await events.earlier(unit, [(who, command.event)])).get((who, command.event))
     said = () if known is None else known.amendments
     event = None if known is None else known.event

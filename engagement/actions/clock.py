@@ -5,6 +5,7 @@ exactly to where it is set.
 """
 
 import asyncio
+import functools
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,6 +19,8 @@ from engagement.records.unit import Database, Unit
 SETTLE = timedelta(minutes=2)
 """How long after an instant the worker applies what fell due at it, outside a sandbox."""
 MEMBERS_AT_ONCE = 200
+ADVANCE_SECONDS = 120.0
+"""One of them may have a long history to be counted anew first."""
 PENDING_AT_ONCE = 50
 SETTLING_LOOK_SECONDS = 0.05
 
@@ -70,7 +73,8 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
     """
     count = 0
     while True:
-        advanced = await database.run(lambda unit: _advance_due(unit, cache, skip_locked=skip_locked), program_id)
+        work = functools.partial(_advance_due, cache=cache, skip_locked=skip_locked)
+        advanced = await database.run(work, program_id, deadline_seconds=ADVANCE_SECONDS)
         count += advanced
         waiting = await database.run(lambda unit: members.pending(unit, PENDING_AT_ONCE), program_id)
         settled = [await settling.settle(database, cache, program_id, who) for who in waiting]
@@ -84,6 +88,7 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
 
 
 async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int:
+    await unit.take_time(ADVANCE_SECONDS)
     loaded = await cache.load(unit, for_writing=True)
     until = _until(loaded)
     due = await members.due(unit, until, MEMBERS_AT_ONCE)

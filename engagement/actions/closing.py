@@ -80,6 +80,7 @@ async def give(database: Database, cache: Programs, program_id: int, *, skip_loc
     """Give some of the prizes that were won, and say how many; none where nobody has to be given one, or others are at it."""
 
     async def work(unit: Unit) -> int:
+        await unit.take_time(CLOSE_SECONDS)
         won = await closings.winners(unit, WINNERS_AT_ONCE, skip_locked=skip_locked)
         if not won:
             return 0
@@ -97,7 +98,7 @@ async def give(database: Database, cache: Programs, program_id: int, *, skip_loc
         await changes.save(unit)
         return len(told)
 
-    return await database.run(work, program_id)
+    return await database.run(work, program_id, deadline_seconds=CLOSE_SECONDS)
 
 
 async def _tell(listener: Listener, won: Winner) -> None:

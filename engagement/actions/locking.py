@@ -23,6 +23,7 @@ from engagement.actions.drafts import Cause, Draft
 from engagement.actions.lines import Publication
 from engagement.actions.programs import Loaded
 from engagement.actions.refolding import Found, History
+from engagement.errors import InProgress
 from engagement.records import members
 from engagement.records.members import Held
 from engagement.records.unit import Unit
@@ -55,6 +56,19 @@ async def lock(
         held |= await members.lock_states(unit, counted, balances=balances)
         if in_all is not None and len(counted) < len(there):
             break
+    return held
+
+
+async def lock_one(
+    unit: Unit, loaded: Loaded, member_id: UUID, *, balances: bool = False, patient: bool = False
+) -> Held:
+    """The state of one member, as `lock` gives it. Raises `InProgress` where she waits to be counted anew and her history is too
+    long for a request; who is `patient` has the time.
+    """
+    limit = None if patient else refolding.BATCH_REFOLD_INPUTS_MAX
+    held = (await lock(unit, loaded, [member_id], in_all=limit, balances=balances))[member_id]
+    if loaded.line.behind(held):
+        raise InProgress("The worker is counting this member anew; ask again in a while.")
     return held
 
 
@@ -111,7 +125,8 @@ def _grants(loaded: Loaded, draft: Draft, after: MemberState) -> list[Fact]:
     lost it.
     """
     granted, at = [], draft.present
-    for name, rule in (loaded.rulebook.at(at) or loaded.rulebook.latest).ladders:
+    # By their keys: so they are in the order of the facts, which all stand at one instant.
+    for name, rule in sorted((loaded.rulebook.at(at) or loaded.rulebook.latest).ladders, key=lambda each: each[1].key):
         before: Any = draft.state.parts.get(name)
         was, now = rule.tier(before), rule.tier(after.parts.get(name))
         if before is None or rule.keys.index(was) <= rule.keys.index(now):

@@ -5,6 +5,7 @@ row. Here both members are locked, it is decided once, and an event of our own g
 in each. Both are written or neither is; a row stays open until then, so whoever comes after a crash settles it.
 """
 
+import functools
 import time
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -23,6 +24,8 @@ from engagement.records.referrals import Open, Refusal
 from engagement.records.unit import Database, Unit
 
 AT_ONCE = 100
+SETTLE_SECONDS = 120.0
+"""Both may have a long history to be counted anew first."""
 
 
 async def settle(database: Database, cache: Programs, program_id: int) -> int:
@@ -31,13 +34,15 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
     while True:
         found = await database.run(lambda unit: referrals.waiting(unit, AT_ONCE), program_id, read_only=True)
         for each in found:
-            await database.run(lambda unit, each=each: _settle(unit, cache, each), program_id)  # type: ignore[misc]
+            work = functools.partial(_settle, cache=cache, seen=each)
+            await database.run(work, program_id, deadline_seconds=SETTLE_SECONDS)
         count += len(found)
         if len(found) < AT_ONCE:
             return count
 
 
 async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
+    await unit.take_time(SETTLE_SECONDS)
     loaded = await cache.load(unit, for_writing=True)
     both = {seen.member_id, *(each for each in (seen.referrer, seen.paid_to) if each is not None)}
     held = await locking.lock(unit, loaded, both)
@@ -101,4 +106,4 @@ async def _take_back(unit: Unit, cache: Programs, found: Open) -> None:
     names = await members.of_ids(unit, [found.member_id, found.paid_to])
     identity = own_id(found.referral, str(found.member_id), found.turn)
     for who in sorted(names):
-        await amend_within(unit, cache, Amend(names[who].external_id, identity))
+        await amend_within(unit, cache, Amend(names[who].external_id, identity), patient=True)

@@ -5,6 +5,7 @@ In which team somebody is is a fact of hers, from the program's present on. What
 transaction of her own. A row stays open until then, so whoever comes after a crash tells her.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -30,6 +31,8 @@ SIZE_MAX = 200
 TEAMS_MAX = 100_000
 """Of one program; of so many, requests at the same time may make a few more."""
 AT_ONCE = 100
+TELL_SECONDS = 120.0
+"""She may have a long history to be counted anew first."""
 
 
 class CreateTeam(msgspec.Struct, frozen=True):
@@ -172,13 +175,15 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
     count = 0
     while found := await database.run(waiting, program_id, read_only=True):
         for each in found:
-            await database.run(lambda unit, each=each: _tell(unit, cache, each), program_id)  # type: ignore[misc]
+            work = functools.partial(_tell, cache=cache, found=each)
+            await database.run(work, program_id, deadline_seconds=TELL_SECONDS)
         count += len(found)
     return count
 
 
 async def _tell(unit: Unit, cache: Programs, found: Untold) -> None:
-    listener = await listen(unit, cache, found.external_id)
+    await unit.take_time(TELL_SECONDS)
+    listener = await listen(unit, cache, found.external_id, patient=True)
     # A challenge may have been paused since: then she is told once it goes on.
     lives = found.challenge in {each.key for each, _ in _together(listener.loaded)}
     if lives and await teams.close(unit, found):

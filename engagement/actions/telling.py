@@ -103,11 +103,14 @@ class Listener:
             raise NotEnoughPoints(str(price.currency), price.points, missing)
 
 
-async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = False) -> Listener:
-    """Lock a member by the app's own id, with her balances where she `pays`; one of whom nothing was heard yet is made known by it."""
+async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = False, patient: bool = False) -> Listener:
+    """Lock a member by the app's own id, with her balances where she `pays`; one of whom nothing was heard yet is made known by it.
+
+    Raises `InProgress` as `locking.lock_one` does.
+    """
     loaded = await programs.load(unit, for_writing=True)
     who = (await members.enrol(unit, [member], loaded.now))[member]
-    held = (await locking.lock(unit, loaded, [who], balances=pays))[who]
+    held = await locking.lock_one(unit, loaded, who, balances=pays, patient=patient)
     return Listener(unit, loaded, Changes(loaded, [held]), who, pays=pays)
 
 

@@ -25,6 +25,7 @@ from engagement.worker import KINDS
 from tests.achievements.programs import BEGIN, document
 from tests.actions.conftest import House, purchase
 from tests.actions.recounting import (
+    LADDER,
     LESS,
     RULE,
     SINCE,
@@ -134,6 +135,18 @@ async def test_nobody_loses_anything(shop: House) -> None:
     assert [each.completed_at for each in shown.challenges] == [at(day(4))]
     assert [each.awarded_at for badge in shown.badges for each in badge.levels] == [at(day(3))]
     assert [(each.tier, each.falls_at) for each in shown.tiers] == [("high", at("2017-04-01T04:00:00Z"))]
+    await all_is_well(shop)
+
+
+async def test_who_would_fall_on_several_ladders_keeps_each_of_her_tiers(shop: House) -> None:
+    ladders = [{**LADDER, "key": key} for key in ("zenith", "alley")]
+    await shop.apply({**program(), "tier_ladders": ladders})
+    await shop.send(*(purchase(f"f{number}", "ann", day(number)) for number in (8, 9, 10)))
+    less = since(RULE, earn={"fixed": 1})
+    await apply(shop, {**program(rule=less), "tier_ladders": ladders})
+    await count_anew(shop)
+    (shown,) = await _screens(shop, "ann")
+    assert [(each.key, each.tier) for each in shown.tiers] == [("alley", "high"), ("zenith", "high")]
     await all_is_well(shop)
 
 
