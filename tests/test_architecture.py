@@ -32,7 +32,9 @@ LAYERS: dict[str, set[str]] = {
     "engagement.embedded": set(),
     "engagement.records": {"achievements", "engagement.errors", "engagement.settings"},
 }
-LAYERS["engagement.actions"] = set(LAYERS) - {"engagement.settings", "engagement.embedded"}
+LAYERS["engagement.actions"] = {
+    *("achievements", "engagement.records", "engagement.errors", "engagement.observer", "engagement.cores"),
+}
 LAYERS["engagement.relay"] = {"achievements", "engagement.records", "engagement.errors", "engagement.settings"}
 LAYERS["engagement.telemetry"] = {
     *("engagement.records", "engagement.relay", "engagement.errors", "engagement.observer"),

@@ -3,6 +3,7 @@
 What the hundred get is counted again from their events, in plain Python that knows nothing of definitions.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
+from ruamel.yaml import YAML
 
 from achievements import fold
 from achievements.controls import seed_of
@@ -330,3 +332,11 @@ def test_a_hundred_members_collect_two_hours_a_day_at_most() -> None:
 def test_the_hundred_are_the_same_each_time(name: str) -> None:
     again = Random(name)
     assert _lived(program(name), again, WAYS[name]) == lives(name)[0]
+
+
+@pytest.mark.parametrize("page", sorted(each.name for each in (ROOT / "docs").glob("*.md")))
+def test_programs_that_the_pages_show_have_no_mistake(page: str) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    for written in (YAML(typ="safe").load(block) for block in blocks):
+        if "program" in written:
+            ready(parse(written))

@@ -1,10 +1,8 @@
 """Challenges of teams: what a member gives is counted for the team that she is in, and a fact says that the target was met."""
 
-import re
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from achievements import periods
 from achievements.definitions import Mistaken, parse
@@ -12,7 +10,6 @@ from achievements.drafting import with_draft
 from achievements.rulebook import Rulebook, ready
 from tests.achievements.diary import check
 from tests.achievements.programs import BEGIN, document, rulebook
-from tests.test_repository import ROOT
 
 STEPS = {
     "key": "steps",
@@ -145,12 +142,6 @@ def test_what_a_team_cannot_have_is_a_mistake(options: dict[str, Any], path: str
     with pytest.raises(Mistaken) as caught:
         ready(parse(document(challenges=[{**STEPS, **options}])))
     assert [each.path for each in caught.value.mistakes] == [path]
-
-
-def test_the_program_of_the_page_is_one() -> None:
-    block = re.search(r"```yaml\n(.*?)```", (ROOT / "docs/teams.md").read_text(), re.DOTALL)
-    assert block is not None
-    ready(parse(YAML(typ="safe").load(block[1])))
 
 
 def test_a_draft_of_a_team_is_not_tried() -> None:
