@@ -32,9 +32,8 @@ LAYERS: dict[str, set[str]] = {
     "engagement.embedded": set(),
     "engagement.records": {"achievements", "engagement.errors", "engagement.settings"},
 }
-LAYERS["engagement.actions"] = {
-    *("achievements", "engagement.records", "engagement.errors", "engagement.observer", "engagement.cores"),
-}
+_BESIDE = ("achievements", "engagement.errors", "engagement.observer", "engagement.cores")
+LAYERS["engagement.actions"] = {"engagement.records", *_BESIDE}
 LAYERS["engagement.relay"] = {"achievements", "engagement.records", "engagement.errors", "engagement.settings"}
 LAYERS["engagement.telemetry"] = {
     *("engagement.records", "engagement.relay", "engagement.errors", "engagement.observer"),
