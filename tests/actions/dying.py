@@ -41,6 +41,7 @@ async def main(url: str, program: int) -> None:
     with (
         patch.object(backtests._Counting, "_note", note),
         patch.object(backtests, "Cores", Told),
+        patch.object(backtests, "available", lambda: 1),
         patch.object(backtests, "NOTE_SECONDS", 0.0),
         patch.object(histories, "STRETCH_MEMBERS_MAX", 1),
     ):

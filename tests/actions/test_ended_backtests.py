@@ -23,7 +23,12 @@ from tests.conftest import Urls
 
 
 async def stretched(house: House, monkeypatch: pytest.MonkeyPatch, members: int = 6) -> None:
-    """Members, each a stretch of its own of which it is noted how far it is."""
+    """Members, each a stretch of its own of which it is noted how far it is.
+
+    One process folds them, whatever the machine has: of several, one may answer for the fourth before another does for the third,
+    and both are noted at once.
+    """
+    monkeypatch.setattr(backtests, "available", lambda: 1)
     monkeypatch.setattr(histories, "STRETCH_MEMBERS_MAX", 1)
     monkeypatch.setattr(backtests, "NOTE_SECONDS", 0.0)
     await house.send(
@@ -46,7 +51,7 @@ async def test_another_worker_goes_on_where_one_was_killed(house: House, monkeyp
         running: Running, unit: Unit, done: int, total: int | None, place: object = None
     ) -> None:
         await noting(running, unit, done, total, place)
-        if done == 3:
+        if done > 2:
             raise NotHeld("as if killed")
 
     monkeypatch.setattr(Running, "note", killed_after_two)
