@@ -23,7 +23,12 @@ from engagement.records import credentials, programs
 from engagement.records.credentials import Credential
 from engagement.records.unit import ALL, Database, Unit
 
-SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "programs:write", "clock:write"})
+SCOPES: Final = frozenset(
+    {
+        *("events:write", "members:read", "members:write", "boards:read", "programs:write", "clock:write"),
+        *("points:write", "rewards:write", "ledger:read"),
+    }
+)
 """What a key may be allowed; an operator's key is allowed all of it in the program that it names."""
 
 CACHE_SECONDS: Final = 5.0
@@ -83,6 +88,13 @@ EVENTS_WRITE: Final = Access("Needs scope `events:write`.", "events:write")
 EVENTS_WRITE_OR_OWN: Final = Access(
     "Needs scope `events:write`, or a member's token for herself.", "events:write", members=True
 )
+MEMBERS_WRITE: Final = Access("Needs scope `members:write`.", "members:write")
+POINTS_WRITE: Final = Access("Needs scope `points:write`.", "points:write")
+REWARDS_WRITE: Final = Access("Needs scope `rewards:write`.", "rewards:write")
+REWARDS_WRITE_OR_OWN: Final = Access(
+    "Needs scope `rewards:write`, or a member's token for herself.", "rewards:write", members=True
+)
+LEDGER_READ: Final = Access("Needs scope `ledger:read`.", "ledger:read")
 PROGRAMS_WRITE: Final = Access(
     "Needs scope `programs:write`; an operator's key makes new programs too.", "programs:write", in_program=False
 )

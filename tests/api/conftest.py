@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from engagement.actions import tokens
 from engagement.api.pages import Pages
+from engagement.api.principals import SCOPES
 from engagement.api.transport import UVICORN_SETTINGS
 from engagement.app import NO_PAGES, create_app
 from engagement.embedded import Endpoints
@@ -32,7 +33,7 @@ START = "2026-11-01T12:00:00Z"
 NOON = "2026-11-21T12:00:00Z"
 """A Saturday, later."""
 
-ALL_SCOPES = ("events:write", "members:read", "boards:read", "programs:write", "clock:write")
+ALL_SCOPES = tuple(sorted(SCOPES))
 
 
 def document(key: str, **changes: Any) -> dict[str, Any]:
