@@ -5,6 +5,7 @@ A `Refusal` is an expected failure: the caller did something that a rule forbids
 into the member of a result union or a coded GraphQL error; anything else that is raised is a defect and is masked.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 from achievements.fees import Unsold
@@ -88,6 +89,25 @@ class TierRefused(Refusal):
     code = "TIER_REFUSED"
 
     def __init__(self, reason: Unsold, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
+
+
+class Unclosable(StrEnum):
+    """Why a period cannot be closed."""
+
+    CLOSED = "closed"
+    OUT_OF_ORDER = "out_of_order"
+    NOT_OVER = "not_over"
+    NOT_SETTLED = "not_settled"
+
+
+class PeriodRefused(Refusal):
+    """A period that cannot be closed, and the `reason` in one word."""
+
+    code = "PERIOD_REFUSED"
+
+    def __init__(self, reason: Unclosable, message: str, field: str | None = None) -> None:
         super().__init__(message, field)
         self.reason = reason
 

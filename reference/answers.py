@@ -1,6 +1,7 @@
 """Holding what was exported against the answers: by the given script, and here what it does not look at.
 
-That is the streaks of commits, how many spends were made and rejected, and what clawback left as debt.
+That is the streaks of commits, what rolls forward from month to month, how many spends were made and rejected, and what clawback
+left as debt.
 """
 
 import re
@@ -42,6 +43,7 @@ def held(run: Run, reference: Path, tables: Path, *, after_refunds: bool) -> Ver
         return _compared(_streaks(answers, tables, run.timezone))
     options = ["--variant", run.variant, "--as-of", run.as_of, *(["--after-refunds"] if after_refunds else [])]
     given = _by_script([str(reference / "compare.py"), str(tables), str(answers), *options])
+    given += _compared(_months(answers, tables, None if after_refunds or run.as_of != "end" else run.variant))
     if run.variant == "N":
         return given
     return given + _compared(_debts(answers, tables) if after_refunds else _decisions(answers, tables, run.variant))
@@ -76,6 +78,21 @@ def _decisions(answers: Path, tables: Path, variant: str) -> Iterator[Comparison
     made = pl.read_parquet(tables / "decisions.parquet").group_by("member_id")
     got = made.agg((~rejected).sum().alias("spends"), rejected.sum().alias("rejected"))
     yield "decisions", wanted.filter((pl.col("spends") > 0) | (pl.col("rejected") > 0)), got.with_columns(counted)
+
+
+def _months(answers: Path, tables: Path, variant: str | None) -> Iterator[Comparison]:
+    """What rolls forward from month to month: as the answers say, where they do, and up to what members have."""
+    months = pl.read_parquet(tables / "rollforward.parquet").filter(currency="points")
+    if variant is not None:
+        wanted = pl.read_parquet(answers / f"rollforward_{variant}.parquet")
+        yield "months", wanted, months.select(pl.col("period").alias("month"), *wanted.columns[1:])
+    balances = pl.read_parquet(tables / "balances.parquet").filter(currency="points")
+    moved = pl.col("earned") - pl.col("reversed") - pl.col("spent") - pl.col("expired")
+    yield (
+        "months to balances",
+        balances.select(pl.col("balance").sum(), moved.sum().alias("moved")),
+        months.select(pl.col("closing").last(), moved.sum().alias("moved")),
+    )
 
 
 def _debts(answers: Path, tables: Path) -> Iterator[Comparison]:

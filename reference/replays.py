@@ -113,7 +113,7 @@ async def _discrepancies(opened: Database, program_id: int, name: str) -> AsyncI
         async for progress in verifying.verify(opened, Programs(), program_id):
             bar.update(task, completed=progress.done, total=progress.total)
             for each in progress.discrepancies:
-                yield f"{each.member}: {each.what}: stored {each.stored}, expected {each.expected}"
+                yield f"{each.member or name}: {each.what}: stored {each.stored}, expected {each.expected}"
 
 
 def _bar() -> Progress:

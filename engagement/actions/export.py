@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from achievements import fold
 from achievements.states import StreakPart, TierPart
 from achievements.tiers import LadderReady
+from engagement.actions import accounting
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import export as tables
 from engagement.records import ledger, members
@@ -40,6 +42,7 @@ class Table(StrEnum):
     TIERS = "tiers"
     TIER_CHANGES = "tier_changes"
     DECISIONS = "decisions"
+    ROLLFORWARD = "rollforward"
 
 
 class Exported(msgspec.Struct, Generic[Piece], frozen=True):
@@ -91,12 +94,20 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
     ):
         async for rows in pieces:
             yield table, [tuple(row) for row in rows]
+    yield Table.ROLLFORWARD, await _roll_forward(unit, loaded)
 
 
 async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
     wallets = await ledger.wallets(unit, [each.id for each in page], now)
+    return [(member.external_id, *astuple(wallet)[1:]) for member in page for wallet in wallets[member.id]]
+
+
+async def _roll_forward(unit: Unit, loaded: Loaded) -> Cells:
+    """All months of each currency in which points have moved."""
     return [
-        (member.external_id, *msgspec.structs.astuple(wallet)[1:]) for member in page for wallet in wallets[member.id]
+        (currency, each.counted.period, each.counted.opening, *astuple(each.counted.figures), each.counted.closing)
+        for currency, months in (await accounting.whole(unit, loaded)).items()
+        for each in months
     ]
 
 

@@ -2,7 +2,7 @@
 
 `verify` folds every member again from her first input and compares: her state and snapshots, her
 zone, her outcomes, what her lots were booked with and when they end, what her decisions took, her wallets and lots with their
-transfers, when something falls due, and the numbers of her feed. It reads one snapshot of
+transfers, when something falls due, and the numbers of her feed. What closed periods say it compares with what counts in them. It reads one snapshot of
 the database at a time, so the service goes on meanwhile. `rebuild` writes what differs; facts stand, and wallets it does not
 touch: money is corrected by transfers, which follow from the lots.
 """
@@ -21,7 +21,7 @@ from achievements.outcomes import AnyOutcome, Contributed, Identity, PointsEarne
 from achievements.states import MemberState
 from achievements.teams import TEAM_TARGET_MET
 from achievements.values import Fact
-from engagement.actions import locking, refolding
+from engagement.actions import accounting, locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
@@ -37,9 +37,9 @@ VERIFY_SECONDS = 300.0
 
 
 class Discrepancy(msgspec.Struct, frozen=True):
-    """Something of a member that is stored otherwise than it follows from her inputs."""
+    """Something that is stored otherwise than it follows from the inputs of a member; None: of all members together."""
 
-    member: str
+    member: str | None
     what: str
     stored: str
     expected: str
@@ -54,7 +54,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 async def verify(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
-    """Compare everything of every member; a stretch at a time."""
+    """Compare everything of every member, a stretch at a time; then closed periods with the transfers that count in them."""
     total = await database.run(members.count, program_id, read_only=True)
     done, after = 0, None
     while True:
@@ -65,9 +65,12 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
             read_only=True,
         )
         if not looked.members:
-            return
+            break
         done, after = done + len(looked.members), looked.members[-1].external_id
         yield Progress(done, max(total, done), tuple(looked.discrepancies))
+    falsified = await database.run(accounting.falsified, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
+    if falsified:
+        yield Progress(done, max(total, done), tuple(Discrepancy(None, *each) for each in falsified))
 
 
 async def rebuild(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
@@ -78,7 +81,7 @@ async def rebuild(database: Database, cache: Programs, program_id: int) -> Async
     zone and gaps in a feed.
     """
     async for progress in verify(database, cache, program_id):
-        for external_id in dict.fromkeys(each.member for each in progress.discrepancies):
+        for external_id in dict.fromkeys(each.member for each in progress.discrepancies if each.member is not None):
             await database.run(
                 functools.partial(_mend, cache=cache, external_id=external_id),
                 program_id,

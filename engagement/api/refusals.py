@@ -94,6 +94,26 @@ class TierRefusedError(UserError):
     reason: TierReason = strawberry.field(description="Why, in a word.")
 
 
+@strawberry.enum(description="Why a period cannot be closed.")
+class PeriodReason(Enum):
+    """What stands in the way."""
+
+    CLOSED = strawberry.enum_value("CLOSED", description="It is closed already.")
+    OUT_OF_ORDER = strawberry.enum_value("OUT_OF_ORDER", description="Another one comes first.")
+    NOT_OVER = strawberry.enum_value("NOT_OVER", description="It is not over.")
+    NOT_SETTLED = strawberry.enum_value(
+        "NOT_SETTLED",
+        description="Something that happened before its end is still to be worked on, which the worker does.",
+    )
+
+
+@strawberry.type(description="The period cannot be closed; nothing was done.")
+class PeriodRefusedError(UserError):
+    """What stands in the way."""
+
+    reason: PeriodReason = strawberry.field(description="Why, in a word.")
+
+
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
 class NotASandboxError(UserError):
     """Only a sandbox has a test clock."""
@@ -169,6 +189,11 @@ def _tier_refused(refusal: errors.TierRefused) -> TierRefusedError:
     return TierRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _period_refused(refusal: errors.PeriodRefused) -> PeriodRefusedError:
+    reason = PeriodReason[refusal.reason.name]
+    return PeriodRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -187,6 +212,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),
     _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
     _Told([errors.TierRefused], TierRefusedError, _tier_refused),
+    _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

@@ -14,6 +14,7 @@ from graphql import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import get_object_definition
 
+from engagement.api.accounting import AccountingMutation, AccountingQuery
 from engagement.api.activity import ActivityQuery
 from engagement.api.aliases import AliasesMutation
 from engagement.api.amendments import AmendmentsMutation
@@ -60,6 +61,7 @@ class Query(
     BacktestsQuery,
     PreviewsQuery,
     TeamsQuery,
+    AccountingQuery,
 ):
     """Every field to read."""
 
@@ -80,6 +82,7 @@ class Mutation(
     JobsMutation,
     BacktestsMutation,
     PreviewsMutation,
+    AccountingMutation,
 ):
     """Every mutation."""
 

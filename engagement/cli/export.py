@@ -18,7 +18,7 @@ def export(
     data: DataOption = None,
 ) -> None:
     """Write what a program knows as of now, or of its test clock, as Parquet files: balances, transactions, streaks,
-    challenges, badges and leaderboards.
+    challenges, badges, leaderboards, and what rolls forward from month to month.
 
     Example: engagement export --program grocer tables/
     """

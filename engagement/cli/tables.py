@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from achievements.accounting import Figures
 from engagement.actions.export import Cells, Exported, Table
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
@@ -72,6 +73,11 @@ SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
         "at": _INSTANT,
         "event_id": pl.String,
         "decided_at": _INSTANT,
+    },
+    Table.ROLLFORWARD: {
+        "currency": pl.String,
+        "period": pl.String,
+        **dict.fromkeys(("opening", *Figures.__struct_fields__, "closing"), pl.Int64),
     },
 }
 

@@ -62,4 +62,5 @@ async def _walked(url: str, key: str, walk: Walk, doing: str) -> int:
 
 
 def _line(each: Discrepancy) -> str:
-    return f"{each.member}: {each.what}: stored {each.stored}, expected {each.expected}"
+    whose = "" if each.member is None else f"{each.member}: "
+    return f"{whose}{each.what}: stored {each.stored}, expected {each.expected}"

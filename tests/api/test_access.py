@@ -95,6 +95,12 @@ FIELDS = {
         "events:write",
         False,
     ),
+    "rollForward": Asked('{ rollForward(currency: "points") { closing } }', "ledger:read", False),
+    "closePeriod": Asked(
+        'mutation { closePeriod(input: {period: "2026-10", idempotencyKey: "k"}) { __typename } }',
+        "points:write",
+        False,
+    ),
     "applyProgram": Asked("mutation { applyProgram(input: {document: {}}) { __typename } }", "programs:write", False),
     "advanceTestClock": Asked(
         'mutation { advanceTestClock(input: {to: "2026-11-21T13:00:00Z"}) { __typename } }', "clock:write", False
@@ -135,6 +141,8 @@ def test_no_field_is_forgotten() -> None:
         "restoreStreak",
         "addToList",
         "removeFromList",
+        "rollForward",
+        "closePeriod",
         "applyProgram",
         "advanceTestClock",
     }

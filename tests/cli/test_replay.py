@@ -114,7 +114,7 @@ def test_places_are_ranked_and_absence_has_none(tables: dict[str, pl.DataFrame])
 def test_every_table_is_there_with_its_types(tables: dict[str, pl.DataFrame]) -> None:
     assert set(tables) == {
         *("balances", "transactions", "decisions", "streaks", "challenges", "badges", "leaderboards", "tiers"),
-        "tier_changes",
+        *("tier_changes", "rollforward"),
     }
     assert tables["transactions"].schema["at"] == pl.Datetime("us", "UTC")
     assert tables["transactions"].schema["points"] == pl.Int64

@@ -48,6 +48,8 @@ SAMPLES = {
     " VALUES ($1, {member}, 'l', 'points', 1, 1, now(), 'base')",
     "transfer": "(program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, source)"
     " VALUES ($1, {member}, {member}, 'points', 'earn', 1, 'issuance', 'wallet', now(), now(), 'base')",
+    "period_close": "(program_id, currency, period, ends_at, through, opening, earned, spent, expired, reversed, adjusted,"
+    " transferred, closing, seal, closed_at) VALUES ($1, 'points', '2017-03', now(), {member}, 0, 9, 3, 2, 1, -1, 0, 2, 0, now())",
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
     "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
     " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
@@ -89,6 +91,7 @@ RIGHTS = {
     "wallet": ALL_BUT_DELETE,
     "lot": ALL_BUT_DELETE,
     "transfer": READ,
+    "period_close": READ,
     "activity": READ,
     "problem": ALL_BUT_DELETE | {"DELETE"},
     "job": ALL_BUT_DELETE | {"DELETE"},
@@ -120,6 +123,7 @@ CHECKS = {
     "transfer_points_positive",
     "transfer_between_two_accounts",
     "transfer_accounts_known",
+    "period_close_adds_up",
     "member_alias_not_empty",
     "board_final_places_from_one",
     "board_final_given_where_won",
@@ -269,7 +273,7 @@ async def test_nothing_of_another_program_can_be_read_or_written(owner: Any, app
     for table in sorted(tables):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             await owner.execute(sample(table, 2))
-        if table != "transfer":
+        if table not in ("transfer", "period_close"):
             assert await owner.execute(f"UPDATE {table} SET program_id = program_id WHERE program_id = 2") == "UPDATE 0"
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
                 await owner.execute(f"UPDATE {table} SET program_id = 2 WHERE program_id = 1")
@@ -311,6 +315,25 @@ async def test_nobody_changes_a_transfer(app: Any, owner: Any) -> None:
             await app.execute(statement)
         with pytest.raises(asyncpg.RestrictViolationError, match="never changed"):
             await owner.execute(statement)
+
+
+async def test_nobody_changes_a_closed_period(app: Any, owner: Any) -> None:
+    await two_programs(app)
+    for statement in ("UPDATE period_close SET spent = 2", "DELETE FROM period_close", "TRUNCATE period_close"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await app.execute(statement)
+        with pytest.raises(asyncpg.RestrictViolationError, match="never changed or opened"):
+            await owner.execute(statement)
+
+
+async def test_figures_that_do_not_add_up_are_refused(app: Any) -> None:
+    await two_programs(app)
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await app.execute(
+            "INSERT INTO period_close SELECT program_id, currency, '2017-04', now() + interval '1 day', through, opening, earned,"
+            " spent, expired, reversed, adjusted, transferred, closing + 1, seal, closed_at FROM period_close"
+        )
+    assert refused.value.constraint_name == "period_close_adds_up"
 
 
 @pytest.mark.parametrize(

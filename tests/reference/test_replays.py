@@ -29,4 +29,5 @@ def compared(run: Run) -> dict[str, int]:
     if run.timezone is not None:
         return {run.name: 2}
     more = int(run.variant != "N")
-    return {run.name: 17 + more} | ({f"{run.name} refunds": 15 + more} if run.refunds else {})
+    # The months, and that they come to what members have; after refunds only the latter.
+    return {run.name: 19 + more} | ({f"{run.name} refunds": 16 + more} if run.refunds else {})
