@@ -43,6 +43,12 @@ class TeamsCursor(msgspec.Struct, frozen=True, array_like=True, tag="teams", for
     team: str
 
 
+class JournalCursor(msgspec.Struct, frozen=True, array_like=True, tag="journal", forbid_unknown_fields=True):
+    """A place in the journal: the last transfer that was shown."""
+
+    transfer: UUID
+
+
 class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", forbid_unknown_fields=True):
     """A place on a board: the last rank that was shown."""
 
@@ -52,7 +58,7 @@ class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", for
     group: str = ""
 
 
-Cursor = FeedCursor | MembersCursor | TeamsCursor | BoardCursor
+Cursor = FeedCursor | MembersCursor | TeamsCursor | JournalCursor | BoardCursor
 _decoder: Final = msgspec.json.Decoder(Cursor)
 
 

@@ -29,6 +29,7 @@ from engagement.api.events import EventsMutation
 from engagement.api.explaining import ExplainingQuery
 from engagement.api.failures import CodedErrors
 from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
+from engagement.api.journal import JournalQuery
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
@@ -62,6 +63,7 @@ class Query(
     PreviewsQuery,
     TeamsQuery,
     AccountingQuery,
+    JournalQuery,
 ):
     """Every field to read."""
 

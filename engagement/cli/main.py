@@ -19,7 +19,7 @@ from engagement.settings import Settings
 from engagement.telemetry import logs
 
 COMMANDS: Final = (
-    *("demo", "serve", "worker", "migrate", "apply", "replay", "backtest", "export", "verify", "rebuild"),
+    *("demo", "serve", "worker", "migrate", "apply", "replay", "backtest", "export", "journal", "verify", "rebuild"),
     *("export-program", "query", "watch", "api-key", "token", "schema"),
 )
 """In the order in which help lists them; each is a function, or a group of commands, in the file of its name."""

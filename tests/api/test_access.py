@@ -96,6 +96,7 @@ FIELDS = {
         False,
     ),
     "rollForward": Asked('{ rollForward(currency: "points") { closing } }', "ledger:read", False),
+    "journal": Asked("{ journal { edges { cursor } } }", "ledger:read", False),
     "closePeriod": Asked(
         'mutation { closePeriod(input: {period: "2026-10", idempotencyKey: "k"}) { __typename } }',
         "points:write",
@@ -142,6 +143,7 @@ def test_no_field_is_forgotten() -> None:
         "addToList",
         "removeFromList",
         "rollForward",
+        "journal",
         "closePeriod",
         "applyProgram",
         "advanceTestClock",

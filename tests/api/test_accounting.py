@@ -77,3 +77,36 @@ async def test_another_programs_books_are_not_seen(house: House, real: House) ->
     await house.bought("anna", "e1", 40, "2026-11-20T12:00:00Z")
     shown = await real.data(ROLL_FORWARD, {"currency": "points", "from": "2026-11", "to": "2026-11"})
     assert [each["earned"] for each in shown["rollForward"]] == [0]
+
+
+JOURNAL = """query($first: Int, $after: String, $from: DateTime, $to: DateTime) {
+  journal(first: $first, after: $after, from: $from, to: $to) {
+    edges { cursor node { id at bookedAt countsAt member currency kind debit credit points lot source fact corrects } }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+
+
+async def test_the_journal_is_read_page_by_page(house: House) -> None:
+    await advance(house, "2026-11-21T12:00:00Z")
+    for number in range(5):
+        await house.bought(f"m{number}", f"e{number}", 10 + number, "2026-11-20T12:00:00Z")
+    seen: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = (await house.data(JOURNAL, {"first": 2, "after": after}))["journal"]
+        seen += [each["node"] for each in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert [(each["member"], each["points"]) for each in seen] == [(f"m{n}", 10 + n) for n in range(5)]
+    assert {each["kind"] for each in seen} == {"earn"}
+    assert {(each["debit"], each["credit"], each["source"]) for each in seen} == {("issuance", "wallet", "base")}
+    assert seen[0]["countsAt"] == seen[0]["at"] == "2026-11-20T12:00:00Z"
+    none = (await house.data(JOURNAL, {"from": "2026-11-21T12:00:01Z"}))["journal"]
+    assert none == {"edges": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    for cursor in ("x", "WyJtZW1iZXJzIiwiYSJd"):
+        assert (await house.refusal(JOURNAL, {"after": cursor}))["code"] == "INVALID_CURSOR"
+    asked: list[dict[str, object]] = [{"from": "today"}, {"first": 101}, {"first": 0}]
+    for wrong in asked:
+        assert (await house.refusal(JOURNAL, wrong))["code"] == "INVALID_INPUT"
