@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from achievements.asked import PlaceAsked, SpendAsked
+from achievements.movements import Movement
 from achievements.values import Amount
 
 Identity: TypeAlias = tuple[str, ...]
@@ -372,5 +373,5 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", g
     outcome: AnyOutcome | PointsSpent
 
 
-Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Withdrawn
+Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Withdrawn
 """What an activity item tells: outcomes, and what the ledger did."""

@@ -112,6 +112,16 @@ class PeriodRefused(Refusal):
         self.reason = reason
 
 
+class HoldNotOpen(Refusal):
+    """A hold that has ended, and how: `state` is captured, voided or expired."""
+
+    code = "HOLD_NOT_OPEN"
+
+    def __init__(self, state: str, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.state = state
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

@@ -53,7 +53,7 @@ class Changes:
         self.drafts = {who: Draft(loaded, each, self.places) for who, each in self._held.items()}
 
     async def bring_due(self, unit: Unit, until: Mapping[UUID, datetime]) -> None:
-        """Read the lots that end up to an instant, member by member, before time passes there."""
+        """Read the lots that end or are released up to an instant, and the holds that end, before time passes there."""
         due = [
             (who, instant)
             for who, instant in until.items()
@@ -108,7 +108,7 @@ class Changes:
         booked = [each.purse.booked for each in drafts]
         looked_up = await bookings.book(unit, booked, self.loaded.now)
         for draft, done in zip(drafts, booked, strict=True):
-            ahead = [lot.expires_at for lot in done.earned if lot.expires_at is not None]
+            ahead = [lot.due for lot in done.opened if lot.due is not None]
             known = [draft.next_expiry_at] if draft.next_expiry_at is not None else []
             soonest = min([*known, *ahead], default=None)
             draft.next_expiry_at = looked_up.get(draft.id, soonest)

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from achievements import fold
 from achievements.asked import PlaceAsked, SpendAsked
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
+from achievements.movements import PointsAdjusted, PointsReleased, PointsTransferred
 from achievements.outcomes import (
     AnyOutcome,
     ConditionFailed,
@@ -24,17 +25,18 @@ from achievements.outcomes import (
     SpendRejected,
     Withdrawn,
 )
-from achievements.parts import Price
 from achievements.rulebook import Rulebook
 from achievements.states import MemberState
 from achievements.values import Fact, Input, Order, Rank
 from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
-from engagement.actions.purse import Purse
+from engagement.actions.purse import Dates, Purse
 from engagement.records.activity import Item
 from engagement.records.facts import REWARD_TAKEN, SPEND_REJECTED, SPENT
 from engagement.records.ledger import Spend
 from engagement.records.members import Held
+
+_RAISES_BALANCE = (PointsEarned, PointsReleased, PointsAdjusted, PointsTransferred)
 
 Told: TypeAlias = tuple[int | None, Sequence[Effect]]
 """The number of the activity item that tells some effects, where there are any."""
@@ -121,13 +123,13 @@ class Draft:
         self._pass_until(until)
 
     def _pass_until(self, until: datetime) -> None:
-        ended = self.purse.expire(until)
+        ended = self.purse.advance(until)
         self.state, emitted = fold.advance(self._rulebook, self.state, until)
         self._take(emitted, emitted, until)
         passed: list[tuple[datetime, Effect]] = [(each.at, each) for each in ended]
         passed += [(getattr(each, "at", until), each) for each in emitted]
         if self._rulebook.decides:
-            passed += [(until, each) for each in self._decide(_of_time(until), emitted, until)]
+            passed += [(until, each) for each in self._decide(_of_time(until), [*ended, *emitted], until)]
         self._pass(passed)
 
     def apply(self, entry: Input, beside: Sequence[Effect] = ()) -> Told:
@@ -146,17 +148,15 @@ class Draft:
         self._take(outcomes, outcomes, entry.at)
         effects: list[Effect] = [*beside, *outcomes]
         if self._rulebook.asks:
-            effects += self._decide(entry.order, emitted, entry.at)
+            effects += self._decide(entry.order, [*beside, *emitted], entry.at)
         if self._rulebook.holds_out:
             effects = _shown(effects)
         event_id = None if isinstance(entry, Fact) else entry.id
         return (self._item(entry.at, event_id, effects) if effects else None), effects
 
-    def pay(self, fact: Fact, price: Price, source: str) -> Told:
-        """Apply a fact that comes next and takes points, for the definition `source`. The balance allows it at its instant."""
-        currency, points = str(price.currency), price.points
-        self.purse.spend(currency, points, fact.at, source=source, event_id="", fact_id=fact.id)
-        return self.apply(fact, (PointsSpent(currency, points, source, fact.at, ""),))
+    def tell(self, effects: Sequence[Effect]) -> None:
+        """Tell her at her present what was done to her points alone: nothing that the fold would know."""
+        self._item(self.present, None, effects)
 
     def refold(
         self,
@@ -184,7 +184,7 @@ class Draft:
         self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new, self.present)
         self.purse.reprice(worth_of(difference), self.present)
         told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new]
-        ended = self.purse.expire(self.present if self._rulebook.decides else self.state.at)
+        ended = self.purse.advance(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
             spends = [each for each in refolded.asked if isinstance(each, SpendAsked)]
             told += self._decide_late(causes, spends, _gained(difference), facts)
@@ -213,7 +213,7 @@ class Draft:
             self.snapshots.append(self.state)
         return emitted
 
-    def _decide(self, cause: Order, emitted: Iterable[Emitted], at: datetime) -> list[Effect]:
+    def _decide(self, cause: Order, emitted: Iterable[Emitted | Effect], at: datetime) -> list[Effect]:
         """Take the decisions that an input which came next asks for, and apply their facts after it, which may ask for more."""
         ahead = len(self.facts)
         effects = self._answers(cause, emitted, at)
@@ -225,7 +225,7 @@ class Draft:
             effects += [*outcomes, *self._answers(cause, more, at)]
         return effects
 
-    def _answers(self, cause: Order, emitted: Iterable[Emitted], at: datetime) -> list[Effect]:
+    def _answers(self, cause: Order, emitted: Iterable[Emitted | Effect], at: datetime) -> list[Effect]:
         """Decide what an input asked for, and then on the balances that it changed."""
         emitted = list(emitted)
         effects = [self._answer(each, cause, at) for each in emitted if isinstance(each, SpendAsked)]
@@ -281,11 +281,11 @@ class Draft:
         return PointsSpent(asked.currency, points, asked.rule, at, asked.event_id)
 
     def _reward(self, brought: Iterable[Effect | Emitted], cause: Order, at: datetime) -> list[Effect]:
-        """Take the automatic rewards that a balance has reached in which something was earned."""
+        """Take the automatic rewards that a balance has reached into which something came."""
         rules = self._rulebook.at(at)
         if rules is None or not rules.auto_rewards:
             return []
-        earned = {each.currency for each in brought if type(each) is PointsEarned}
+        earned = {each.currency for each in brought if isinstance(each, _RAISES_BALANCE)}
         effects: list[Effect] = []
         for reward in rules.auto_rewards:
             currency = str(reward.currency)
@@ -317,7 +317,7 @@ class Draft:
             # Asked of every outcome of every event; `isinstance` takes three times as long for a struct.
             if type(each) is PointsEarned:
                 rules = self._rulebook.at(each.at) or self._rulebook.latest
-                self.purse.earn(each, rules.currencies[each.currency].expires_at(each.at, rules.zone), at)
+                self.purse.earn(each, Dates(rules.currencies[each.currency].expires_at(each.at, rules.zone)), at)
 
     def _pass(self, passed: list[tuple[datetime, Effect]]) -> None:
         """Tell what time brought, in order, each instant by itself."""

@@ -4,11 +4,11 @@ A command about one member locks her, looks at where she stands, and tells what 
 `Listener.tell`, `Listener.save`, in one unit. Where she pays for it, the points leave her purse with the fact, or neither happens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from achievements.outcomes import Effect
+from achievements.outcomes import Effect, PointsSpent
 from achievements.parts import Price
 from achievements.states import MemberState
 from achievements.values import Fact, Order, Rank
@@ -16,10 +16,12 @@ from engagement.actions import locking
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded, Programs
+from engagement.actions.purse import Purse
 from engagement.actions.sent_events import ID_CHARACTERS_MAX
-from engagement.errors import InvalidInput, NotEnoughPoints
-from engagement.records import members
+from engagement.errors import HoldNotOpen, InvalidInput, NotEnoughPoints
+from engagement.records import holds, members
 from engagement.records.facts import PAID
+from engagement.records.holds import Hold
 from engagement.records.unit import Unit
 
 
@@ -70,37 +72,78 @@ class Listener:
         price: Price | None = None,
         source: str = "",
         identity: str | None = None,
+        beside: Sequence[Effect] = (),
     ) -> tuple[Effect, ...]:
-        """Let her live up to her present, and then hear a fact; what it brought. At most one in a unit.
+        """Let her live up to her present, and then hear a fact; what it brought, told behind `beside`. At most one in a unit.
 
         With a `price`, its currency named, she pays it for the definition `source`: raises `NotEnoughPoints` where the balance does not
-        allow that, and nothing may be saved then. Who may pay was listened to as one who `pays`. With an `identity`, she hears it once.
+        allow that, and nothing may be saved then. With an `identity`, she hears it once.
         """
         # Time first: a fact stands behind all that happened up to its instant, and behind those told at it before: the version
         # of her row only ever grows.
         await self.arrive()
-        name = f"{self._draft.version:012d}/{kind}"
-        order = Order(self.at, Rank.FACT, name)
-        if price is None:
-            fact = Fact(identity or name, kind, self.at, order, data)
-            _, effects = self._draft.apply(fact)
-        else:
-            self._check_covered(price)
-            paid = {"currency": price.currency, "points": price.points}
-            fact = Fact(name, kind, self.at, order, {**data, PAID: paid})
-            _, effects = self._draft.pay(fact, price, source)
+        name = self.fact_id(kind)
+        if price is not None:
+            currency, points = str(price.currency), price.points
+            self.check_covered(currency, points)
+            self.purse.spend(currency, points, self.at, source=source, event_id="", fact_id=name)
+            data = {**data, PAID: {"currency": currency, "points": points}}
+            beside = (*beside, PointsSpent(currency, points, source, self.at, ""))
+        fact = Fact(identity or name, kind, self.at, Order(self.at, Rank.FACT, name), data)
+        _, effects = self._draft.apply(fact, beside)
         self._draft.facts.append(fact)
         return tuple(effects)
 
-    async def save(self) -> None:
-        """Write what it made of her, and let subscribers know."""
-        await self._changes.save(self._unit)
+    def fact_id(self, kind: str) -> str:
+        """The id of a fact of a kind, where she hears it in this unit."""
+        return f"{self._draft.version:012d}/{kind}"
 
-    def _check_covered(self, price: Price) -> None:
+    @property
+    def purse(self) -> Purse:
+        """Her points, at her present once she arrived. Of one who `pays`, all of them are at hand."""
+        return self._draft.purse
+
+    def check_covered(self, currency: str, points: int) -> None:
+        """Raise `NotEnoughPoints` where a balance does not allow that so many points leave it."""
         assert self._pays, "who may pay is listened to with her balances"
-        missing = price.points - self._draft.purse.balance(str(price.currency))
+        missing = points - self.purse.balance(currency)
         if missing > 0:
-            raise NotEnoughPoints(str(price.currency), price.points, missing)
+            raise NotEnoughPoints(currency, points, missing)
+
+    async def open_hold(self, hold_id: UUID) -> Hold:
+        """A hold of one who arrived and pays; raises `HoldNotOpen` where it has ended by her present."""
+        found = self.purse.open_holds.get(hold_id)
+        if found is None:
+            stored = await holds.find(self._unit, hold_id)
+            # Where time has just ended it, nobody has written that yet.
+            state = holds.EXPIRED if stored is None or stored.is_open else stored.state
+            raise HoldNotOpen(state, f"The hold has ended: it was {state} before.", "hold")
+        return found
+
+    async def capture(self, hold: Hold, points: int, kind: str, data: Mapping[str, object]) -> tuple[Effect, ...]:
+        """Spend so many of the points that are held, as a fact of this kind tells her; the rest comes free. What it brought."""
+        name = self.fact_id(kind)
+        freed = self.purse.capture(hold, points, self.at, name)
+        spent = PointsSpent(hold.currency, points, hold.source, self.at, "")
+        paid = {PAID: {"currency": hold.currency, "points": points}}
+        return await self.tell(kind, {**data, **paid}, beside=(spent, *freed))
+
+    def currency(self, named: str | None) -> str:
+        """The key of a currency of the program: the one named, or its only one. Raises `InvalidInput`."""
+        known = (self.loaded.rulebook.at(self.at) or self.loaded.rulebook.latest).currencies
+        if named is None and len(known) == 1:
+            return next(iter(known))
+        if named is None or named not in known:
+            raise InvalidInput(f"Name a currency of the program: {', '.join(known) or 'it defines none'}.", "currency")
+        return named
+
+    def show(self, effects: Sequence[Effect]) -> None:
+        """Let her feed tell, at her present, what was done to her points alone."""
+        self._draft.tell(effects)
+
+    async def save(self) -> None:
+        """Write what it made of her, and of whoever is listened to in the same unit, and let subscribers know."""
+        await self._changes.save(self._unit)
 
 
 async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = False, patient: bool = False) -> Listener:
@@ -112,6 +155,14 @@ async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = Fa
     who = (await members.enrol(unit, [member], loaded.now))[member]
     held = await locking.lock_one(unit, loaded, who, balances=pays, patient=patient)
     return Listener(unit, loaded, Changes(loaded, [held]), who, pays=pays)
+
+
+async def listen_to(unit: Unit, programs: Programs, ids: Sequence[UUID]) -> dict[UUID, Listener]:
+    """Lock members who are known, in order of their ids, with their balances; saving one saves all. Raises `InProgress` as `listen` does."""
+    loaded = await programs.load(unit, for_writing=True)
+    held = [await locking.lock_one(unit, loaded, who, balances=True) for who in sorted(set(ids))]
+    changes = Changes(loaded, held)
+    return {each.id: Listener(unit, loaded, changes, each.id, pays=True) for each in held}
 
 
 def check_member(member: str) -> None:

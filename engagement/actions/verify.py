@@ -26,9 +26,9 @@ from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
-from engagement.records import activity, audit, events, facts, ledger, members, outcomes, teams
+from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, teams
 from engagement.records.events import Recorded
-from engagement.records.facts import PAID, REWARD_TAKEN, SPENT, ZONE
+from engagement.records.facts import MOVED, PAID, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
 from engagement.records.unit import Database, Unit
 
@@ -166,13 +166,22 @@ async def _booked(unit: Unit, loaded: Loaded, names: Mapping[UUID, str]) -> list
         Discrepancy(names[who], f"lot {lot}", stored, booked)
         for who, lot, stored, booked in await audit.unequal_lots(unit, ids)
     ]
+    held = await holds.held_by_lot(unit, ids)
     for lot in await audit.lot_dates(unit, ids):
+        holding = held.pop((lot.member_id, lot.id), 0)
+        if lot.held != holding:
+            found.append(Discrepancy(names[lot.member_id], f"held of lot {lot.id}", str(lot.held), str(holding)))
+        if lot.kind != "earn" or lot.extended:
+            continue
         rules = loaded.rulebook.at(lot.earned_at) or loaded.rulebook.latest
         currency = rules.currencies.get(lot.currency)
         expires_at = None if currency is None else currency.expires_at(lot.earned_at, rules.zone)
         if lot.expires_at != expires_at:
             what = f"end of lot {lot.id}"
             found.append(Discrepancy(names[lot.member_id], what, _written(lot.expires_at), _written(expires_at)))
+    found += [
+        Discrepancy(names[who], f"held of lot {lot}", "no lot", str(points)) for (who, lot), points in held.items()
+    ]
     found += [
         Discrepancy(names[who], f"wallet {currency}", stored, expected)
         for who, currency, stored, expected in await audit.unbalanced(unit, ids)
@@ -230,6 +239,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         wanted = {(each.event_id, each.rule) for each in asked if isinstance(each, SpendAsked)}
         found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
         found |= {each.id: {int(each.data[PAID]["points"])} for each in self.facts if PAID in each.data}
+        found |= {each.id: {-int(each.data[MOVED]["points"])} for each in self.facts if MOVED in each.data}
         for each in self.facts:
             if each.kind == SPENT and words.get(each.order.id):
                 if (each.order.id, each.data["rule"]) not in wanted:

@@ -9,6 +9,19 @@ import strawberry
 
 from achievements import outcomes
 from achievements.values import Amount
+from engagement.api.movements import (
+    HoldEnded,
+    PointsAdjusted,
+    PointsEarned,
+    PointsExpired,
+    PointsHeld,
+    PointsReleased,
+    PointsSpent,
+    PointsTransferred,
+    SpendRejected,
+    ToPoints,
+    moved,
+)
 from engagement.api.scalars import DateTime, Decimal, Points, exact, written
 
 _AT = "When it took effect."
@@ -29,49 +42,6 @@ class Progress:
         fraction = min(1.0, float(current) / float(target)) if target else 1.0
         remaining = max(target - current, 0)
         return cls(current=exact(current), target=exact(target), fraction=fraction, remaining=exact(remaining))
-
-
-@strawberry.type(description="Points that a rule or a reward gave.")
-class PointsEarned:
-    """One lot of points."""
-
-    currency: str = strawberry.field(description="The key of the currency.")
-    points: Points = strawberry.field(description="How many.")
-    source: str = strawberry.field(
-        description="The key of the rule, challenge, badge, referral or occasion that gave them."
-    )
-    at: DateTime = strawberry.field(description=_AT)
-
-
-@strawberry.type(description="Points that came to their end unspent.")
-class PointsExpired:
-    """The end of a lot."""
-
-    currency: str = strawberry.field(description="The key of the currency.")
-    points: Points = strawberry.field(description="How many were left.")
-    at: DateTime = strawberry.field(description=_AT)
-
-
-@strawberry.type(description="Points that an event asked for, that an automatic reward took, or that the member paid.")
-class PointsSpent:
-    """What a decision took; it stands, whatever is learned later, unless the event that asked for it is reversed."""
-
-    currency: str = strawberry.field(description="The key of the currency.")
-    points: Points = strawberry.field(description="How many, in all.")
-    source: str = strawberry.field(description="The key of the spend rule, the automatic reward, or what was paid for.")
-    times: int = strawberry.field(description="How often an automatic reward was taken at once; 1 for a spend rule.")
-    at: DateTime = strawberry.field(description=_AT)
-
-
-@strawberry.type(description="Points that an event asked for and that were not there: nothing was taken.")
-class SpendRejected:
-    """What the balance did not allow. It is not tried again."""
-
-    currency: str = strawberry.field(description="The key of the currency.")
-    points: Points = strawberry.field(description="How many were asked for.")
-    missing: Points = strawberry.field(description="How many of them were not there.")
-    source: str = strawberry.field(description="The key of the spend rule.")
-    at: DateTime = strawberry.field(description=_AT)
 
 
 @strawberry.type(description="A level of a badge that was reached.")
@@ -240,6 +210,11 @@ Effect: TypeAlias = Annotated[
     | PointsExpired
     | PointsSpent
     | SpendRejected
+    | PointsReleased
+    | PointsHeld
+    | HoldEnded
+    | PointsAdjusted
+    | PointsTransferred
     | BadgeAwarded
     | RewardGiven
     | StreakChanged
@@ -274,8 +249,6 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
     match effect:
         case outcomes.Withdrawn(outcome):
             return OutcomeWithdrawn(outcome=_shown(outcome, member, aside))
-        case outcomes.PointsEarned() | outcomes.PointsExpired() | outcomes.PointsSpent() | outcomes.SpendRejected():
-            return _points(effect)
         case outcomes.Scored() | outcomes.PrizeWon():
             return _of_board(effect, member, aside)
         case (
@@ -304,6 +277,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
         case outcomes.ReferralQualified(referral, referrer, at):
             return ReferralQualified(referral=referral, referrer=referrer, at=written(at))
+    if isinstance(effect, ToPoints):
+        return moved(effect)
     raise AssertionError(f"{type(effect).__name__} is no effect")
 
 
@@ -365,21 +340,3 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
         restores=effect.restores,
         at=written(effect.at),
     )
-
-
-_OfPoints: TypeAlias = outcomes.PointsEarned | outcomes.PointsExpired | outcomes.PointsSpent | outcomes.SpendRejected
-
-
-def _points(effect: _OfPoints) -> Effect:
-    points, at = Points(effect.points), written(effect.at)
-    match effect:
-        case outcomes.PointsEarned():
-            return PointsEarned(currency=effect.currency, points=points, source=effect.source, at=at)
-        case outcomes.PointsExpired():
-            return PointsExpired(currency=effect.currency, points=points, at=at)
-        case outcomes.PointsSpent():
-            times = effect.times
-            return PointsSpent(currency=effect.currency, points=points, source=effect.source, times=times, at=at)
-        case outcomes.SpendRejected():
-            missing = Points(effect.missing)
-            return SpendRejected(currency=effect.currency, points=points, missing=missing, source=effect.source, at=at)

@@ -66,8 +66,10 @@ class Wallet:
     spent: Points = strawberry.field(description="Everything ever spent.")
     expired: Points = strawberry.field(description="What came to its end unspent.")
     reversed: Points = strawberry.field(description="What was taken back because its cause never was.")
-    pending: Points = strawberry.field(description="Earned, and not yet to be spent.")
-    held: Points = strawberry.field(description="Set aside for something under way.")
+    adjusted: Points = strawberry.field(description="What the program's people gave, less what they took.")
+    transferred: Points = strawberry.field(description="What came from other members, less what went to them.")
+    pending: Points = strawberry.field(description="Earned, and not yet to be spent: beside the balance.")
+    held: Points = strawberry.field(description="Set aside for something under way: beside the balance.")
     debt: Points = strawberry.field(description="Taken back after it was spent; paid by the next points.")
     next_expiry: Expiry | None = strawberry.field(description="What ends next; null where nothing does.")
 
@@ -83,6 +85,8 @@ class Wallet:
             spent=Points(held.spent),
             expired=Points(held.expired),
             reversed=Points(held.reversed),
+            adjusted=Points(held.adjusted),
+            transferred=Points(held.transferred),
             pending=Points(held.pending),
             held=Points(held.held),
             debt=Points(held.debt),

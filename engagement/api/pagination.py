@@ -6,6 +6,7 @@ list is known for what it is.
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -49,6 +50,13 @@ class JournalCursor(msgspec.Struct, frozen=True, array_like=True, tag="journal",
     transfer: UUID
 
 
+class HoldsCursor(msgspec.Struct, frozen=True, array_like=True, tag="holds", forbid_unknown_fields=True):
+    """A place among a member's holds: when it began, and its id."""
+
+    at: datetime
+    hold: UUID
+
+
 class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", forbid_unknown_fields=True):
     """A place on a board: the last rank that was shown."""
 
@@ -58,7 +66,7 @@ class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", for
     group: str = ""
 
 
-Cursor = FeedCursor | MembersCursor | TeamsCursor | JournalCursor | BoardCursor
+Cursor = FeedCursor | MembersCursor | TeamsCursor | JournalCursor | HoldsCursor | BoardCursor
 _decoder: Final = msgspec.json.Decoder(Cursor)
 
 

@@ -8,6 +8,7 @@ import strawberry
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from engagement import errors
+from engagement.api.movements import HoldState
 from engagement.api.scalars import Points
 from engagement.errors import Refusal
 
@@ -114,6 +115,13 @@ class PeriodRefusedError(UserError):
     reason: PeriodReason = strawberry.field(description="Why, in a word.")
 
 
+@strawberry.type(description="The hold has ended before; nothing was done.")
+class HoldNotOpenError(UserError):
+    """A hold ends once."""
+
+    state: HoldState = strawberry.field(description="How it ended.")
+
+
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
 class NotASandboxError(UserError):
     """Only a sandbox has a test clock."""
@@ -194,6 +202,11 @@ def _period_refused(refusal: errors.PeriodRefused) -> PeriodRefusedError:
     return PeriodRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _hold_not_open(refusal: errors.HoldNotOpen) -> HoldNotOpenError:
+    state = HoldState[refusal.state.upper()]
+    return HoldNotOpenError(code=refusal.code, message=refusal.message, field=refusal.field, state=state)
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -213,6 +226,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
     _Told([errors.TierRefused], TierRefusedError, _tier_refused),
     _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
+    _Told([errors.HoldNotOpen], HoldNotOpenError, _hold_not_open),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

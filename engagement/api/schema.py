@@ -28,6 +28,7 @@ from engagement.api.documents import KnownDocuments
 from engagement.api.events import EventsMutation
 from engagement.api.explaining import ExplainingQuery
 from engagement.api.failures import CodedErrors
+from engagement.api.holds import HoldsMutation, HoldsQuery
 from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
 from engagement.api.journal import JournalQuery
 from engagement.api.limits import Limits
@@ -64,6 +65,7 @@ class Query(
     TeamsQuery,
     AccountingQuery,
     JournalQuery,
+    HoldsQuery,
 ):
     """Every field to read."""
 
@@ -80,6 +82,7 @@ class Mutation(
     TiersMutation,
     StreaksMutation,
     TeamsMutation,
+    HoldsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

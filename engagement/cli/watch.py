@@ -37,6 +37,11 @@ fragment Told on Effect {
   ... on PointsExpired { currency points }
   ... on PointsSpent { currency points source times }
   ... on SpendRejected { currency points missing source }
+  ... on PointsReleased { currency points }
+  ... on PointsHeld { hold currency points source endsAt }
+  ... on HoldEnded { hold currency points source state }
+  ... on PointsAdjusted { currency change reason }
+  ... on PointsTransferred { currency change }
   ... on BadgeAwarded { badge level name }
   ... on StreakChanged { streak current longest broken restores }
   ... on StreakAtRisk { streak current endsAt }

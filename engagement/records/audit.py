@@ -21,9 +21,13 @@ class Sums(msgspec.Struct, frozen=True):
     reversed: int | None
     spent: int | None
     expired: int | None
+    adjusted: int | None
+    transferred: int | None
     debt: int | None
     balance: int | None
     left: int | None
+    held: int | None
+    pending: int | None
     next_expiry_at: datetime | None
 
     def told_of(self, wallet: "Sums") -> dict[str, object]:
@@ -33,17 +37,21 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class LotDates(msgspec.Struct, frozen=True):
-    """When a lot was earned and ends."""
+    """When a lot was earned and ends; `extended` where points came back to it after its end. How much of it is set aside."""
 
     member_id: UUID
     id: str
     currency: str
+    kind: str
     earned_at: datetime
     expires_at: datetime | None
+    extended: bool
+    held: int
 
 
-_COUNTED = ("earned", "reversed", "spent", "expired", "debt", "balance", "left")
-_NO_WALLET = Sums(0, 0, 0, 0, 0, 0, 0, None)
+_COUNTED = tuple(name for name in Sums.__struct_fields__ if name != "next_expiry_at")
+_NO_WALLET = Sums(**dict.fromkeys(_COUNTED, 0), next_expiry_at=None)
+_NOT_TOLD = Sums(**dict.fromkeys(_COUNTED), next_expiry_at=None)
 
 
 async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, str, str, str]]:
@@ -56,8 +64,8 @@ async def unbalanced(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID,
     found = []
     for (who, currency), told in sorted(sides.items()):
         wallet = told.get("wallet", _NO_WALLET)
-        transfers = told.get("transfers", msgspec.structs.replace(_NO_WALLET, left=None))
-        lots = told.get("lots", Sums(None, None, None, None, None, None, 0, None))
+        transfers = told.get("transfers", msgspec.structs.replace(_NO_WALLET, left=None, held=None, pending=None))
+        lots = told.get("lots", msgspec.structs.replace(_NOT_TOLD, left=0, held=0, pending=0))
         other = transfers.told_of(wallet) | lots.told_of(wallet)
         if wallet.next_expiry_at != lots.next_expiry_at:
             other["next_expiry_at"] = lots.next_expiry_at
@@ -78,7 +86,7 @@ async def unequal_lots(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUI
 async def lot_dates(unit: Unit, member_ids: Sequence[UUID]) -> list[LotDates]:
     """The dates of all lots of members."""
     rows = await unit.fetch(
-        "SELECT member_id, id, currency, earned_at, expires_at FROM lot"
+        "SELECT member_id, id, currency, kind, earned_at, expires_at, extended, held FROM lot"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id, id",
         unit.program,
         list(member_ids),
@@ -87,7 +95,7 @@ async def lot_dates(unit: Unit, member_ids: Sequence[UUID]) -> list[LotDates]:
 
 
 async def due_dates(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, tuple[datetime | None, datetime | None]]:
-    """When something of each member is said to fall due, and when the first of her points end, by her lots."""
+    """When something of each member is said to fall due, and when the first of her points end or come free, by her lots and holds."""
     rows = await unit.fetch(_DUE, unit.program, list(member_ids))
     return {row["member_id"]: (row["due_at"], row["expiry"]) for row in rows}
 
@@ -97,8 +105,8 @@ def _written(sums: dict[str, object]) -> str:
 
 
 _SUMS = """
-SELECT member_id, currency, 'wallet' AS side, earned, reversed, spent, expired, debt, balance, balance + debt AS "left",
-       next_expiry_at
+SELECT member_id, currency, 'wallet' AS side, earned, reversed, spent, expired, adjusted, transferred, debt, balance,
+       balance + debt AS "left", held, pending, next_expiry_at
 FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[])
 UNION ALL
 SELECT member_id, currency, 'transfers',
@@ -107,14 +115,24 @@ SELECT member_id, currency, 'transfers',
        coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
                 FILTER (WHERE kind IN ('spend', 'refund')), 0)::bigint,
        coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0)::bigint,
+       coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END) FILTER (WHERE kind = 'adjust'), 0)::bigint,
+       coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END) FILTER (WHERE kind = 'transfer'), 0)::bigint,
        coalesce(sum(CASE 'debt' WHEN debit THEN points WHEN credit THEN -points END), 0)::bigint,
        coalesce(sum(points * ((credit IN ('wallet', 'debt'))::int - (debit IN ('wallet', 'debt'))::int)), 0)::bigint,
-       NULL, NULL
+       NULL, NULL, NULL, NULL
 FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id, currency
 UNION ALL
-SELECT member_id, currency, 'lots', NULL, NULL, NULL, NULL, NULL, NULL, sum(remaining)::bigint,
-       min(expires_at) FILTER (WHERE remaining > 0)
-FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id, currency
+SELECT member_id, currency, 'lots', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, sum("left")::bigint, sum(held)::bigint,
+       sum(pending)::bigint, min(due)
+FROM (
+    SELECT member_id, currency, remaining AS "left", held, CASE WHEN pending THEN remaining ELSE 0 END AS pending,
+           CASE WHEN remaining > 0 THEN least(CASE WHEN remaining > held THEN expires_at END, CASE WHEN pending THEN release_at END)
+           END AS due
+    FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[])
+    UNION ALL
+    SELECT member_id, currency, 0, 0, 0, until FROM hold
+    WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND state = 'open'
+) AS told GROUP BY member_id, currency
 """
 _UNEQUAL_LOTS = """
 SELECT member_id, id, format('%s left, %s expired', sum(remaining), sum(expired)) AS stored,
@@ -132,6 +150,9 @@ SELECT member_id, min(due_at) AS due_at, min(expiry) AS expiry FROM (
     SELECT member_id, due_at, NULL::timestamptz AS expiry FROM member_state
     WHERE program_id = $1 AND member_id = ANY($2::uuid[])
     UNION ALL
-    SELECT member_id, NULL, expires_at FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0
+    SELECT member_id, NULL, least(CASE WHEN remaining > held THEN expires_at END, CASE WHEN pending THEN release_at END)
+    FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0
+    UNION ALL
+    SELECT member_id, NULL, until FROM hold WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND state = 'open'
 ) AS told GROUP BY member_id
 """

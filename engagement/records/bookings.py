@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 
 from achievements.lots import Lot
+from engagement.records import holds
+from engagement.records.holds import Hold
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -43,15 +45,28 @@ class Transfer(msgspec.Struct, frozen=True):
 
 
 class Booked(msgspec.Struct, frozen=True):
-    """What a unit did to the points of one member: lots earned in it, older lots as they are now, further transfers.
+    """What a unit did to the points of one member: lots opened in it, older lots as they are now, further transfers, and holds
+    that were made or ended.
 
     That a lot was earned is a transfer of its own kind, and follows from the lot.
     """
 
     member_id: UUID
-    earned: Sequence[Lot]
+    opened: Sequence[Lot]
     changed: Sequence[Lot]
     transfers: Sequence[Transfer]
+    holds: Sequence[Hold] = ()
+
+    @property
+    def earned(self) -> list[Lot]:
+        """The lots that were earned."""
+        return [each for each in self.opened if each.kind == "earn"]
+
+    @property
+    def moved(self) -> set[tuple[UUID, str]]:
+        """The wallets (member, currency) in which more was done than to earn."""
+        changed, moved = ({each.currency for each in these} for these in (self.changed, self.transfers))
+        return {(self.member_id, currency) for currency in changed | moved}
 
 
 _OWN = ("wallet", "debt")
@@ -89,26 +104,28 @@ _LOTS = Rows(
         "expires_at": "timestamptz",
         "event_id": "text",
         "source": "text",
+        "held": "bigint",
+        "pending": "boolean",
+        "release_at": "timestamptz",
+        "kind": "text",
     },
     # An outcome that was taken back and is earned anew: its lot was worth nothing, and takes the new dates.
     "ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
     " remaining = lot.remaining + excluded.remaining, expired = lot.expired + excluded.expired,"
     " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id",
 )
-_SOONEST = (
-    "(SELECT min(expires_at) FROM lot WHERE lot.program_id = $1 AND lot.member_id = wallet.member_id"
-    " AND lot.currency = wallet.currency AND lot.remaining > 0)"
-)
 
 
 async def book(unit: Unit, booked: Iterable[Booked], booked_at: datetime) -> dict[UUID, datetime | None]:
     """Write what was done; when points next end, of those members of whom it is not simply sooner than before."""
-    booked = [each for each in booked if each.earned or each.changed or each.transfers]
+    booked = [each for each in booked if each.opened or each.changed or each.transfers]
+    _open(unit, [(each.member_id, lot) for each in booked for lot in each.opened])
     _earn(unit, [(each.member_id, lot) for each in booked for lot in each.earned], booked_at)
     await _change(unit, [(each.member_id, lot) for each in booked for lot in each.changed])
+    holds.save(unit, [hold for each in booked for hold in each.holds])
     transfers = [transfer for each in booked for transfer in each.transfers]
     _TRANSFERS.insert(unit, [(*msgspec.structs.astuple(each), booked_at) for each in transfers])
-    moved = {(each.member_id, each.currency) for each in transfers}
+    moved = {wallet for each in booked for wallet in each.moved}
     _credit(unit, [(each.member_id, lot) for each in booked for lot in each.earned], moved)
     if not moved:
         return {}
@@ -116,8 +133,8 @@ async def book(unit: Unit, booked: Iterable[Booked], booked_at: datetime) -> dic
     return await _next_expiry(unit, {who for who, _ in moved})
 
 
-def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> None:
-    """New lots, and a transfer for each."""
+def _open(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
+    """New lots."""
     _LOTS.insert(
         unit,
         [
@@ -132,10 +149,18 @@ def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> 
                 each.expires_at,
                 each.event_id,
                 each.source,
+                each.held,
+                each.pending,
+                each.release_at,
+                each.kind,
             )
             for who, each in lots
         ],
     )
+
+
+def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> None:
+    """A transfer for each lot that was earned."""
     _TRANSFERS.insert(
         unit,
         [
@@ -164,9 +189,11 @@ async def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
     if lots:
         await unit.execute(
             "UPDATE lot SET points = new.points, remaining = new.remaining, expired = new.expired, earned_at = new.earned_at,"
-            " expires_at = new.expires_at, event_id = new.event_id FROM unnest($2::uuid[], $3::text[], $4::bigint[],"
-            " $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[])"
-            " AS new (member_id, id, points, remaining, expired, earned_at, expires_at, event_id)"
+            " expires_at = new.expires_at, event_id = new.event_id, held = new.held, pending = new.pending,"
+            " release_at = new.release_at, extended = new.extended FROM unnest($2::uuid[], $3::text[], $4::bigint[],"
+            " $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bigint[], $11::boolean[],"
+            " $12::timestamptz[], $13::boolean[]) AS new (member_id, id, points, remaining, expired, earned_at, expires_at,"
+            " event_id, held, pending, release_at, extended)"
             " WHERE lot.program_id = $1 AND lot.member_id = new.member_id AND lot.id = new.id",
             unit.program,
             *columns_of(
@@ -180,10 +207,14 @@ async def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
                         each.earned_at,
                         each.expires_at,
                         each.event_id,
+                        each.held,
+                        each.pending,
+                        each.release_at,
+                        each.extended,
                     )
                     for who, each in lots
                 ],
-                8,
+                12,
             ),
         )
 
@@ -191,31 +222,50 @@ async def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
 def _credit(unit: Unit, lots: Sequence[tuple[UUID, Lot]], elsewhere: set[_Wallet]) -> None:
     """Wallets that did nothing but earn."""
     sums: dict[_Wallet, int] = defaultdict(int)
+    waiting: dict[_Wallet, int] = defaultdict(int)
     soonest: dict[_Wallet, datetime] = {}
     for who, lot in lots:
         wallet = (who, lot.currency)
         if wallet in elsewhere:
             continue
         sums[wallet] += lot.points
-        if lot.expires_at is not None:
-            soonest[wallet] = min(lot.expires_at, soonest.get(wallet, lot.expires_at))
+        if lot.pending:
+            waiting[wallet] += lot.points
+        if lot.due is not None:
+            soonest[wallet] = min(lot.due, soonest.get(wallet, lot.due))
     if sums:
         unit.write(
-            "INSERT INTO wallet AS held (program_id, member_id, currency, earned, balance, next_expiry_at)"
-            " SELECT $1, new.member_id, new.currency, new.points, new.points, new.expiry"
-            " FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[]) AS new (member_id, currency, points, expiry)"
+            "INSERT INTO wallet AS held (program_id, member_id, currency, earned, balance, pending, next_expiry_at)"
+            " SELECT $1, new.member_id, new.currency, new.points, new.points, new.pending, new.expiry FROM"
+            " unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[])"
+            " AS new (member_id, currency, points, pending, expiry)"
             " ON CONFLICT (program_id, member_id, currency) DO UPDATE SET earned = held.earned + excluded.earned,"
-            " balance = held.balance + excluded.balance, next_expiry_at = least(held.next_expiry_at, excluded.next_expiry_at)",
+            " balance = held.balance + excluded.balance, pending = held.pending + excluded.pending,"
+            " next_expiry_at = least(held.next_expiry_at, excluded.next_expiry_at)",
             unit.program,
-            *columns_of([(*wallet, points, soonest.get(wallet)) for wallet, points in sums.items()], 4),
+            *columns_of(
+                [(*wallet, points, waiting[wallet], soonest.get(wallet)) for wallet, points in sums.items()], 5
+            ),
         )
 
 
-_TOTALS = ("earned", "reversed", "spent", "expired", "debt", "balance")
+_TOTALS = ("earned", "reversed", "spent", "expired", "adjusted", "transferred", "debt", "balance")
+
+# What is set aside and waits in the lots of a wallet, and when the next thing of them falls due.
+_LOOKED_UP = """
+SELECT coalesce(sum(lot.held), 0)::bigint AS held,
+       coalesce(sum(lot.remaining) FILTER (WHERE lot.pending), 0)::bigint AS pending,
+       least(min(lot.expires_at) FILTER (WHERE lot.remaining > lot.held), min(lot.release_at) FILTER (WHERE lot.pending),
+             CASE WHEN sum(lot.held) > 0 THEN (
+                 SELECT min(hold.until) FROM hold WHERE hold.program_id = $1 AND hold.member_id = new.member_id
+                 AND hold.currency = new.currency AND hold.state = 'open'
+             ) END) AS due
+FROM lot WHERE lot.program_id = $1 AND lot.member_id = new.member_id AND lot.currency = new.currency AND lot.remaining > 0
+"""
 
 
 async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> None:
-    """Wallets with transfers of any kind; their next expiry is looked up, since lots may be empty now."""
+    """Wallets with transfers of any kind; what is set aside, waits or ends next is looked up, since lots may be empty now."""
     sums = {wallet: dict.fromkeys(_TOTALS, 0) for wallet in moved}
     for each in booked:
         for lot in each.earned:
@@ -233,25 +283,34 @@ async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> 
     )
     await unit.execute(
         f"UPDATE wallet SET {', '.join(f'{name} = wallet.{name} + new.{name}' for name in _TOTALS)},"
-        f" next_expiry_at = {_SOONEST} FROM unnest($2::uuid[], $3::text[],"
-        " $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])"
-        f" AS new (member_id, currency, {', '.join(_TOTALS)})"
+        " held = there.held, pending = there.pending, next_expiry_at = there.due"
+        f" FROM unnest($2::uuid[], $3::text[], {', '.join(f'${4 + place}::bigint[]' for place in range(len(_TOTALS)))})"
+        f" AS new (member_id, currency, {', '.join(_TOTALS)}), LATERAL ({_LOOKED_UP}) AS there"
         " WHERE wallet.program_id = $1 AND wallet.member_id = new.member_id AND wallet.currency = new.currency",
         unit.program,
-        *columns_of([(*wallet, *total.values()) for wallet, total in sums.items()], 8),
+        *columns_of([(*wallet, *total.values()) for wallet, total in sums.items()], 2 + len(_TOTALS)),
     )
 
 
-_TOTAL_OF = {"earn": "earned", "reverse": "reversed", "spend": "spent", "refund": "spent", "expire": "expired"}
+_TOTAL_OF = {
+    "earn": "earned",
+    "reverse": "reversed",
+    "spend": "spent",
+    "refund": "spent",
+    "expire": "expired",
+    "adjust": "adjusted",
+    "transfer": "transferred",
+}
+_INWARD = ("earned", "adjusted", "transferred")
 
 
 def _add(total: dict[str, int], transfer: Transfer) -> None:
-    """What a transfer adds to the totals of its wallet: those of what left it, and what came in by earning."""
+    """What a transfer adds to the totals of its wallet: those of what left it, and those of what came in."""
     change = transfer.change
     total["balance"] += change
     name = _TOTAL_OF.get(transfer.kind)
     if name is not None:
-        total[name] += change if name == "earned" else -change
+        total[name] += change if name in _INWARD else -change
     total["debt"] += transfer.points * ((transfer.debit == "debt") - (transfer.credit == "debt"))
 
 

@@ -23,10 +23,10 @@ FROM transfer AS held JOIN member ON member.program_id = $1 AND member.id = held
 WHERE held.program_id = $1 AND (held.debit IN ('wallet', 'debt')) <> (held.credit IN ('wallet', 'debt'))
 """
 _UNBOOKED_EXPIRIES = """
-SELECT held.member_id || ' ' || held.id, member.external_id, held.currency, 'expire', -held.remaining, held.expires_at,
+SELECT held.member_id || ' ' || held.id, member.external_id, held.currency, 'expire', held.held - held.remaining, held.expires_at,
        held.event_id, held.source
 FROM lot AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
-WHERE held.program_id = $1 AND held.remaining > 0 AND held.held = 0 AND held.expires_at <= $2
+WHERE held.program_id = $1 AND held.remaining > held.held AND held.expires_at <= $2
 """
 _COMPLETIONS = """
 SELECT held.challenge, member.external_id, held.period, held.completed_at, held.event_id

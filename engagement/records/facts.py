@@ -18,6 +18,8 @@ SPEND_REJECTED = "spend_rejected"
 REWARD_TAKEN = "reward_taken"
 PAID = "paid"
 """In the data of a command's fact, the `points` of a `currency` that the member paid for it."""
+MOVED = "moved"
+"""In the data of a command's fact, the `points` of a `currency` that came to the member by it, or (below 0) went."""
 
 _FACTS = Rows(
     "fact",

@@ -12,12 +12,18 @@ import msgspec
 
 from achievements.lots import Lot
 from achievements.outcomes import PointsEarned
+from engagement.records import holds
+from engagement.records.holds import Hold
 from engagement.records.rows import columns_of
 from engagement.records.unit import Unit
 
 
 class Wallet(msgspec.Struct, frozen=True):
-    """A member's points of one currency. All are totals but `balance`, `pending`, `held` and `debt`, which are present."""
+    """A member's points of one currency. All are totals but `balance`, `pending`, `held` and `debt`, which are present.
+
+    `balance` can be spent, less what is owed; `pending` and `held` are in her lots beside it. `adjusted` and `transferred` are what
+    adjustments and other members brought, less what went there.
+    """
 
     member_id: UUID
     currency: str
@@ -29,6 +35,8 @@ class Wallet(msgspec.Struct, frozen=True):
     pending: int
     held: int
     debt: int
+    adjusted: int = 0
+    transferred: int = 0
 
 
 class Expiry(msgspec.Struct, frozen=True):
@@ -40,10 +48,11 @@ class Expiry(msgspec.Struct, frozen=True):
 
 
 class AtHand(msgspec.Struct):
-    """Lots of a member that were read to be changed, and the transfer by which each of those named was earned."""
+    """Lots and open holds of a member that were read to be changed, and the transfer by which each lot named was earned."""
 
     lots: list[Lot]
     earnings: dict[str, UUID]
+    holds: list[Hold] = []
 
 
 class Spend(msgspec.Struct, frozen=True):
@@ -65,36 +74,50 @@ _LOT = ", ".join(f"lot.{name}" for name in Lot.__struct_fields__)
 async def lots(
     unit: Unit, until: Sequence[tuple[UUID, datetime | None]], named: Sequence[tuple[UUID, str]] = ()
 ) -> dict[UUID, AtHand]:
-    """Lots of locked members: those with points left that end up to an instant (None: all of them), and those `named`."""
-    found: dict[UUID, AtHand] = {who: AtHand([], {}) for who, _ in (*until, *named)}
+    """Lots of locked members: those with points left that end or are released up to an instant (None: all of them), and those
+    `named`; and the open holds that end up to it, with the lots that they hold.
+    """
+    found: dict[UUID, AtHand] = {who: AtHand([], {}, []) for who, _ in (*until, *named)}
+    read: set[tuple[UUID, str]] = set()
     if until:
         rows = await unit.fetch(
             # OFFSET 0 keeps each look-up one of its own, by the index: without statistics the planner would hash whole tables.
             f"SELECT lot.member_id, {_LOT} FROM unnest($2::uuid[], $3::timestamptz[]) AS sweep (member_id, until),"
             " LATERAL (SELECT * FROM lot WHERE lot.program_id = $1 AND lot.member_id = sweep.member_id AND lot.remaining > 0"
-            " AND (sweep.until IS NULL OR lot.expires_at <= sweep.until) OFFSET 0) AS lot",
+            " AND (sweep.until IS NULL OR lot.expires_at <= sweep.until OR lot.pending AND lot.release_at <= sweep.until)"
+            " OFFSET 0) AS lot",
             unit.program,
             *columns_of(until, 2),
         )
         for row in rows:
             who, *values = row
-            found[who].lots.append(Lot(*values))
-    if named:
-        rows = await unit.fetch(
-            "SELECT lot.member_id, (SELECT id FROM transfer WHERE program_id = $1 AND member_id = lot.member_id"
-            " AND at = lot.earned_at AND lot_id = lot.id AND kind = 'earn' ORDER BY booked_at LIMIT 1) AS earning,"
-            f" {_LOT} FROM unnest($2::uuid[], $3::text[]) AS wanted (member_id, lot) JOIN lot ON lot.program_id = $1"
-            " AND lot.member_id = wanted.member_id AND lot.id = wanted.lot",
-            unit.program,
-            *columns_of(named, 2),
-        )
-        for row in rows:
-            who, earning, *values = row
             lot = Lot(*values)
+            found[who].lots.append(lot)
+            read.add((who, lot.id))
+        for who, held in (await holds.opened(unit, until)).items():
+            found[who].holds = held
+    held_too = {(who, lot) for who, each in found.items() for hold in each.holds for lot, _ in hold.lots} - read
+    # What is named is read by itself, for its earning; else once.
+    wanted = [*named, *sorted(held_too.difference(named))]
+    if wanted:
+        for who, lot, earning in await _named(unit, wanted):
             found[who].lots.append(lot)
             if earning is not None:
                 found[who].earnings[lot.id] = earning
     return found
+
+
+async def _named(unit: Unit, named: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, Lot, UUID | None]]:
+    """Lots by (member, id), each with the transfer by which it was earned."""
+    rows = await unit.fetch(
+        "SELECT lot.member_id, (SELECT id FROM transfer WHERE program_id = $1 AND member_id = lot.member_id"
+        " AND at = lot.earned_at AND lot_id = lot.id AND kind = 'earn' ORDER BY booked_at LIMIT 1) AS earning,"
+        f" {_LOT} FROM unnest($2::uuid[], $3::text[]) AS wanted (member_id, lot) JOIN lot ON lot.program_id = $1"
+        " AND lot.member_id = wanted.member_id AND lot.id = wanted.lot",
+        unit.program,
+        *columns_of(named, 2),
+    )
+    return [(row["member_id"], Lot(*list(row)[2:]), row["earning"]) for row in rows]
 
 
 async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[Spend]:
@@ -112,13 +135,11 @@ async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[S
 
 
 async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Wallet]]:
-    """The wallets of members as of an instant: what has ended by then counts as expired, booked or not."""
+    """The wallets of members as of an instant: what has ended or was released by then counts so, booked or not."""
     rows = await unit.fetch(
-        "SELECT member_id, currency, earned, reversed, spent, expired + ended.points, balance - ended.points, pending, held, debt"
-        " FROM wallet, LATERAL (SELECT coalesce((SELECT sum(lot.remaining) FROM lot WHERE wallet.next_expiry_at <= $3"
-        " AND lot.program_id = $1 AND lot.member_id = wallet.member_id AND lot.currency = wallet.currency"
-        " AND lot.remaining > 0 AND lot.held = 0 AND lot.expires_at <= $3), 0)::bigint AS points) AS ended"
-        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY currency",
+        "SELECT member_id, currency, earned, reversed, spent, expired + ended, in_all - ended - (pending - waits) - (held - freed),"
+        " pending - waits, held - freed, debt, adjusted, transferred FROM (SELECT wallet.*, wallet.balance AS in_all, due.*"
+        f" FROM wallet, LATERAL ({_DUE}) AS due WHERE program_id = $1 AND member_id = ANY($2::uuid[])) AS told ORDER BY currency",
         unit.program,
         list(member_ids),
         now,
@@ -129,11 +150,28 @@ async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict
     return found
 
 
+# Of a wallet, by $3: points that have come to their end, those that wait no more, and those that no hold holds any more. Looked
+# for only where something is due; points whose hold is over end with it where their lot has.
+_DUE = """
+SELECT coalesce(sum(CASE WHEN lot.expires_at <= $3 THEN lot.remaining - lot.held + over.points ELSE 0 END), 0)::bigint AS ended,
+       coalesce(sum(lot.remaining) FILTER (WHERE lot.pending AND (lot.release_at <= $3 OR lot.expires_at <= $3)), 0)::bigint AS waits,
+       coalesce(sum(over.points), 0)::bigint AS freed
+FROM lot, LATERAL (
+    SELECT coalesce(sum((part ->> 1)::bigint), 0)::bigint AS points
+    FROM hold, jsonb_array_elements(hold.lots) AS part
+    WHERE lot.held > 0 AND hold.program_id = $1 AND hold.member_id = lot.member_id AND hold.state = 'open' AND hold.until <= $3
+          AND part ->> 0 = lot.id
+) AS over
+WHERE wallet.next_expiry_at <= $3 AND lot.program_id = $1 AND lot.member_id = wallet.member_id
+      AND lot.currency = wallet.currency AND lot.remaining > 0
+"""
+
+
 async def next_expiries(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Expiry]]:
     """For each member and currency, the points that end at the soonest instant after `now`."""
     rows = await unit.fetch(
-        "SELECT DISTINCT ON (member_id, currency) member_id, currency, sum(remaining)::bigint, expires_at FROM lot"
-        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0 AND expires_at > $3"
+        "SELECT DISTINCT ON (member_id, currency) member_id, currency, sum(remaining - held)::bigint, expires_at FROM lot"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0 AND remaining > held AND expires_at > $3"
         " GROUP BY member_id, currency, expires_at ORDER BY member_id, currency, expires_at",
         unit.program,
         list(member_ids),
@@ -149,7 +187,7 @@ async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[Poin
     """What the lots of members say was earned; a lot that was taken back wholly says nothing."""
     rows = await unit.fetch(
         "SELECT member_id, currency, points, source, id, earned_at, event_id FROM lot"
-        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND points > 0",
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND points > 0 AND kind = 'earn'",
         unit.program,
         list(member_ids),
     )
@@ -161,11 +199,11 @@ async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[Poin
 
 
 async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
-    """What decisions took in all, less what was given back, by member and the decision's fact."""
+    """What decisions took in all, less what they gave and what was given back, by member and the decision's fact."""
     rows = await unit.fetch(
-        "SELECT member_id, fact_id, sum(CASE kind WHEN 'spend' THEN points ELSE -points END)::bigint AS points"
-        " FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND kind IN ('spend', 'refund')"
-        " AND fact_id IS NOT NULL GROUP BY member_id, fact_id",
+        "SELECT member_id, fact_id, sum(CASE debit WHEN 'wallet' THEN points ELSE -points END)::bigint AS points"
+        " FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[])"
+        " AND kind IN ('spend', 'refund', 'adjust', 'transfer') AND fact_id IS NOT NULL GROUP BY member_id, fact_id",
         unit.program,
         list(member_ids),
     )

@@ -25,10 +25,10 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
 class Held(msgspec.Struct, frozen=True):
     """A member whose row is locked: her state and the counters that go with it.
 
-    `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end,
-    `pending` is what is stored and waits for the worker to fold it in. `wallets` are the balance and the debt of each currency
-    in which she owes something; of every currency, where that was asked for. Who is `hidden` is on no board. `revision` is the
-    one of the program at which she was written last.
+    `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end or come free,
+    `pending` is what is stored and waits for the worker to fold it in. `wallets` are, of each currency in which she owes something
+    (of every currency, where that was asked for), what can be spent less the debt, and the debt. Who is `hidden` is on no board.
+    `revision` is the one of the program at which she was written last.
     """
 
     id: UUID
@@ -140,7 +140,7 @@ async def _wallets(
 ) -> dict[UUID, tuple[datetime | None, dict[str, tuple[int, int]]]]:
     rows = await unit.fetch(
         "SELECT member_id, min(next_expiry_at) AS expiry,"
-        " (json_object_agg(currency, json_build_array(balance, debt)) FILTER (WHERE debt > 0 OR $3))::text AS held"
+        " (json_object_agg(currency, json_build_array(balance - pending - held, debt)) FILTER (WHERE debt > 0 OR $3))::text AS held"
         " FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) GROUP BY member_id",
         unit.program,
         ids,

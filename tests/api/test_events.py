@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 import pytest
 
 from achievements import outcomes
-from engagement.api.effects import Aside, BadgeAwarded, LeaderboardScored, OutcomeWithdrawn, PointsExpired, shown
+from engagement.api.effects import Aside, BadgeAwarded, LeaderboardScored, OutcomeWithdrawn, shown
+from engagement.api.movements import PointsExpired
 from engagement.api.scalars import DateTime, Points
 from engagement.records.unit import Unit
 from tests.api.conftest import NOON, RECORD, House

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engagement.records.unit import Unit
-from tests.api.conftest import ADVANCE, ALL_SCOPES, APPLY, NOON, START, House, Service, document
+from tests.api.conftest import ADVANCE, APPLY, NOON, START, House, Service, document
 
 
 async def apply(house: House, changed: Any = None, **given: object) -> dict[str, Any]:
@@ -208,10 +208,6 @@ async def test_replies_never_show_a_secret(house: House) -> None:
 
     (stored,) = await house.service.database.run(results, house.program.id)
     assert "token_secret" not in stored
-
-
-def test_scopes_are_those_of_the_schema() -> None:
-    assert len(ALL_SCOPES) == len(set(ALL_SCOPES)) == 5
 
 
 PROBLEMS = "{ definitionProblems { kind key path reason count at member event } }"

@@ -12,7 +12,8 @@ from achievements.controls import seed_of
 from engagement.records import migrations
 from engagement.records.database import migrate
 from tests.conftest import Urls
-from tests.records.test_schema import SAMPLES, enter, scoped_tables, two_programs
+from tests.records.tables import SAMPLES
+from tests.records.test_schema import enter, scoped_tables, two_programs
 
 
 def test_migrations_stand_in_one_line() -> None:
