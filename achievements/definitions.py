@@ -25,6 +25,7 @@ from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
 from achievements.ranking import Leaderboard
 from achievements.referrals import Referral
+from achievements.rewards import ShopReward
 from achievements.segments import Segment
 from achievements.spending import AutoReward, SpendRule
 from achievements.streaks import Streak
@@ -48,6 +49,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "vouchers": Voucher,
     "entitlements": Entitlement,
     "draws": Draw,
+    "rewards": ShopReward,
 }
 """The kinds of definition: a new one is a file of its own and an entry here."""
 

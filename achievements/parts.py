@@ -30,9 +30,15 @@ PROPERTY_PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
 INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z"
 GROUP_PATTERN = r"^([a-z][a-z0-9_]{0,63}|tiers\.[a-z0-9][a-z0-9_-]{0,63})\Z"
 DATE_PATTERN = r"^\d{4}-\d\d-\d\d\Z"
+TIER_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}\Z"
+LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?\Z"
+MONEY_PATTERN = r"^[A-Z]{3}\Z"
+PREFIX_PATTERN = r"^[A-Z0-9][A-Z0-9-]{0,15}\Z"
 HOUR_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d\Z"
 
 Key: TypeAlias = Annotated[str, msgspec.Meta(pattern=KEY_PATTERN)]
+TierName: TypeAlias = Annotated[str, msgspec.Meta(pattern=TIER_PATTERN)]
+"""A tier with its ladder: `LADDER/TIER`."""
 PropertyName: TypeAlias = Annotated[str, msgspec.Meta(pattern=PROPERTY_PATTERN)]
 GroupedBy: TypeAlias = Annotated[str, msgspec.Meta(pattern=GROUP_PATTERN)]
 """What puts a member into a group: an attribute of hers, or as `tiers.LADDER` the tier that she holds."""
