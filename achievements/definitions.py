@@ -17,6 +17,7 @@ from achievements.badges import Badge
 from achievements.benefits import Draw, Entitlement, Voucher
 from achievements.boosts import Boost
 from achievements.challenges import Challenge
+from achievements.confirmations import Confirmation
 from achievements.earning import EarnRule
 from achievements.events import EventType
 from achievements.ladders import TierLadder
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "event_types": EventType,
     "attributes": Attribute,
     "segments": Segment,
+    "confirmations": Confirmation,
     "earn_rules": EarnRule,
     "boosts": Boost,
     "spend_rules": SpendRule,

@@ -17,6 +17,7 @@ from achievements.conditions import Conditions
 from achievements.controls import Share, Unboosted
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Key, Misfit, Points, PropertyName, Recounting, Shape, Trigger
+from achievements.points import Pending
 from achievements.states import LimitPart, Tally
 from achievements.windows import Span, Window, added, pruned, span_of
 
@@ -211,6 +212,8 @@ class EarnRule(Recounting, frozen=True, kw_only=True):
     when: str | None = None
     earn: Earning
     limits: Limits | None = None
+    pending: Pending | None = None
+    """How long its points wait before they can be spent, where not as those of their currency."""
 
     def ready(self, building: Building) -> EarnRuleReady:
         """Compile it; mistakes are told to `building`."""
@@ -220,6 +223,8 @@ class EarnRule(Recounting, frozen=True, kw_only=True):
             building.list_of(self.on, self.earn.each, "earn.each")
         limits = self.limits or Limits()
         per_member = limits.per_member
+        if self.pending is not None:
+            self.pending.check(building)
         if limits.once_per is not None:
             building.property_of(self.on, limits.once_per, "limits.once_per", "string", "int")
         return EarnRuleReady(

@@ -257,6 +257,20 @@ class ReferralQualified(Outcome, frozen=True, array_like=True, tag="referral", g
         return ("referral", self.referral)
 
 
+class Confirmed(Outcome, frozen=True, array_like=True, tag="confirmation", gc=False):
+    """That an event confirms another one of the member (`confirmed`, its id): points of it wait no more."""
+
+    confirmation: str
+    confirmed: str
+    at: datetime
+    event_id: str
+
+    @property
+    def identity(self) -> Identity:
+        """An event is confirmed once."""
+        return ("confirmation", self.confirmation, self.confirmed)
+
+
 class HeldOut(Outcome, frozen=True, array_like=True, tag="held_out", gc=False):
     """What a member of a control group would have had of a definition (`section/key`): counted, not given, and not shown to her.
 
@@ -317,6 +331,7 @@ AnyOutcome: TypeAlias = (
     | Scored
     | PrizeWon
     | ReferralQualified
+    | Confirmed
     | HeldOut
 )
 

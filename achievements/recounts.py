@@ -11,6 +11,7 @@ from achievements.outcomes import (
     AnyOutcome,
     BadgeAwarded,
     ChallengeCompleted,
+    Confirmed,
     MilestoneReached,
     PointsEarned,
     ReferralQualified,
@@ -123,6 +124,8 @@ def _definition(outcome: AnyOutcome) -> str:
             return f"badges/{outcome.badge}"
         case ReferralQualified():
             return f"referrals/{outcome.referral}"
+        case Confirmed():
+            return f"confirmations/{outcome.confirmation}"
     raise AssertionError(f"{type(outcome).__name__} says where somebody stands")
 
 

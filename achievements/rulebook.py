@@ -21,16 +21,17 @@ from achievements.compiling import Compiled, circles, compiled
 from achievements.conditions import Audience
 from achievements.controls import Share, keepers_of
 from achievements.definitions import Program
-from achievements.earning import EarnRuleReady, unboosted
+from achievements.earning import EarnRule, EarnRuleReady, unboosted
 from achievements.events import EventType
 from achievements.lifecycle import Status, Stretch, stops_of, turns
 from achievements.measures import counts_points
 from achievements.moment import Judge, Keeper, Rule
+from achievements.outcomes import PointsEarned
 from achievements.parts import Definition
-from achievements.points import Currency
+from achievements.points import Currency, Dates, Pending
 from achievements.ranking import Leaderboard
 from achievements.spending import AutoReward
-from achievements.states import MemberState
+from achievements.states import ConfirmedPart, MemberState
 from achievements.streaks import StreakReady
 from achievements.values import Event
 
@@ -127,6 +128,33 @@ class Rules:
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
 
     @cached_property
+    def _pending(self) -> Mapping[str, Pending]:
+        """How long points of an earn rule wait, by what the identities of its lots begin with; of a currency, by its key."""
+        rules = (each for each in self.program.sections.get("earn_rules", ()) if isinstance(each, EarnRule))
+        found = {f"earn/{each.key}": each.pending for each in rules if each.pending is not None}
+        return found | {each.key: each.pending for each in self.currencies.values() if each.pending is not None}
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether points of any sort wait before they can be spent."""
+        return bool(self._pending)
+
+    def dates(self, lot: str, currency: str, earned_at: datetime) -> Dates:
+        """When the points of a lot end and are released, whatever was confirmed."""
+        rule = "/".join(lot.split("/", 2)[:2]) if self._pending else ""
+        pending = self._pending.get(rule) or self._pending.get(currency) if rule else None
+        return self.currencies[currency].dates(earned_at, self.zone, pending)
+
+    def dates_of(self, earned: PointsEarned, state: MemberState) -> Dates:
+        """When points end and are released, of a member in a state behind what earned them."""
+        dates = self.dates(earned.lot, earned.currency, earned.at)
+        if dates.confirmed_by is None:
+            return dates
+        part = state.parts.get(f"confirmations/{dates.confirmed_by}")
+        known = isinstance(part, ConfirmedPart) and earned.event_id in part.events
+        return Dates(dates.expires_at) if known else dates
+
+    @cached_property
     def auto_rewards(self) -> tuple[AutoReward, ...]:
         """The automatic rewards as they were written, each with its currency named."""
         known = self.program.sections.get("auto_rewards", ())
@@ -158,6 +186,10 @@ class Rulebook:
         challenges = [rule for each in programs for rule in each.rules.values() if isinstance(rule, ChallengeReady)]
         self.asks = self.decides or any(rule.limit is not None for rule in challenges)
         """Whether any asks for decisions at all."""
+        self.confirms = any(rules.program.sections.get("confirmations") for rules in self._editions)
+        """Whether points wait for events to be confirmed."""
+        self.releases = any(rules.has_pending for rules in self._editions)
+        """Whether points wait before they can be spent."""
         self.has_teams = any(rule.team is not None for rule in challenges)
         """Whether any is for teams."""
         self.holds_out = any(rules.holds_out for rules in self._editions)

@@ -189,6 +189,12 @@ class OccasionPart(msgspec.Struct, frozen=True, array_like=True, tag="occasion",
     due: datetime | None = None
 
 
+class ConfirmedPart(msgspec.Struct, frozen=True, array_like=True, tag="confirmed", gc=False):
+    """The ids of the events that were confirmed, as far as they are remembered, the last one last."""
+
+    events: tuple[str, ...]
+
+
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When an outcome was that is kept, and the points it is worth, where it is points."""
 
@@ -219,6 +225,7 @@ Part: TypeAlias = (
     | BoardPart
     | ReferralPart
     | OccasionPart
+    | ConfirmedPart
     | KeptPart
 )
 

@@ -101,8 +101,11 @@ async def _advance_due(unit: Unit, cache: Programs, *, skip_locked: bool) -> int
     there = [each for each in held.values() if not loaded.line.behind(each)]
     ready = [each for each in there if not each.pending and each.due_by(until)]
     changes = Changes(loaded, ready)
-    # What time brings may be spent at once: then all lots have to be at hand.
-    whole = {each.id for each in ready if decides and each.state.due is not None and each.state.due <= until}
+    # What time brings, and what it releases, may be spent at once: then all lots have to be at hand.
+    releases = loaded.rulebook.releases
+    whole = {
+        each.id for each in ready if decides and (releases or (each.state.due is not None and each.state.due <= until))
+    }
     await changes.bring_lots(unit, whole)
     await changes.bring_due(unit, {each.id: until for each in ready if each.id not in whole})
     for draft in changes.drafts.values():

@@ -17,6 +17,7 @@ from achievements.movements import PointsAdjusted, PointsReleased, PointsTransfe
 from achievements.outcomes import (
     AnyOutcome,
     ConditionFailed,
+    Confirmed,
     Effect,
     Emitted,
     HeldOut,
@@ -30,7 +31,7 @@ from achievements.states import MemberState
 from achievements.values import Fact, Input, Order, Rank
 from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
-from engagement.actions.purse import Dates, Purse
+from engagement.actions.purse import Purse
 from engagement.records.activity import Item
 from engagement.records.facts import REWARD_TAKEN, SPEND_REJECTED, SPENT
 from engagement.records.ledger import Spend
@@ -125,9 +126,9 @@ class Draft:
     def _pass_until(self, until: datetime) -> None:
         ended = self.purse.advance(until)
         self.state, emitted = fold.advance(self._rulebook, self.state, until)
-        self._take(emitted, emitted, until)
+        released = self._take(emitted, emitted, until)
         passed: list[tuple[datetime, Effect]] = [(each.at, each) for each in ended]
-        passed += [(getattr(each, "at", until), each) for each in emitted]
+        passed += [(getattr(each, "at", until), each) for each in (*emitted, *released)]
         if self._rulebook.decides:
             passed += [(until, each) for each in self._decide(_of_time(until), [*ended, *emitted], until)]
         self._pass(passed)
@@ -145,10 +146,10 @@ class Draft:
         outcomes = fold.outcomes_of(emitted)
         if len(outcomes) < len(emitted):
             self.failed += [each for each in emitted if isinstance(each, ConditionFailed)]
-        self._take(outcomes, outcomes, entry.at)
-        effects: list[Effect] = [*beside, *outcomes]
+        released = self._take(outcomes, outcomes, entry.at)
+        effects: list[Effect] = [*beside, *outcomes, *released]
         if self._rulebook.asks:
-            effects += self._decide(entry.order, [*beside, *emitted], entry.at)
+            effects += self._decide(entry.order, [*beside, *emitted, *released], entry.at)
         if self._rulebook.holds_out:
             effects = _shown(effects)
         event_id = None if isinstance(entry, Fact) else entry.id
@@ -181,13 +182,17 @@ class Draft:
         self.gone.extend(difference.gone)
         self.failed.extend(refolded.failed)
         self.purse.refund(refunds, self.present)
-        self._take([*(now for _, now in difference.moved), *changed, *difference.new], difference.new, self.present)
+        for gone in difference.gone:
+            if isinstance(gone, Confirmed):
+                self.purse.unconfirm(gone.confirmed)
+        valid = [*(now for _, now in difference.moved), *changed, *difference.new]
+        released = self._take(valid, difference.new, self.present)
         self.purse.reprice(worth_of(difference), self.present)
-        told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new]
+        told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new, *released]
         ended = self.purse.advance(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
             spends = [each for each in refolded.asked if isinstance(each, SpendAsked)]
-            told += self._decide_late(causes, spends, _gained(difference), facts)
+            told += self._decide_late(causes, spends, [*_gained(difference), *released], facts)
         if self._rulebook.holds_out:
             told = _shown(told)
         effects: dict[str | None, list[Effect]] = {cause.event_id: [] for cause in causes}
@@ -221,8 +226,7 @@ class Draft:
             more = self._step(self.facts[ahead])
             ahead += 1
             outcomes = fold.outcomes_of(more)
-            self._take(outcomes, outcomes, at)
-            effects += [*outcomes, *self._answers(cause, more, at)]
+            effects += [*outcomes, *self._take(outcomes, outcomes, at), *self._answers(cause, more, at)]
         return effects
 
     def _answers(self, cause: Order, emitted: Iterable[Emitted | Effect], at: datetime) -> list[Effect]:
@@ -306,8 +310,9 @@ class Draft:
         self.facts.append(fact)
         return fact
 
-    def _take(self, valid: Sequence[AnyOutcome], new: Iterable[AnyOutcome], at: datetime) -> None:
-        """Outcomes that hold, and those of them that are new at an instant: their points are booked."""
+    def _take(self, valid: Sequence[AnyOutcome], new: Iterable[AnyOutcome], at: datetime) -> list[Effect]:
+        """Outcomes that hold, and those of them that are new at an instant: their points are booked. What the ledger adds to them."""
+        brought: list[Effect] = []
         self.outcomes.extend(valid)
         if self.gone:
             # What a refold took away may be brought anew by what comes next.
@@ -317,7 +322,10 @@ class Draft:
             # Asked of every outcome of every event; `isinstance` takes three times as long for a struct.
             if type(each) is PointsEarned:
                 rules = self._rulebook.at(each.at) or self._rulebook.latest
-                self.purse.earn(each, Dates(rules.currencies[each.currency].expires_at(each.at, rules.zone)), at)
+                self.purse.earn(each, rules.dates_of(each, self.state), at)
+            elif type(each) is Confirmed:
+                brought += self.purse.confirm(each.confirmed, at)
+        return brought
 
     def _pass(self, passed: list[tuple[datetime, Effect]]) -> None:
         """Tell what time brought, in order, each instant by itself."""

@@ -15,25 +15,13 @@ from msgspec.structs import replace
 from achievements.lots import Lot, Taken, plan_expiry, plan_spending, plan_takeback
 from achievements.movements import HoldEnded, PointsReleased
 from achievements.outcomes import PointsEarned, PointsExpired
+from achievements.points import Dates
 from engagement.actions.accounts import Accounts, LotsMissing, NotCovered
 from engagement.records import holds
 from engagement.records.holds import Hold
 from engagement.records.ledger import Spend
 
-__all__ = ["Dates", "Given", "LotsMissing", "NotCovered", "Purse"]
-
 Passed: TypeAlias = PointsExpired | PointsReleased | HoldEnded
-
-
-class Dates(NamedTuple):
-    """When points of a lot end and are released, as the rules of the instant at which they were earned say.
-
-    `pending` says that they wait for their release; without a `release_at`, for something that confirms them.
-    """
-
-    expires_at: datetime | None = None
-    release_at: datetime | None = None
-    pending: bool = False
 
 
 class Given(NamedTuple):
@@ -49,8 +37,8 @@ class Purse(Accounts):
 
     def earn(self, earned: PointsEarned, dates: Dates, at: datetime) -> None:
         """A new lot; what is owed is paid from it, where it can be spent at an instant."""
-        pending = dates.pending and (dates.release_at is None or dates.release_at > at)
-        release_at = dates.release_at if dates.pending else None
+        release_at = dates.release_at
+        pending = dates.confirmed_by is not None if release_at is None else release_at > at
         known = self._lots.get(earned.lot)
         if known is None:
             lot = Lot(
@@ -205,7 +193,9 @@ class Purse(Accounts):
                 self._recover(lot, points, present)
 
     def confirm(self, event_id: str, at: datetime) -> list[PointsReleased]:
-        """Release the points of an event that wait for something to confirm it."""
+        """Release the points of an event that wait for what confirms it."""
+        if not self.complete:
+            raise LotsMissing
         waiting = [
             each
             for each in self._lots.values()
@@ -214,7 +204,9 @@ class Purse(Accounts):
         return self._free(waiting, at)
 
     def unconfirm(self, event_id: str) -> None:
-        """Let what is left of the points of an event wait again, where nothing of it is set aside."""
+        """Let what is left of the points of an event wait again, where nothing of them is set aside."""
+        if not self.complete:
+            raise LotsMissing
         for lot in list(self._lots.values()):
             if lot.event_id == event_id and lot.kind == "earn" and not lot.pending and not lot.held and lot.remaining:
                 self._put(replace(lot, pending=True, release_at=None))

@@ -18,11 +18,11 @@ from achievements.amendments import Amendment
 from achievements.outcomes import Effect
 from achievements.values import Event
 from engagement.actions import locking, refolding
+from engagement.actions.accounts import LotsMissing
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft
 from engagement.actions.places import Places, PlacesMissing
 from engagement.actions.programs import Loaded, Programs
-from engagement.actions.purse import LotsMissing
 from engagement.actions.sent_events import (
     Accepted,
     Receipt,

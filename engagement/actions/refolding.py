@@ -186,7 +186,7 @@ async def take_over(unit: Unit, changes: Changes, refolds: Mapping[UUID, Found])
     for who, each in refolds.items():
         worth = worth_of(each.refolded.difference)
         named += [(who, lot) for lot in {*worth, *(spend.lot_id for spend in each.refunds)}]
-        if worth or changes.loaded.rulebook.decides:
+        if worth or changes.loaded.rulebook.decides or changes.loaded.rulebook.confirms:
             whole.append(who)
     await changes.bring_lots(unit, whole, named)
     told = {}

@@ -171,14 +171,17 @@ async def _booked(unit: Unit, loaded: Loaded, names: Mapping[UUID, str]) -> list
         holding = held.pop((lot.member_id, lot.id), 0)
         if lot.held != holding:
             found.append(Discrepancy(names[lot.member_id], f"held of lot {lot.id}", str(lot.held), str(holding)))
-        if lot.kind != "earn" or lot.extended:
-            continue
         rules = loaded.rulebook.at(lot.earned_at) or loaded.rulebook.latest
-        currency = rules.currencies.get(lot.currency)
-        expires_at = None if currency is None else currency.expires_at(lot.earned_at, rules.zone)
-        if lot.expires_at != expires_at:
-            what = f"end of lot {lot.id}"
-            found.append(Discrepancy(names[lot.member_id], what, _written(lot.expires_at), _written(expires_at)))
+        if lot.kind != "earn" or lot.currency not in rules.currencies:
+            continue
+        dates = rules.dates(lot.id, lot.currency, lot.earned_at)
+        for what, stored, expected in (
+            ("end", lot.expires_at, lot.expires_at if lot.extended else dates.expires_at),
+            ("release", lot.release_at, dates.release_at),
+        ):
+            if stored != expected:
+                told = f"{what} of lot {lot.id}", _written(stored), _written(expected)
+                found.append(Discrepancy(names[lot.member_id], *told))
     found += [
         Discrepancy(names[who], f"held of lot {lot}", "no lot", str(points)) for (who, lot), points in held.items()
     ]
@@ -268,7 +271,7 @@ def _compared(member: str, stored: _Stored, folded: fold.Trace) -> list[Discrepa
     return found
 
 
-_TOLD_ALONE = {"at_risk", "milestone", "prize"}
+_TOLD_ALONE = {"at_risk", "milestone", "prize", "confirmation"}
 _IN_STATE_ALONE = {"streak", "progress", *_TOLD_ALONE}
 
 

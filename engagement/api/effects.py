@@ -198,6 +198,15 @@ class ReferralQualified:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.type(description="That an event confirmed another one: points of that one wait no more.")
+class EventConfirmed:
+    """What has come to stay."""
+
+    confirmation: str = strawberry.field(description="The key of the confirmation.")
+    confirmed: strawberry.ID = strawberry.field(description="The id of the event that was confirmed.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="Something told before that, as is known now, never happened.")
 class OutcomeWithdrawn:
     """What a late event or a correction undid."""
@@ -227,6 +236,7 @@ Effect: TypeAlias = Annotated[
     | LeaderboardScored
     | PrizeWon
     | ReferralQualified
+    | EventConfirmed
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
 ]
@@ -275,8 +285,8 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
-        case outcomes.ReferralQualified(referral, referrer, at):
-            return ReferralQualified(referral=referral, referrer=referrer, at=written(at))
+        case outcomes.ReferralQualified() | outcomes.Confirmed():
+            return _of_another(effect)
     if isinstance(effect, ToPoints):
         return moved(effect)
     raise AssertionError(f"{type(effect).__name__} is no effect")
@@ -340,3 +350,11 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
         restores=effect.restores,
         at=written(effect.at),
     )
+
+
+def _of_another(effect: outcomes.ReferralQualified | outcomes.Confirmed) -> Effect:
+    """What an event says of another member, or of another event."""
+    at = written(effect.at)
+    if isinstance(effect, outcomes.ReferralQualified):
+        return ReferralQualified(referral=effect.referral, referrer=effect.referrer, at=at)
+    return EventConfirmed(confirmation=effect.confirmation, confirmed=strawberry.ID(effect.confirmed), at=at)

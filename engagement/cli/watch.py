@@ -54,6 +54,7 @@ fragment Told on Effect {
   ... on LeaderboardScored { leaderboard period group score rank }
   ... on PrizeWon { leaderboard period group rank contenders }
   ... on ReferralQualified { referral referrer }
+  ... on EventConfirmed { confirmation confirmed }
 }"""
 
 

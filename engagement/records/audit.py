@@ -37,7 +37,7 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class LotDates(msgspec.Struct, frozen=True):
-    """When a lot was earned and ends; `extended` where points came back to it after its end. How much of it is set aside."""
+    """When a lot was earned, is released and ends; `extended` where points came back to it after its end. How much of it is set aside."""
 
     member_id: UUID
     id: str
@@ -47,6 +47,7 @@ class LotDates(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     extended: bool
     held: int
+    release_at: datetime | None
 
 
 _COUNTED = tuple(name for name in Sums.__struct_fields__ if name != "next_expiry_at")
@@ -86,7 +87,7 @@ async def unequal_lots(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUI
 async def lot_dates(unit: Unit, member_ids: Sequence[UUID]) -> list[LotDates]:
     """The dates of all lots of members."""
     rows = await unit.fetch(
-        "SELECT member_id, id, currency, kind, earned_at, expires_at, extended, held FROM lot"
+        "SELECT member_id, id, currency, kind, earned_at, expires_at, extended, held, release_at FROM lot"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id, id",
         unit.program,
         list(member_ids),

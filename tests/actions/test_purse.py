@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from achievements.lots import Lot
-from engagement.actions.purse import LotsMissing, NotCovered, Purse
+from engagement.actions.accounts import LotsMissing, NotCovered
+from engagement.actions.purse import Purse
 from engagement.records.ledger import AtHand
 
 NOW = datetime(2017, 3, 1, tzinfo=UTC)

@@ -8,7 +8,9 @@ import pytest
 from achievements.lots import Lot
 from achievements.movements import HoldEnded, PointsReleased
 from achievements.outcomes import PointsEarned, PointsExpired
-from engagement.actions.purse import Dates, NotCovered, Purse
+from achievements.points import Dates
+from engagement.actions.accounts import NotCovered
+from engagement.actions.purse import Purse
 from engagement.records.holds import Hold
 from engagement.records.ledger import AtHand
 
@@ -109,7 +111,7 @@ def test_a_clawback_asks_for_what_is_held_elsewhere_and_takes_it_when_it_comes_b
 def test_points_that_wait_are_released_at_their_instant_and_pay_what_is_owed() -> None:
     made = Purse(UUID(int=1), {"points": (-30, 30)}, NOON)
     made.bring(AtHand([], {}, []), complete=True)
-    dates = Dates(None, NOON + HOUR, pending=True)
+    dates = Dates(None, NOON + HOUR)
     made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), dates, NOON)
     assert made.balance("points") == -30
     with pytest.raises(NotCovered):
@@ -121,14 +123,14 @@ def test_points_that_wait_are_released_at_their_instant_and_pay_what_is_owed() -
 
 def test_what_is_learned_of_after_its_release_waits_for_nothing() -> None:
     made = purse()
-    dates = Dates(None, NOON + HOUR, pending=True)
+    dates = Dates(None, NOON + HOUR)
     made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), dates, NOON + 2 * HOUR)
     assert made.balance("points") == 100
 
 
 def test_points_that_wait_for_a_word_are_released_by_it_alone() -> None:
     made = purse()
-    made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), Dates(pending=True), NOON)
+    made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), Dates(confirmed_by="delivered"), NOON)
     assert made.advance(NOON + 1000 * HOUR) == []
     assert made.confirm("another", NOON) == []
     assert made.confirm("e", NOON + HOUR) == [PointsReleased("points", 100, NOON + HOUR)]
@@ -139,7 +141,7 @@ def test_points_that_wait_for_a_word_are_released_by_it_alone() -> None:
 
 def test_pending_points_that_end_are_not_released_any_more() -> None:
     made = purse()
-    dates = Dates(NOON + HOUR, NOON + HOUR, pending=True)
+    dates = Dates(NOON + HOUR, NOON + HOUR)
     made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), dates, NOON)
     assert made.advance(NOON + 2 * HOUR) == [PointsExpired("points", 100, NOON + HOUR)]
     assert made.balance("points") == 0
