@@ -25,6 +25,10 @@ class Refusal(Exception):
         self.field = field
 
 
+class Again(Exception):
+    """What a unit was about to do rests on what another has changed meanwhile: it has to begin again."""
+
+
 class InvalidInput(Refusal):
     """The input breaks a stated limit or shape."""
 
@@ -46,6 +50,17 @@ class NotFound(Refusal):
     """Nothing of that name in the caller's program."""
 
     code = "NOT_FOUND"
+
+
+class MemberErased(Refusal):
+    """The member was erased: nothing is recorded of her any more."""
+
+    code = "MEMBER_ERASED"
+
+    @classmethod
+    def of(cls, external_id: str, field: str = "member") -> "MemberErased":
+        """The refusal of what names her."""
+        return cls(f"Member `{external_id}` was erased; nothing is recorded of her.", field)
 
 
 class AlreadyReversed(Refusal):

@@ -1,5 +1,5 @@
 """The worker: what nobody waits for. It advances members to whom something falls due, folds long histories again, sends what is
-left in the outbox, and beside all that does jobs, one at a time of those that members wait for, and one of the others.
+left in the outbox, removes members who were erased, and beside all that does jobs, one at a time of those that members wait for, and one of the others.
 
 Any number of workers can run beside each other: rows that one is busy with, the others leave alone.
 """
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import backtests, clock, jobs, previews, publishing
+from engagement.actions import backtests, clock, erasing, jobs, previews, publishing
 from engagement.actions.jobs import Kinds
 from engagement.actions.plans import PREVIEW
 from engagement.actions.programs import COUNT_ANEW, Programs
@@ -50,6 +50,7 @@ async def _rounds(database: Database, cache: Programs, drain: Drain, observer: O
         failed: list[str] = []
         await _try(failed, "sweep", drain.sweep)
         await _try(failed, "catch up", functools.partial(_catch_up, failed, database, cache))
+        await _try(failed, "remove the erased", functools.partial(_remove, failed, database, cache, drain))
         await _try(failed, "look at the outbox", functools.partial(_look, database, observer))
         observer.round_done(time.perf_counter() - begun, len(failed))
         await asyncio.sleep(ROUND_SECONDS)
@@ -74,6 +75,12 @@ async def _catch_up(failed: list[str], database: Database, cache: Programs) -> N
     for program in await database.run(programs.every, ALL, read_only=True):
         job = functools.partial(clock.catch_up, database, cache, program.id, skip_locked=True)
         await _try(failed, "catch up", job, program.id)
+
+
+async def _remove(failed: list[str], database: Database, cache: Programs, drain: Drain) -> None:
+    for program in await database.run(programs.every, ALL, read_only=True):
+        job = functools.partial(erasing.settle, database, cache, program.id, drain.forget, erasing.SETTLE)
+        await _try(failed, "remove the erased", job, program.id)
 
 
 async def _look(database: Database, observer: Observer) -> None:

@@ -17,7 +17,7 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
 from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX
 from engagement.errors import AlreadyReversed, InvalidInput, NotFound
-from engagement.records import activity, events, members
+from engagement.records import activity, erasures, events, members
 from engagement.records.events import Recorded, StoredEvent
 from engagement.records.members import Held, Pending
 from engagement.records.unit import Database, Unit
@@ -55,7 +55,7 @@ async def amend(
 ) -> Amended:
     """Reverse or amend an event. Saying the same again is harmless and gives the first answer.
 
-    Raises `NotFound` for an unknown member, `AlreadyReversed` for an amendment of what was taken back, `InvalidInput` for
+    Raises `NotFound` for an unknown member, `MemberErased` for one who was erased, `AlreadyReversed` for an amendment of what was taken back, `InvalidInput` for
     an id that no event can have and for properties that the event's type does not allow.
     """
     _check_shape(command)
@@ -88,6 +88,7 @@ async def amend_within(unit: Unit, cache: Programs, command: Amend, *, patient: 
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [command.member])).get(command.member)
     if who is None:
+        await erasures.check_not_erased(unit, command.member)
         raise NotFound(f"No event of a member `{command.member}` was recorded.", "member")
     held = await locking.lock_one(unit, loaded, who, patient=patient)
     known = (await events.earlier(unit, [(who, command.event)])).get((who, command.event))

@@ -90,9 +90,9 @@ async def give(database: Database, cache: Programs, program_id: int, *, skip_loc
         if held and all(loaded.line.behind(each) for each in held.values()):
             held = await locking.lock(unit, loaded, list(held)[:1])
         there = {who: each for who, each in held.items() if not loaded.line.behind(each)}
-        changes = Changes(loaded, there.values())
+        changes = Changes(loaded, [each for each in there.values() if not each.erased])
         told = [each for each in won if each.member_id in there]
-        for each in told:
+        for each in (each for each in told if not there[each.member_id].erased):
             await _tell(Listener(unit, loaded, changes, each.member_id), each)
         await closings.given(unit, told, loaded.now)
         await changes.save(unit)

@@ -64,6 +64,10 @@ class Line:
         self._known = known or {}
         self._rulebooks: dict[int, Rulebook] = {}
 
+    def every(self, section: str) -> list[Definition]:
+        """Every definition of a section that was ever published, in each of its versions."""
+        return [definition_in(each) for each in self._versions if SECTION_OF[each.kind] == section]
+
     def rulebook(self, revision: int | None = None) -> Rulebook:
         """The rules as they are, or as they were to whoever was counted last at a revision of the program."""
         known = [each.revision for each in self.publications if revision is None or each.revision <= revision]

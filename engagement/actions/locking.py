@@ -23,7 +23,7 @@ from engagement.actions.drafts import Cause, Draft
 from engagement.actions.lines import Publication
 from engagement.actions.programs import Loaded
 from engagement.actions.refolding import Found, History
-from engagement.errors import InProgress
+from engagement.errors import InProgress, MemberErased
 from engagement.records import members
 from engagement.records.members import Held
 from engagement.records.unit import Unit
@@ -63,10 +63,12 @@ async def lock_one(
     unit: Unit, loaded: Loaded, member_id: UUID, *, balances: bool = False, patient: bool = False
 ) -> Held:
     """The state of one member, as `lock` gives it. Raises `InProgress` where she waits to be counted anew and her history is too
-    long for a request; who is `patient` has the time.
+    long for a request; who is `patient` has the time. Raises `MemberErased` where she was meanwhile.
     """
     limit = None if patient else refolding.BATCH_REFOLD_INPUTS_MAX
     held = (await lock(unit, loaded, [member_id], in_all=limit, balances=balances))[member_id]
+    if held.erased:
+        raise MemberErased("The member was erased; nothing is recorded of her.", "member")
     if loaded.line.behind(held):
         raise InProgress("The worker is counting this member anew; ask again in a while.")
     return held

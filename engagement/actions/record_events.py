@@ -32,6 +32,7 @@ from engagement.actions.sent_events import (
     check,
     check_batch,
     conflict,
+    erased,
     same,
 )
 from engagement.errors import OutcomeUnknown, Overloaded, Refusal, Unavailable
@@ -184,6 +185,15 @@ class Batch:
         """The answers to accepted events, in their order."""
         ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
         held = await locking.lock(self._unit, self._loaded, ids.values(), in_all=refolding.BATCH_REFOLD_INPUTS_MAX)
+        # An erased member has no name any more, or lost it while we waited for her lock.
+        ids = {name: who for name, who in ids.items() if not held[who].erased}
+        there = [each for each in accepted if each.member in ids]
+        answers = iter(await self._record(there, ids, held))
+        return [next(answers) if each.member in ids else erased(each) for each in accepted]
+
+    async def _record(
+        self, accepted: Sequence[Accepted], ids: Mapping[str, UUID], held: Mapping[UUID, Held]
+    ) -> list[Receipt | RefusedEvent]:
         self._waiting = {(who, each.event_id) for who, state in held.items() for each in state.pending if not each.n}
         # Looked up under the members' locks, so what is not there now does not appear before the commit.
         first = {(ids[each.member], each.event.id): each for each in reversed(accepted)}

@@ -50,13 +50,15 @@ async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
     found = await referrals.one(unit, seen.member_id, seen.referral)
     if found is None or {found.referrer, found.paid_to} - {None} > both:
         return
-    if found.wrong:
-        await _take_back(unit, cache, found)
+    if held[found.member_id].erased:
+        await referrals.close(unit, found)
+    elif found.wrong:
+        await _take_back(unit, cache, found, held)
         await referrals.settled(unit, found)
     elif found.due:
         # The present of both: the program's, or where events ahead of it have brought one of them.
         at = max(loaded.now, *(each.state.at for each in held.values()))
-        refused = await _refusal(unit, loaded, found, at)
+        refused = await _refusal(unit, loaded, found, held, at)
         if refused is None:
             await _give(unit, loaded, found, held, at)
         await referrals.settled(unit, found, None if refused else at, refused)
@@ -64,7 +66,7 @@ async def _settle(unit: Unit, cache: Programs, seen: Open) -> None:
         await referrals.close(unit, found)
 
 
-async def _refusal(unit: Unit, loaded: Loaded, found: Open, at: datetime) -> Refusal | None:
+async def _refusal(unit: Unit, loaded: Loaded, found: Open, held: dict[UUID, Held], at: datetime) -> Refusal | None:
     """Why a referral is not paid; decided once, and not again when there would be room later."""
     rule = loaded.rulebook.latest.by_name.get(f"{ReferralReady.section}/{found.referral}")
     if not isinstance(rule, ReferralReady):
@@ -72,6 +74,8 @@ async def _refusal(unit: Unit, loaded: Loaded, found: Open, at: datetime) -> Ref
     if found.referrer == found.member_id:
         return "SELF"
     assert found.referrer is not None, "a referral waits until there is somebody to give something to"
+    if held[found.referrer].erased:
+        return "ENDED"
     caps = rule.counted_from(at, loaded.rulebook.program_time)
     had = await referrals.paid(unit, found.referrer, found.referral, [since for since, _ in caps])
     return "CAP" if any(times >= most for times, (_, most) in zip(had, caps, strict=True)) else None
@@ -100,10 +104,10 @@ def _behind(held: Held, identity: str, at: datetime) -> datetime:
     return at if behind else at + timedelta(microseconds=1)
 
 
-async def _take_back(unit: Unit, cache: Programs, found: Open) -> None:
-    """Reverse the event of our own in each of both logs."""
+async def _take_back(unit: Unit, cache: Programs, found: Open, held: dict[UUID, Held]) -> None:
+    """Reverse the event of our own in each of both logs; who was erased has none."""
     assert found.paid_to is not None, "only what was given is taken back"
     names = await members.of_ids(unit, [found.member_id, found.paid_to])
     identity = own_id(found.referral, str(found.member_id), found.turn)
-    for who in sorted(names):
+    for who in sorted(each for each in names if not held[each].erased):
         await amend_within(unit, cache, Amend(names[who].external_id, identity), patient=True)

@@ -16,7 +16,7 @@ from achievements.outcomes import Effect
 from achievements.rulebook import Rulebook
 from achievements.values import Event
 from engagement.actions.programs import Loaded
-from engagement.errors import InvalidInput
+from engagement.errors import InvalidInput, MemberErased
 
 EVENTS_MAX = 1_000
 """In one request."""
@@ -150,6 +150,12 @@ def conflict(again: Accepted) -> RefusedEvent:
     """The answer to an event whose id stands for another one."""
     message = f"event `{again.event.id}` of `{again.member}` was sent before with another type, instant or properties"
     return RefusedEvent(again.index, again.event.id, "EVENT_CONFLICT", message, "id")
+
+
+def erased(sent: Accepted) -> RefusedEvent:
+    """The answer to an event of a member who was erased."""
+    refusal = MemberErased.of(sent.member)
+    return RefusedEvent(sent.index, sent.event.id, refusal.code, refusal.message, "member")
 
 
 def _holds_nul(value: object) -> bool:

@@ -18,7 +18,7 @@ from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.purse import Purse
 from engagement.actions.sent_events import ID_CHARACTERS_MAX
-from engagement.errors import HoldNotOpen, InvalidInput, NotEnoughPoints
+from engagement.errors import HoldNotOpen, InvalidInput, MemberErased, NotEnoughPoints
 from engagement.records import holds, members
 from engagement.records.facts import PAID
 from engagement.records.holds import Hold
@@ -149,10 +149,12 @@ class Listener:
 async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = False, patient: bool = False) -> Listener:
     """Lock a member by the app's own id, with her balances where she `pays`; one of whom nothing was heard yet is made known by it.
 
-    Raises `InProgress` as `locking.lock_one` does.
+    Raises `MemberErased` for one who was erased, and `InProgress` as `locking.lock_one` does.
     """
     loaded = await programs.load(unit, for_writing=True)
-    who = (await members.enrol(unit, [member], loaded.now))[member]
+    who = (await members.enrol(unit, [member], loaded.now)).get(member)
+    if who is None:
+        raise MemberErased.of(member)
     held = await locking.lock_one(unit, loaded, who, balances=pays, patient=patient)
     return Listener(unit, loaded, Changes(loaded, [held]), who, pays=pays)
 

@@ -108,7 +108,10 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
     page = await members.page(unit, after, MEMBERS_AT_ONCE)
     ids = [each.id for each in page]
     names = {each.id: each.external_id for each in page}
-    stored = await _stored(unit, list((await members.states(unit, ids)).values()))
+    states = await members.states(unit, ids)
+    # Of an erased member there are the books alone.
+    ids = [each for each in ids if not states[each].erased]
+    stored = await _stored(unit, [states[each] for each in ids])
     inputs = await _inputs(unit, [each.held for each in stored])
     folded = await asyncio.to_thread(lambda: {who: each.traced(loaded) for who, each in inputs.items()})
     found = [
@@ -305,6 +308,8 @@ async def _mend(unit: Unit, cache: Programs, external_id: str) -> None:
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [external_id]))[external_id]
     held = (await locking.lock(unit, loaded, [who], balances=True))[who]
+    if held.erased:
+        return
     (stored,) = await _stored(unit, [held])
     inputs = await _inputs(unit, [held])
     folded = await asyncio.to_thread(inputs[who].traced, loaded)

@@ -7,7 +7,7 @@ import strawberry
 from engagement.actions import aliases
 from engagement.actions.aliases import MemberShown, SetAlias, SetHidden
 from engagement.api.principals import EVENTS_WRITE_OR_OWN, Info, member_of, mutation
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TryAgainError
+from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, MemberErasedError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
 from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
@@ -60,7 +60,7 @@ class ShowMemberSuccess:
 
 
 ShowMemberResult: TypeAlias = Annotated[
-    ShowMemberSuccess | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    ShowMemberSuccess | InvalidInputError | MemberErasedError | IdempotencyKeyReusedError | TryAgainError,
     strawberry.union("ShowMemberResult", description="What became of showing a member otherwise, or not at all."),
 ]
 _Leaving: TypeAlias = Annotated[LeaveLeaderboardsInput, strawberry.argument(name="input", description="Who.")]

@@ -15,6 +15,7 @@ from engagement.api.refusals import (
     AlreadyReversedError,
     IdempotencyKeyReusedError,
     InvalidInputError,
+    MemberErasedError,
     NotFoundError,
     TryAgainError,
 )
@@ -103,7 +104,12 @@ class AmendEventSuccess(_Answer):
 
 # A reversal of what was reversed is the same said again, so it is answered, not refused.
 ReverseEventResult: TypeAlias = Annotated[
-    ReverseEventSuccess | NotFoundError | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    ReverseEventSuccess
+    | NotFoundError
+    | InvalidInputError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("ReverseEventResult", description="What became of a reversal."),
 ]
 
@@ -112,6 +118,7 @@ AmendEventResult: TypeAlias = Annotated[
     | NotFoundError
     | AlreadyReversedError
     | InvalidInputError
+    | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("AmendEventResult", description="What became of an amendment."),

@@ -10,7 +10,7 @@ from engagement.actions.attributes import SetAttributes
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.principals import EVENTS_WRITE, Info, mutation
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TryAgainError
+from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, MemberErasedError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
 from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
@@ -42,7 +42,7 @@ class SetMemberAttributesSuccess:
 
 
 SetMemberAttributesResult: TypeAlias = Annotated[
-    SetMemberAttributesSuccess | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    SetMemberAttributesSuccess | InvalidInputError | MemberErasedError | IdempotencyKeyReusedError | TryAgainError,
     strawberry.union("SetMemberAttributesResult", description="What became of a change of attributes."),
 ]
 

@@ -10,7 +10,13 @@ from engagement.actions.challenges import ChallengeJoined, JoinChallenge
 from engagement.actions.shown_challenges import ChallengeShown
 from engagement.api.effects import Progress
 from engagement.api.principals import EVENTS_WRITE_OR_OWN, Info, member_of, mutation
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, NotFoundError, TryAgainError
+from engagement.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    MemberErasedError,
+    NotFoundError,
+    TryAgainError,
+)
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Decimal, exact, written, written_or_none
 from engagement.api.texts import DESCRIPTION, IDEMPOTENCY_KEY, KEY, MEMBER, NAME
@@ -141,7 +147,12 @@ class JoinChallengeSuccess:
 
 
 JoinChallengeResult: TypeAlias = Annotated[
-    JoinChallengeSuccess | InvalidInputError | NotFoundError | IdempotencyKeyReusedError | TryAgainError,
+    JoinChallengeSuccess
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("JoinChallengeResult", description="What became of joining a challenge, or of leaving it."),
 ]
 _Given: TypeAlias = Annotated[JoinChallengeInput, strawberry.argument(name="input", description="Who, and what.")]

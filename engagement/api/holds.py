@@ -15,6 +15,7 @@ from engagement.api.refusals import (
     HoldNotOpenError,
     IdempotencyKeyReusedError,
     InvalidInputError,
+    MemberErasedError,
     NotEnoughPointsError,
     NotFoundError,
     TryAgainError,
@@ -124,11 +125,23 @@ class HoldSuccess:
 
 
 HoldPointsResult: TypeAlias = Annotated[
-    HoldSuccess | NotEnoughPointsError | InvalidInputError | NotFoundError | IdempotencyKeyReusedError | TryAgainError,
+    HoldSuccess
+    | NotEnoughPointsError
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("HoldPointsResult", description="What became of setting points aside."),
 ]
 EndHoldResult: TypeAlias = Annotated[
-    HoldSuccess | HoldNotOpenError | NotFoundError | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    HoldSuccess
+    | HoldNotOpenError
+    | NotFoundError
+    | InvalidInputError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("EndHoldResult", description="What became of ending a hold."),
 ]
 

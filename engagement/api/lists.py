@@ -9,7 +9,7 @@ from engagement.actions.lists import SetListed
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.principals import EVENTS_WRITE, Info, mutation
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TryAgainError
+from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, MemberErasedError, TryAgainError
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
 from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
@@ -42,7 +42,7 @@ class ListSuccess:
 
 
 ListResult: TypeAlias = Annotated[
-    ListSuccess | InvalidInputError | IdempotencyKeyReusedError | TryAgainError,
+    ListSuccess | InvalidInputError | MemberErasedError | IdempotencyKeyReusedError | TryAgainError,
     strawberry.union("ListResult", description="What became of a change of a list."),
 ]
 

@@ -19,7 +19,7 @@ from strawberry.extensions import FieldExtension
 from engagement.actions import tokens
 from engagement.api.context import Context
 from engagement.errors import Forbidden, InvalidInput, Unauthenticated
-from engagement.records import credentials, programs
+from engagement.records import credentials, erasures, programs
 from engagement.records.credentials import Credential
 from engagement.records.unit import ALL, Database, Unit
 
@@ -218,6 +218,11 @@ class Authentication:
         if program is None:
             raise Unauthenticated("This is neither a key nor a member's token of a program here.")
         claims = tokens.verify(program, token, datetime.now(UTC))
+        gone = await self._database.run(
+            lambda unit: erasures.erased_among(unit, [claims.external_id]), program.id, read_only=True
+        )
+        if gone:
+            raise Unauthenticated("The member of this token was erased.")
         return Principal(
             "member",
             f"member:{claims.external_id}",

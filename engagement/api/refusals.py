@@ -36,6 +36,11 @@ class NotFoundError(UserError):
     """Also what a caller hears of another's data."""
 
 
+@strawberry.type(description="The member was erased: nothing is recorded of her any more, and nothing was done.")
+class MemberErasedError(UserError):
+    """Also what a late repeat hears."""
+
+
 @strawberry.type(description="The event was reversed, which is final; nothing was done.")
 class AlreadyReversedError(UserError):
     """Nothing can be said of an event after its reversal; a new event says what is to count instead."""
@@ -220,6 +225,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.InvalidProgram], InvalidProgramError, _invalid_program),
     _Told([errors.InvalidInput], InvalidInputError, _plainly(InvalidInputError)),
     _Told([errors.NotFound], NotFoundError, _plainly(NotFoundError)),
+    _Told([errors.MemberErased], MemberErasedError, _plainly(MemberErasedError)),
     _Told([errors.AlreadyReversed], AlreadyReversedError, _plainly(AlreadyReversedError)),
     _Told([errors.TooSoon], TooSoonError, _plainly(TooSoonError)),
     _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),

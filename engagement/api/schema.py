@@ -25,6 +25,7 @@ from engagement.api.challenges import ChallengesMutation
 from engagement.api.control_groups import ControlGroupsQuery
 from engagement.api.definitions import DefinitionsQuery
 from engagement.api.documents import KnownDocuments
+from engagement.api.erasures import ErasuresMutation
 from engagement.api.events import EventsMutation
 from engagement.api.explaining import ExplainingQuery
 from engagement.api.failures import CodedErrors
@@ -83,6 +84,7 @@ class Mutation(
     StreaksMutation,
     TeamsMutation,
     HoldsMutation,
+    ErasuresMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

@@ -16,6 +16,7 @@ from engagement.api.principals import EVENTS_WRITE_OR_OWN, Info, member_of, muta
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
     InvalidInputError,
+    MemberErasedError,
     NotEnoughPointsError,
     NotFoundError,
     StreakReason,
@@ -160,6 +161,7 @@ BuyStreakFreezeResult: TypeAlias = Annotated[
     | NotEnoughPointsError
     | InvalidInputError
     | NotFoundError
+    | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("BuyStreakFreezeResult", description="What became of buying a freeze."),
@@ -200,6 +202,7 @@ RestoreStreakResult: TypeAlias = Annotated[
     | NotEnoughPointsError
     | InvalidInputError
     | NotFoundError
+    | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("RestoreStreakResult", description="What became of restoring a streak."),

@@ -18,7 +18,13 @@ from engagement.api.principals import (
     mutation,
     query,
 )
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, NotFoundError, TryAgainError
+from engagement.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    MemberErasedError,
+    NotFoundError,
+    TryAgainError,
+)
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Decimal, exact, written, written_or_none
 from engagement.api.texts import IDEMPOTENCY_KEY, KEY, MEMBER, NAME
@@ -185,7 +191,7 @@ CreateTeamResult: TypeAlias = Annotated[
     strawberry.union("CreateTeamResult", description="What became of making a team."),
 ]
 JoinTeamResult: TypeAlias = Annotated[
-    JoinTeamSuccess | InvalidInputError | NotFoundError | IdempotencyKeyReusedError | TryAgainError,
+    JoinTeamSuccess | InvalidInputError | NotFoundError | MemberErasedError | IdempotencyKeyReusedError | TryAgainError,
     strawberry.union("JoinTeamResult", description="What became of joining a team, or of leaving it."),
 ]
 

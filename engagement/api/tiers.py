@@ -14,6 +14,7 @@ from engagement.api.principals import EVENTS_WRITE, EVENTS_WRITE_OR_OWN, Info, m
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
     InvalidInputError,
+    MemberErasedError,
     NotEnoughPointsError,
     NotFoundError,
     TierReason,
@@ -134,7 +135,12 @@ class GrantTierSuccess:
 
 
 GrantTierResult: TypeAlias = Annotated[
-    GrantTierSuccess | InvalidInputError | NotFoundError | IdempotencyKeyReusedError | TryAgainError,
+    GrantTierSuccess
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("GrantTierResult", description="What became of granting a tier."),
 ]
 
@@ -176,6 +182,7 @@ BuyTierResult: TypeAlias = Annotated[
     | NotEnoughPointsError
     | InvalidInputError
     | NotFoundError
+    | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("BuyTierResult", description="What became of buying a tier."),
@@ -210,7 +217,12 @@ class RevokeTierSuccess:
 
 
 RevokeTierResult: TypeAlias = Annotated[
-    RevokeTierSuccess | InvalidInputError | NotFoundError | IdempotencyKeyReusedError | TryAgainError,
+    RevokeTierSuccess
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("RevokeTierResult", description="What became of taking back a tier."),
 ]
 

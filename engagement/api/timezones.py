@@ -9,7 +9,13 @@ from engagement.actions.timezones import SetTimezone
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.principals import EVENTS_WRITE, Info, mutation
-from engagement.api.refusals import IdempotencyKeyReusedError, InvalidInputError, TooSoonError, TryAgainError
+from engagement.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    MemberErasedError,
+    TooSoonError,
+    TryAgainError,
+)
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
 from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
@@ -39,7 +45,12 @@ class SetMemberTimezoneSuccess:
 
 
 SetMemberTimezoneResult: TypeAlias = Annotated[
-    SetMemberTimezoneSuccess | InvalidInputError | TooSoonError | IdempotencyKeyReusedError | TryAgainError,
+    SetMemberTimezoneSuccess
+    | InvalidInputError
+    | TooSoonError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
     strawberry.union("SetMemberTimezoneResult", description="What became of a change of zone."),
 ]
 

@@ -21,7 +21,7 @@ from engagement.api.pagination import FeedCursor, cursor_of
 from engagement.api.principals import MEMBERS_READ_OR_OWN, Info, member_of, still_valid, subscription
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
-from engagement.errors import Refusal
+from engagement.errors import MemberErased, Refusal
 from engagement.records import activity
 from engagement.records.activity import Item
 from engagement.records.members import Member
@@ -148,6 +148,8 @@ async def _patiently(info: Info, member: Member, seq: int | None, *, first: bool
 async def _look(unit: Unit, info: Info, member: Member, seq: int | None) -> _Look:
     loaded = await resources_of(info).programs.load(unit)
     last = await activity.last_seq(unit, member.id)
+    if last is None:
+        raise MemberErased("The member was erased; there is nothing more to follow.")
     reason = ""
     items: list[Item] = []
     if seq is None:

@@ -64,12 +64,12 @@ async def before(unit: Unit, member_id: UUID, seq: int | None, at_most: int) -> 
     return await _page(unit, "($3::bigint IS NULL OR seq < $3) ORDER BY seq DESC", member_id, seq, at_most)
 
 
-async def last_seq(unit: Unit, member_id: UUID) -> int:
-    """The number of a member's newest item; 0 where there is none."""
+async def last_seq(unit: Unit, member_id: UUID) -> int | None:
+    """The number of a member's newest item, 0 where there is none; None where she was erased."""
     seq: int | None = await unit.fetchval(
-        "SELECT seq FROM member_state WHERE program_id = $1 AND member_id = $2", unit.program, member_id
+        "SELECT seq FROM member_state WHERE program_id = $1 AND member_id = $2 AND NOT erased", unit.program, member_id
     )
-    return seq or 0
+    return seq
 
 
 async def with_gaps(unit: Unit, member_ids: Sequence[UUID]) -> list[UUID]:

@@ -11,6 +11,8 @@ import msgspec
 
 from achievements.controls import seed_of
 from achievements.states import MemberState
+from engagement.errors import Again
+from engagement.records import erasures
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -28,7 +30,8 @@ class Held(msgspec.Struct, frozen=True):
     `version` counts the writes, `seq` the activity items. `next_expiry_at` is when points of her wallets next end or come free,
     `pending` is what is stored and waits for the worker to fold it in. `wallets` are, of each currency in which she owes something
     (of every currency, where that was asked for), what can be spent less the debt, and the debt. Who is `hidden` is on no board.
-    `revision` is the one of the program at which she was written last.
+    `revision` is the one of the program at which she was written last. Who is `erased` is frozen: nothing is
+    done to her any more.
     """
 
     id: UUID
@@ -40,6 +43,7 @@ class Held(msgspec.Struct, frozen=True):
     pending: tuple[Pending, ...] = ()
     hidden: bool = False
     revision: int = 0
+    erased: bool = False
 
     def due_by(self, until: datetime) -> bool:
         """Whether time changes something of her up to an instant."""
@@ -76,10 +80,16 @@ async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
 
 
 async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[str, UUID]:
-    """The ids of all these members; who is new gets one, and an empty state. In order, so that two enrolments queue."""
+    """The ids of all these members but those who were erased; who is new gets one, and an empty state.
+
+    In order, so that two enrolments queue.
+    """
     wanted = sorted(external_ids)
     known = await ids_of(unit, wanted)
     fresh = [each for each in wanted if each not in known]
+    if fresh:
+        gone = await erasures.erased_among(unit, fresh)
+        fresh = [each for each in fresh if each not in gone]
     if not fresh:
         return known
     rows = await unit.fetch(
@@ -99,7 +109,9 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[s
         list(made.values()),
         [_encode(MemberState(seed=seed_of(each))).decode() for each in made],
     )
-    # Whoever else enrolled one of them meanwhile has committed by now: the insert waited for it.
+    # Whoever else enrolled or erased one of them meanwhile has committed by now: the insert waited for it.
+    if made and await erasures.erased_among(unit, list(made)):
+        raise Again
     elsewhere = [each for each in fresh if each not in made]
     return {**known, **made, **(await ids_of(unit, elsewhere) if elsewhere else {})}
 
@@ -112,7 +124,7 @@ async def lock_states(
     `skip_locked` leaves out those that another unit holds; `balances` asks for the balance of every wallet.
     """
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden, revision FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision, erased FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
         f" FOR NO KEY UPDATE {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
@@ -130,6 +142,7 @@ async def lock_states(
             pending=_pending(row["pending"]),
             hidden=row["hidden"],
             revision=row["revision"],
+            erased=row["erased"],
         )
         for row in rows
     }
@@ -362,7 +375,7 @@ async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
 async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """The states of members as they are stored, for reading."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden, revision FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision, erased FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
         unit.program,
         list(ids),
@@ -376,6 +389,7 @@ async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
             pending=_pending(row["pending"]),
             hidden=row["hidden"],
             revision=row["revision"],
+            erased=row["erased"],
         )
         for row in rows
     }

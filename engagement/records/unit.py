@@ -24,6 +24,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 
 from engagement.errors import (
+    Again,
     IdempotencyKeyReused,
     InProgress,
     InvalidInput,
@@ -49,7 +50,7 @@ RETRIES: Final = 3
 KEY_LENGTH: Final = 64
 
 _BEGIN = {False: "BEGIN", True: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
-_REPEATABLE = (failed.SerializationError, failed.DeadlockDetectedError)
+_REPEATABLE = (failed.SerializationError, failed.DeadlockDetectedError, Again)
 # TimeoutError, by which asyncpg reports a statement that took too long, is an OSError.
 _LOST = (
     OSError,

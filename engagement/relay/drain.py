@@ -22,7 +22,7 @@ from engagement.records import outbox, programs, standings
 from engagement.records.outcomes import Score
 from engagement.records.unit import ALL, Database, Unit
 from engagement.relay.live import board_channel, channel
-from engagement.relay.placing import Gone, changes
+from engagement.relay.placing import FORGET, Gone, changes, lease, names
 from engagement.relay.redis import Command, Down, Link
 
 BATCH: Final = 500
@@ -115,6 +115,14 @@ class Drain:
                 batch = await self._sweep(program.id, older_than_seconds)
                 swept += batch
         return swept
+
+    async def forget(self, program_id: int, external_id: str) -> bool:
+        """Remove what is left of a member whose scores are gone; False where that has to wait, for a filling or for Redis."""
+        try:
+            (forgotten,) = await self._redis.send(FORGET((names(program_id), lease(program_id)), external_id))
+        except Down:
+            return False
+        return bool(forgotten)
 
     async def stop(self) -> None:
         """Take nothing more, and send and delete what is at hand; what takes more than 2 s is left to a sweep."""

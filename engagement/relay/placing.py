@@ -95,6 +95,16 @@ redis.call('DEL', KEYS[2])
 return 1
 """)
 
+# KEYS: the names of all boards' keys, the lease of a filling. ARGV: the member. What is gone stays known with its version, which names
+# her: that goes as well. A filling that began before may still write her.
+FORGET = Script("""
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('TYPE', key).ok == 'hash' then redis.call('HDEL', key, ARGV[1]) end
+end
+return 1
+""")
+
 # How many ranks there are above a score, where ties share one.
 _ABOVE = """
 local function above(ties, places, scores, number)

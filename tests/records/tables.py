@@ -43,6 +43,7 @@ SAMPLES = {
     " VALUES ($1, {member}, {member}, 'points', 'earn', 1, 'issuance', 'wallet', now(), now(), 'base')",
     "period_close": "(program_id, currency, period, ends_at, through, opening, earned, spent, expired, reversed, adjusted,"
     " transferred, closing, seal, closed_at) VALUES ($1, 'points', '2017-03', now(), {member}, 0, 9, 3, 2, 1, -1, 0, 2, 0, now())",
+    "erasure": "(program_id, member_id, digest, external_id, salt) VALUES ($1, {member}, sha256('d'), 'm', 's')",
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
     "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
     " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
@@ -60,10 +61,11 @@ RIGHTS = {
     | {f"UPDATE({c})" for c in ("name", "timezone", "clock", "horizon_days", "revision", "token_secret")},
     "definition": READ,
     "definition_version": READ | {"UPDATE(active_until)"},
-    "member": READ | {"UPDATE(timezone)", "UPDATE(alias)"},
-    "event": READ | {"UPDATE(seq)"},
-    "amendment": READ,
-    "fact": READ,
+    "member": READ | {"UPDATE(timezone)", "UPDATE(alias)", "UPDATE(external_id)"},
+    "event": READ | {"UPDATE(seq)", "UPDATE(properties)", "DELETE"},
+    "amendment": READ | {"UPDATE(properties)", "DELETE"},
+    "fact": READ | {"DELETE"},
+    "erasure": ALL_BUT_DELETE | {"DELETE"},
     "challenge_place": ALL_BUT_DELETE,
     "team": READ | {"UPDATE(name)"},
     "team_member": ALL_BUT_DELETE | {"DELETE"},
@@ -83,15 +85,15 @@ RIGHTS = {
     "board_final": READ | {"UPDATE(contenders)", "UPDATE(given_at)"},
     "wallet": ALL_BUT_DELETE,
     "lot": ALL_BUT_DELETE,
-    "hold": READ | {f"UPDATE({c})" for c in ("state", "captured", "ended_at", "fact_id")},
-    "transfer": READ,
+    "hold": READ | {f"UPDATE({c})" for c in ("state", "captured", "ended_at", "fact_id", "lots", "source")},
+    "transfer": READ | {f"UPDATE({c})" for c in ("lot_id", "event_id", "fact_id", "source")},
     "period_close": READ,
-    "activity": READ,
+    "activity": READ | {"UPDATE(effects)", "DELETE"},
     "problem": ALL_BUT_DELETE | {"DELETE"},
     "job": ALL_BUT_DELETE | {"DELETE"},
     "outbox": READ | {"UPDATE(created_at)", "DELETE"},
     "credential": READ | {"UPDATE(revoked_at)"},
-    "idempotency": READ | {"UPDATE(result)"},
+    "idempotency": READ | {"UPDATE(result)", "UPDATE(input_hash)", "DELETE"},
 }
 
 CHECKS = {
@@ -137,4 +139,5 @@ CHECKS = {
     "job_leased_while_running",
     "job_counts_not_negative",
     "credential_hash_is_sha256",
+    "erasure_done_without_the_person",
 }

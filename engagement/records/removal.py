@@ -1,0 +1,257 @@
+"""Removing an erased member from everything that was kept on her, a bounded piece at a time, and what becomes of each table.
+
+The books stay, under her random id: points, what was given, and how boards and teams came out. What she did and was told is
+deleted. Ids that the app chose for her events become random ones there, the same wherever they stand. Nobody else writes her rows any
+more, so a piece may be done twice, and whoever was killed in between goes on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from achievements.outcomes import Effect, ReferralQualified, Withdrawn
+from achievements.states import MemberState, ReferralPart
+from engagement.records import activity
+from engagement.records.erasures import UnderWay
+from engagement.records.unit import Unit
+
+ROWS_AT_ONCE = 5_000
+
+DELETED = (
+    *("activity", "amendment", "event", "fact", "member_snapshot"),
+    *("badge_award", "board_score", "completion", "held_out", "problem", "team_member", "tier_change"),
+)
+"""Tables in which nothing of an erased member is left."""
+RENAMED: Mapping[str, tuple[str, ...]] = {
+    "transfer": ("event_id", "fact_id"),
+    "referral": ("event_id",),
+    "reward_given": ("reward", "event_id"),
+}
+"""Tables of the books, with the columns in which ids of an app's choosing stand; lots go with their transfers."""
+SOURCED = ("transfer", "lot", "hold")
+"""Tables that say what points were for: in the key of a definition, which stays, or in words of an app, which do not."""
+KEPT: Mapping[str, str] = {
+    "board_final": "how a closed board came out, by her random id",
+    "contribution": "what her teams have come to",
+    "erasure": "that she was erased",
+    "hold": "points that were set aside, renamed together with their lots",
+    "lot": "points, renamed together with their transfers",
+    "member_state": "a state of nothing, written when she was frozen",
+    "team_share": "that a team's target was met, in windows that are over or not hers any more",
+    "wallet": "what her points came to",
+}
+"""Tables that hold a member's rows and nothing of a person, and why they stay."""
+
+PREFIX = "erased\u00a0"
+"""Before each id that stands for one of an app's: no caller's id holds such a space."""
+
+
+async def delete(unit: Unit, member_id: UUID, table: str) -> int:
+    """Delete some rows of an erased member; how many."""
+    return await unit.execute(
+        f"DELETE FROM {table} WHERE program_id = $1 AND member_id = $2 AND ctid IN (SELECT ctid FROM {table}"
+        " WHERE program_id = $1 AND member_id = $2 LIMIT $3)",
+        *(unit.program, member_id, ROWS_AT_ONCE),
+    )
+
+
+async def rename(unit: Unit, erasure: UnderWay, table: str, columns: Iterable[str]) -> int:
+    """Put other ids in some rows; how many."""
+    columns = tuple(columns)
+    changed = ", ".join(f"{each} = {_renamed(each)}" for each in columns)
+    left = " OR ".join(f"({each} <> '' AND NOT starts_with({each}, '{PREFIX}'))" for each in columns)
+    return await unit.execute(
+        f"UPDATE {table} SET {changed} WHERE program_id = $1 AND member_id = $2 AND ctid IN (SELECT ctid FROM {table}"
+        f" WHERE program_id = $1 AND member_id = $2 AND ({left}) LIMIT $4)",
+        *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE),
+    )
+
+
+async def rename_lots(unit: Unit, erasure: UnderWay) -> int:
+    """Put other ids in some lots, and in the transfers that name them; how many lots."""
+    return await unit.execute(
+        "WITH moving AS (SELECT id FROM lot WHERE program_id = $1 AND member_id = $2"
+        f" AND NOT starts_with(id, '{PREFIX}') LIMIT $4), moved AS (UPDATE transfer SET lot_id = {_renamed('lot_id')}"
+        " WHERE program_id = $1 AND member_id = $2 AND lot_id IN (SELECT id FROM moving))"
+        f" UPDATE lot SET id = {_renamed('id')}, event_id = {_renamed('event_id')}"
+        " WHERE program_id = $1 AND member_id = $2 AND id IN (SELECT id FROM moving)",
+        *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE),
+    )
+
+
+async def rename_holds(unit: Unit, erasure: UnderWay) -> int:
+    """Put those ids in some holds as well; how many."""
+    return await unit.execute(
+        f"UPDATE hold SET fact_id = {_renamed('fact_id')}, lots = (SELECT jsonb_agg(jsonb_build_array({_renamed('part.lot')},"
+        " part.points) ORDER BY number) FROM (SELECT held ->> 0 AS lot, (held ->> 1)::bigint AS points, number"
+        " FROM jsonb_array_elements(lots) WITH ORDINALITY AS parts (held, number)) AS part)"
+        " WHERE program_id = $1 AND member_id = $2 AND id IN (SELECT id FROM hold WHERE program_id = $1 AND member_id = $2"
+        f" AND NOT starts_with(lots -> 0 ->> 0, '{PREFIX}') LIMIT $4)",
+        *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE),
+    )
+
+
+async def rename_sources(unit: Unit, erasure: UnderWay, table: str, but: str) -> int:
+    """Put another word where some rows say what points were for in an app's own words; how many."""
+    return await unit.execute(
+        f"UPDATE {table} SET source = {_renamed('source')} WHERE program_id = $1 AND member_id = $2 AND ctid IN (SELECT ctid"
+        f" FROM {table} WHERE program_id = $1 AND member_id = $2 AND source <> '' AND NOT starts_with(source, '{PREFIX}')"
+        " AND source <> $5 AND source NOT IN (SELECT key FROM definition WHERE program_id = $1) LIMIT $4)",
+        *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE, but),
+    )
+
+
+def _renamed(column: str) -> str:
+    return (
+        f"CASE WHEN {column} = '' OR starts_with({column}, '{PREFIX}') THEN {column}"
+        f" ELSE '{PREFIX}' || left(encode(sha256($3::bytea || convert_to({column}, 'UTF8')), 'hex'), 32) END"
+    )
+
+
+async def naming(unit: Unit, external_id: str, saying: Mapping[str, set[str]]) -> list[UUID]:
+    """Members whose events, of some types, name another in one of some properties: as the one by whom they were brought."""
+    found: set[UUID] = set()
+    for event_type, names in saying.items():
+        for name in names:
+            for table in ("event", "amendment"):
+                joined = (
+                    "event AS held"
+                    if table == "event"
+                    else "amendment AS held JOIN event ON event.program_id = $1 AND event.member_id = held.member_id"
+                    " AND event.id = held.event_id"
+                )
+                of_type = "held.type" if table == "event" else "event.type"
+                rows = await unit.fetch(
+                    f"SELECT DISTINCT held.member_id FROM {joined} WHERE held.program_id = $1 AND {of_type} = $2"
+                    " AND held.properties ->> $3 = $4",
+                    *(unit.program, event_type, name, external_id),
+                )
+                found.update(row["member_id"] for row in rows)
+    return sorted(found)
+
+
+async def forget_name(unit: Unit, member_id: UUID, erasure: UnderWay, saying: Mapping[str, set[str]]) -> None:
+    """Put the random id where a locked member has named an erased one as the one who brought her: in all that was kept of it."""
+    old, new = erasure.external_id, erasure.instead
+    for event_type, names in saying.items():
+        for name in names:
+            given = (unit.program, member_id, event_type, name, old, new)
+            written = "properties = jsonb_set(held.properties, ARRAY[$4], to_jsonb($6::text))"
+            await unit.execute(
+                f"UPDATE event AS held SET {written} WHERE program_id = $1 AND member_id = $2 AND type = $3"
+                " AND properties ->> $4 = $5",
+                *given,
+            )
+            await unit.execute(
+                f"UPDATE amendment AS held SET {written} FROM event WHERE held.program_id = $1 AND held.member_id = $2"
+                " AND event.program_id = $1 AND event.member_id = $2 AND event.id = held.event_id AND event.type = $3"
+                " AND held.properties ->> $4 = $5",
+                *given,
+            )
+    await unit.execute(
+        "UPDATE referral SET referrer = $4 WHERE program_id = $1 AND member_id = $2 AND referrer = $3",
+        *(unit.program, member_id, old, new),
+    )
+    for table, number in (("member_state", "version"), ("member_snapshot", "inputs")):
+        await _rewrite(unit, member_id, table, number, "state", old, lambda text: _state_without(text, old, new))
+    await _rewrite(unit, member_id, "activity", "seq", "effects", old, lambda text: _feed_without(text, old, new))
+
+
+async def _rewrite(
+    unit: Unit, member_id: UUID, table: str, number: str, column: str, name: str, again: Callable[[str], str]
+) -> None:
+    """Write documents of a member again that hold a name."""
+    rows = await unit.fetch(
+        f"SELECT {number} AS number, {column} AS document FROM {table} WHERE program_id = $1 AND member_id = $2"
+        f" AND position(to_jsonb($3::text)::text IN {column}::text) > 0",
+        *(unit.program, member_id, name),
+    )
+    for row in rows:
+        await unit.execute(
+            f"UPDATE {table} SET {column} = $4 WHERE program_id = $1 AND member_id = $2 AND {number} = $3",
+            *(unit.program, member_id, row["number"], again(row["document"])),
+        )
+
+
+_decode_state = msgspec.json.Decoder(MemberState).decode
+
+
+def _state_without(text: str, old: str, new: str) -> str:
+    state = _decode_state(text)
+    parts = {
+        name: msgspec.structs.replace(part, by=new) if isinstance(part, ReferralPart) and part.by == old else part
+        for name, part in state.parts.items()
+    }
+    return msgspec.json.encode(msgspec.structs.replace(state, parts=parts)).decode()
+
+
+def _feed_without(text: str, old: str, new: str) -> str:
+    def named(outcome: ReferralQualified) -> ReferralQualified:
+        return msgspec.structs.replace(outcome, referrer=new) if outcome.referrer == old else outcome
+
+    def told(effect: Effect) -> Effect:
+        if isinstance(effect, Withdrawn) and isinstance(effect.outcome, ReferralQualified):
+            return Withdrawn(named(effect.outcome))
+        return named(effect) if isinstance(effect, ReferralQualified) else effect
+
+    return msgspec.json.encode([told(each) for each in activity.effects_of(text)]).decode()
+
+
+async def forget_answers(unit: Unit, erasure: UnderWay) -> None:
+    """Remove stored answers to commands of hers or about her, and put the random id into others that name her.
+
+    A command about her that is sent again is refused; one whose answer was rewritten is answered no more, for its key is used.
+    """
+    old = erasure.external_id
+    await unit.execute(
+        "DELETE FROM idempotency WHERE program_id = $1 AND (principal = $2 OR result ->> 'member' = $3)",
+        *(unit.program, f"member:{old}", old),
+    )
+    rows = await unit.fetch(
+        "SELECT principal, operation, key, result FROM idempotency WHERE program_id = $1"
+        " AND position(to_jsonb($2::text)::text IN result::text) > 0",
+        *(unit.program, old),
+    )
+    for row in rows:
+        await unit.execute(
+            "UPDATE idempotency SET result = $5, input_hash = sha256(uuid_send(gen_random_uuid()))"
+            " WHERE program_id = $1 AND principal = $2 AND operation = $3 AND key = $4",
+            *(unit.program, row["principal"], row["operation"], row["key"], _other(row["result"], erasure)),
+        )
+    for column in ("input", "place", "result"):
+        jobs = await unit.fetch(
+            f"SELECT id, {column} AS document FROM job WHERE program_id = $1 AND ended_at IS NOT NULL"
+            f" AND position(to_jsonb($2::text)::text IN {column}::text) > 0",
+            *(unit.program, old),
+        )
+        for row in jobs:
+            await unit.execute(
+                f"UPDATE job SET {column} = $3 WHERE program_id = $1 AND id = $2",
+                *(unit.program, row["id"], _other(row["document"], erasure)),
+            )
+
+
+def _other(document: str, erasure: UnderWay) -> str:
+    """A document with the random id wherever a value is the one that the app had for her."""
+
+    def other(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {other(name): other(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [other(each) for each in value]
+        return erasure.instead if value == erasure.external_id else value
+
+    return msgspec.json.encode(other(msgspec.json.decode(document))).decode()
+
+
+async def is_on_its_way(unit: Unit, external_id: str) -> bool:
+    """Whether something that names her has still to leave the house, or a job is under way that may do so when it ends."""
+    there: bool = await unit.fetchval(
+        "SELECT EXISTS (SELECT FROM outbox WHERE program_id = $1 AND position(to_jsonb($2::text)::text IN payload::text) > 0)"
+        " OR EXISTS (SELECT FROM job WHERE program_id = $1 AND ended_at IS NULL"
+        " AND position(to_jsonb($2::text)::text IN concat(input, place)) > 0)",
+        *(unit.program, external_id),
+    )
+    return there
