@@ -186,8 +186,11 @@ async def _to_close(unit: Unit, loaded: Loaded, command: ClosePeriod, index: int
         elif command.currency is not None and before is None:
             told = f"The first points of `{currency}` moved in {periods.name(CLOSED_BY, due)}."
             raise PeriodRefused(Unclosable.OUT_OF_ORDER, told, "period")
-    if not found:
+    if not found and last:
         raise _already(command.period)
+    if not found:
+        told = f"No points have moved up to the end of {command.period}: the first month to be closed is that in which they do."
+        raise PeriodRefused(Unclosable.OUT_OF_ORDER, told, "period")
     return found
 
 

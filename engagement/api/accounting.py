@@ -11,6 +11,7 @@ from achievements.accounting import PeriodFigures
 from achievements.periods import Calendar
 from engagement.actions import accounting
 from engagement.actions.accounting import ClosePeriod, RolledForward
+from engagement.actions.programs import Loaded
 from engagement.api.principals import LEDGER_READ, POINTS_WRITE, Info, mutation, query
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
@@ -133,11 +134,10 @@ class AccountingQuery:
         """One after the other."""
         resources = resources_of(info)
 
-        async def work(unit: Unit) -> list[RolledForward]:
-            loaded = await resources.programs.load(unit)
+        async def work(unit: Unit, loaded: Loaded) -> list[RolledForward]:
             return await accounting.roll_forward(unit, loaded, currency, Calendar[by.name], first, last)
 
-        found = await resources.read(info.context.principal, work)
+        found = await resources.read_all(info.context.principal, work)
         return [RollForwardPeriod.of(currency, each.counted, each.ends_at, each.closed_at) for each in found]
 
 

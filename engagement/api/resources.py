@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from engagement.actions.programs import Programs
+from engagement.actions.programs import Loaded, Programs
 from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
 from engagement.api.documents import Schema
@@ -13,6 +13,8 @@ from engagement.records.unit import Database, Unit
 from engagement.relay.boards import Boards
 from engagement.relay.drain import Drain
 from engagement.relay.live import Hub
+
+READ_ALL_SECONDS: Final = 30.0
 
 T = TypeVar("T")
 
@@ -32,6 +34,15 @@ class Resources:
     async def read(self, principal: Principal, work: Callable[[Unit], Awaitable[T]]) -> T:
         """What `work` reads from one snapshot of the caller's program."""
         return await self.database.run(work, principal.program, read_only=True)
+
+    async def read_all(self, principal: Principal, work: Callable[[Unit, Loaded], Awaitable[T]]) -> T:
+        """The same of what goes through all of the program's transfers, so takes long in a large one: up to half a minute."""
+
+        async def patiently(unit: Unit) -> T:
+            await unit.take_time(READ_ALL_SECONDS)
+            return await work(unit, await self.programs.load(unit))
+
+        return await self.database.run(patiently, principal.program, read_only=True, deadline_seconds=READ_ALL_SECONDS)
 
 
 class BoundSchema(Schema):

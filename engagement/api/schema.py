@@ -32,6 +32,7 @@ from engagement.api.failures import CodedErrors
 from engagement.api.holds import HoldsMutation, HoldsQuery
 from engagement.api.jobs import JobsMutation, JobsQuery, JobsSubscription
 from engagement.api.journal import JournalQuery
+from engagement.api.liabilities import LiabilitiesQuery
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
@@ -67,6 +68,7 @@ class Query(
     AccountingQuery,
     JournalQuery,
     HoldsQuery,
+    LiabilitiesQuery,
 ):
     """Every field to read."""
 

@@ -97,6 +97,11 @@ FIELDS = {
     ),
     "rollForward": Asked('{ rollForward(currency: "points") { closing } }', "ledger:read", False),
     "journal": Asked("{ journal { edges { cursor } } }", "ledger:read", False),
+    "liability": Asked('{ liability(currency: "points", valuePerPoint: "0.01") { value } }', "ledger:read", False),
+    "breakage": Asked('{ breakage(currency: "points") { expected } }', "ledger:read", False),
+    "rewardCosts": Asked(
+        '{ rewardCosts(from: "2026-11-01T00:00:00Z", to: "2026-12-01T00:00:00Z") { cost } }', "ledger:read", False
+    ),
     "closePeriod": Asked(
         'mutation { closePeriod(input: {period: "2026-10", idempotencyKey: "k"}) { __typename } }',
         "points:write",
@@ -143,6 +148,7 @@ def test_no_field_is_forgotten() -> None:
         "addToList",
         "removeFromList",
         "rollForward",
+        *("liability", "breakage", "rewardCosts"),
         "journal",
         "closePeriod",
         "applyProgram",

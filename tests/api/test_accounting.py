@@ -1,10 +1,13 @@
 """The books over GraphQL: what rolls forward, and closing months."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 from tests.api.conftest import House
 from tests.api.test_members import advance
 
+ROOT = Path(__file__).resolve().parents[2]
 ROLL_FORWARD = """query($currency: String!, $from: String, $to: String, $by: BookPeriod! = MONTH) {
   rollForward(currency: $currency, from: $from, to: $to, by: $by) {
     currency period endsAt opening earned spent expired reversed adjusted transferred closing closedAt
@@ -110,3 +113,71 @@ async def test_the_journal_is_read_page_by_page(house: House) -> None:
     asked: list[dict[str, object]] = [{"from": "today"}, {"first": 101}, {"first": 0}]
     for wrong in asked:
         assert (await house.refusal(JOURNAL, wrong))["code"] == "INVALID_INPUT"
+
+
+LIABILITY = """query($currency: String!, $value: Decimal!) { liability(currency: $currency, valuePerPoint: $value) {
+  currency at points value pending held debt months { month points value }
+} }"""
+BREAKAGE = """query($currency: String!) { breakage(currency: $currency) {
+  outstanding expected low high share stepDays method cohorts { month points spent ended livedDays }
+} }"""
+COSTS = """query($from: DateTime!, $to: DateTime!) { rewardCosts(from: $from, to: $to) { key currency times points cost costCurrency } }"""
+
+
+async def test_what_is_owed_is_worth_its_value_to_the_last_decimal(house: House) -> None:
+    await advance(house, "2026-11-21T12:00:00Z")
+    await house.bought("anna", "e1", 41, "2026-11-20T12:00:00Z")
+    told = (await house.data(LIABILITY, {"currency": "points", "value": "0.00333"}))["liability"]
+    assert told == {
+        "currency": "points",
+        "at": "2026-11-21T12:00:00Z",
+        "points": 41,
+        "value": "0.13653",
+        **dict.fromkeys(("pending", "held", "debt"), 0),
+        "months": [{"month": "2026-12", "points": 41, "value": "0.13653"}],
+    }
+    none = (await house.data(LIABILITY, {"currency": "gems", "value": 1}))["liability"]
+    assert (none["points"], none["value"], none["months"]) == (0, "0", [])
+    wrong: list[object] = ["-1", "NaN", "Infinity", "1e999999999", "10000", "0.123456789", "", "a", "\0", "1e-400"]
+    for value in wrong:
+        refused = await house.refusal(LIABILITY, {"currency": "points", "value": value})
+        assert (refused["code"], refused["path"]) == ("INVALID_INPUT", ["liability"]), value
+    assert (await house.refusal(LIABILITY, {"currency": "pearls", "value": "1"}))["code"] == "NOT_FOUND"
+
+
+async def test_breakage_says_what_it_rests_on(house: House) -> None:
+    await advance(house, "2026-11-21T12:00:00Z")
+    await house.bought("anna", "e1", 41, "2026-11-20T12:00:00Z")
+    told = (await house.data(BREAKAGE, {"currency": "points"}))["breakage"]
+    assert told.pop("method").startswith("Points are followed")
+    assert told == {
+        "outstanding": 41,
+        "expected": None,
+        "low": None,
+        "high": None,
+        "share": None,
+        "stepDays": 1,
+        "cohorts": [{"month": "2026-11", "points": 41, "spent": 0, "ended": 0, "livedDays": 0}],
+    }
+    assert (await house.refusal(BREAKAGE, {"currency": "\0"}))["code"] == "NOT_FOUND"
+
+
+async def test_costs_are_asked_for_within_a_time(house: House) -> None:
+    span = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+    assert (await house.data(COSTS, span))["rewardCosts"] == []
+    for wrong in ({**span, "to": "2026-10-01T00:00:00Z"}, {**span, "from": "soon"}):
+        assert (await house.refusal(COSTS, wrong))["code"] == "INVALID_INPUT"
+
+
+async def test_what_the_page_shows_can_be_asked(house: House) -> None:
+    await advance(house, "2026-11-21T12:00:00Z")
+    await house.bought("anna", "e1", 41, "2026-11-20T12:00:00Z")
+    blocks = re.findall(r"```graphql\n(.*?)```", (ROOT / "docs/accounting.md").read_text(), re.DOTALL)
+    answers = [await house.data(each) for each in blocks]
+    assert [next(iter(each)) for each in answers] == [
+        *("rollForward", "closePeriod", "liability", "breakage", "rewardCosts"),
+    ]
+    assert answers[0]["rollForward"][10]["closing"] == 41
+    # Points moved in November first, so January is not the next to be closed.
+    assert answers[1]["closePeriod"]["reason"] == "OUT_OF_ORDER"
+    assert answers[2]["liability"]["value"] == "0.41"
