@@ -6,9 +6,10 @@ A command about one member locks her, looks at where she stands, and tells what 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
-from achievements.outcomes import Effect, PointsSpent
+from achievements.outcomes import Effect, PointsSpent, Withdrawn
 from achievements.parts import Price
 from achievements.states import MemberState
 from achievements.values import Fact, Order, Rank
@@ -19,8 +20,8 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.purse import Purse
 from engagement.actions.sent_events import ID_CHARACTERS_MAX
 from engagement.errors import HoldNotOpen, InvalidInput, MemberErased, NotEnoughPoints
-from engagement.records import holds, members
-from engagement.records.facts import PAID
+from engagement.records import holds, ledger, members
+from engagement.records.facts import PAID, REFUNDS
 from engagement.records.holds import Hold
 from engagement.records.unit import Unit
 
@@ -127,6 +128,24 @@ class Listener:
         spent = PointsSpent(hold.currency, points, hold.source, self.at, "")
         paid = {PAID: {"currency": hold.currency, "points": points}}
         return await self.tell(kind, {**data, **paid}, beside=(spent, *freed))
+
+    async def refund(self, fact_id: str, kind: str, data: Mapping[str, object]) -> tuple[Effect, ...]:
+        """Give what a decision took back to the lots that it came from, as a fact of this kind tells her; what it brought.
+
+        What comes back to a lot that has ended can be spent for the days of grace that its currency gives; without any, it ends.
+        """
+        await self.arrive()
+        spends = await ledger.spends(self._unit, self.id, [fact_id])
+        await self._changes.bring_lots(self._unit, [], sorted({(self.id, each.lot_id) for each in spends}))
+        rules, told = self.loaded.rulebook.at(self.at) or self.loaded.rulebook.latest, list[Effect]()
+        for currency, together in groupby(spends, key=lambda each: each.currency):
+            given, defined = list(together), rules.currencies.get(currency)
+            grace = None if defined is None else defined.grace_until(self.at, rules.zone)
+            self.purse.refund(given, self.at, grace)
+            points = sum(each.points for each in given)
+            told.append(Withdrawn(PointsSpent(currency, points, given[0].source, given[0].at, given[0].event_id)))
+        told += self.purse.advance(self.at)
+        return await self.tell(kind, {**data, REFUNDS: fact_id}, beside=told)
 
     def currency(self, named: str | None) -> str:
         """The key of a currency of the program: the one named, or its only one. Raises `InvalidInput`."""

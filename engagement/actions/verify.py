@@ -28,7 +28,7 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
 from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, teams
 from engagement.records.events import Recorded
-from engagement.records.facts import MOVED, PAID, REWARD_TAKEN, SPENT, ZONE
+from engagement.records.facts import MOVED, PAID, REFUNDS, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
 from engagement.records.unit import Database, Unit
 
@@ -246,6 +246,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
         found |= {each.id: {int(each.data[PAID]["points"])} for each in self.facts if PAID in each.data}
         found |= {each.id: {-int(each.data[MOVED]["points"])} for each in self.facts if MOVED in each.data}
+        found |= {str(each.data[REFUNDS]): {0} for each in self.facts if REFUNDS in each.data}
         for each in self.facts:
             if each.kind == SPENT and words.get(each.order.id):
                 if (each.order.id, each.data["rule"]) not in wanted:

@@ -21,6 +21,9 @@ PAID = "paid"
 MOVED = "moved"
 """In the data of a command's fact, the `points` of a `currency` that came to the member by it, or (below 0) went."""
 
+REFUNDS = "refunds"
+"""In the data of a command's fact, the id of the fact whose points it gave back."""
+
 _FACTS = Rows(
     "fact",
     {

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from achievements.outcomes import PointsSpent
+from achievements.outcomes import PointsSpent, Withdrawn
 from achievements.parts import Price
 from engagement.actions.programs import Sandbox
 from engagement.actions.telling import listen
@@ -94,3 +94,51 @@ async def test_of_two_who_pay_at_once_with_the_same_points_one_does(shop: House)
     assert sorted(type(each).__name__ for each in done) == ["NotEnoughPoints", "tuple"]
     assert sum(int(str(points)) for points, *_ in await spends(shop)) == 30
     assert await discrepancies(shop) == []
+
+
+async def refund(house: House) -> tuple[object, ...]:
+    """Give back what was paid for the hat."""
+    ((fact,),) = await house.rows("SELECT id FROM fact WHERE program_id = $1 AND kind = 'bought'")
+
+    async def work(unit: Unit) -> tuple[object, ...]:
+        listener = await listen(unit, house.cache, "ann", pays=True)
+        told = await listener.refund(str(fact), "returned", {"thing": "hat"})
+        await listener.save()
+        return told
+
+    return await house.database.run(work, house.program)
+
+
+async def left(house: House) -> list[tuple[object, ...]]:
+    return await house.rows("SELECT id, remaining, expired FROM lot WHERE program_id = $1 ORDER BY id")
+
+
+async def test_what_is_given_back_returns_to_its_lots(shop: House) -> None:
+    at, _ = await pay(shop, 35)
+    assert await refund(shop) == (Withdrawn(PointsSpent("points", 35, "hat", at, "")),)
+    assert await left(shop) == [("earn/base/p1", 30, 0), ("earn/base/p2", 20, 0)]
+    assert await shop.rows("SELECT balance, spent FROM wallet WHERE program_id = $1") == [(50, 0)]
+    assert await discrepancies(shop) == []
+    await books_balance(shop)
+
+
+@pytest.mark.parametrize(("grace", "balance", "expired"), [(0, 20, 30), (3, 50, 0)])
+async def test_what_returns_to_a_lot_that_has_ended_has_the_days_of_grace(
+    shop: House, grace: int, balance: int, expired: int
+) -> None:
+    currency = {"key": "points", "expires": {"after_days": 5}, "refund_grace": grace}
+    await shop.apply(document(currencies=[currency], earn_rules=[EARN]))
+    await pay(shop, 30)
+    # The first lot ends with the 6th of March, the second with the 8th.
+    await shop.advance("2017-03-08T12:00:00Z")
+    await refund(shop)
+    assert await shop.rows("SELECT balance, expired FROM wallet WHERE program_id = $1") == [(balance, expired)]
+    assert await discrepancies(shop) == []
+    await books_balance(shop)
+    await shop.advance("2017-03-12T03:59:59Z")
+    # The days of grace are those after the 8th, in New York, in summer time from the 12th on.
+    assert await shop.rows("SELECT balance FROM wallet WHERE program_id = $1") == [(30 if grace else 0,)]
+    await shop.advance("2017-03-12T05:00:00Z")
+    assert await shop.rows("SELECT balance FROM wallet WHERE program_id = $1") == [(0,)]
+    assert await discrepancies(shop) == []
+    await books_balance(shop)
