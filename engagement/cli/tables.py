@@ -10,7 +10,9 @@ from achievements.accounting import Figures
 from engagement.actions.export import Cells, Exported, Table
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
-_POINTS: Final = ("earned", "reversed", "spent", "expired", "balance", "pending", "held", "debt")
+_POINTS: Final = (
+    *("earned", "reversed", "spent", "expired", "balance", "pending", "held", "debt", "adjusted", "transferred"),
+)
 
 SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
     Table.BALANCES: {"member_id": pl.String, "currency": pl.String, **dict.fromkeys(_POINTS, pl.Int64)},
