@@ -1,6 +1,7 @@
 """The books by period: what they add up to, whatever is learned late, and closed months that never change."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -11,10 +12,11 @@ import pytest
 
 from achievements import periods
 from achievements.periods import Calendar
-from engagement.actions import accounting, clock, erasing
+from engagement.actions import accounting, clock, erasing, holds
 from engagement.actions.accounting import Closed, ClosePeriod, RolledForward
+from engagement.actions.holds import CaptureHold, HoldPoints
 from engagement.actions.programs import Sandbox
-from engagement.errors import InvalidInput, NotFound, PeriodRefused, Unclosable
+from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, PeriodRefused, Unclosable
 from engagement.records.unit import Database, Unit
 from tests.actions.conftest import BEGIN, House, purchase
 from tests.actions.test_amend_events import amend
@@ -166,6 +168,29 @@ async def test_of_many_who_close_one_does_and_what_is_booked_meanwhile_is_not_lo
     assert await discrepancies(shop) == []
 
 
+async def test_what_is_being_booked_when_a_month_is_closed_counts_in_it(shop: House, database: Urls) -> None:
+    writer, observer = await asyncpg.connect(database.app), await asyncpg.connect(database.app)
+    looking = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    try:
+        async with writer.transaction():
+            await writer.execute(f"SET LOCAL app.program = '{shop.program}'")
+            await writer.execute("SELECT FROM program FOR SHARE")
+            await writer.execute(
+                "INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, source)"
+                " SELECT program_id, uuidv7(), id, 'points', 'earn', 9, 'issuance', 'wallet', '2017-03-30', now(), 's' FROM member"
+            )
+            closing = asyncio.create_task(close(shop, "2017-03"))
+            # Each look is a round trip: nothing spins here.
+            while not await observer.fetchval(looking):
+                pass
+            assert not closing.done()
+    finally:
+        await writer.close()
+        await observer.close()
+    (march,) = (await closing).periods
+    assert march.figures.earned == 150 + 9
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(records: Database, seed: int) -> None:
     random, house = Random(seed), House(records)
@@ -181,8 +206,10 @@ async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(r
         if random.random() < 0.6 or not events:
             events.append(purchase(f"p{number:03d}", who, at, f"{random.randrange(1, 90)}.00"))
             await house.send(events[-1])
-        elif random.random() < 0.5:
+        elif random.random() < 0.4:
             await house.send((f"c{number:03d}", who, "coupon", at, {}))
+        elif random.random() < 0.4:
+            await _set_aside(house, who, random)
         else:
             await amend(house, events.pop(random.randrange(len(events))), random.choice([None, {"amount": "44.00"}]))
         await house.advance(now.isoformat())
@@ -190,12 +217,22 @@ async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(r
             name, month = periods.name(Calendar.MONTH, month), month + 1
             (closed,) = (await close(house, name)).periods
             final[name] = (closed.opening, closed.figures, closed.closing)
-        await _holds(house, final)
+        await _balances(house, final)
     assert len(final) > 2
     assert await discrepancies(house) == []
 
 
-async def _holds(house: House, final: dict[str, Any]) -> None:
+async def _set_aside(house: House, who: str, random: Random) -> None:
+    """Hold some points; let half of the holds be captured, and the time of the others be over."""
+    where = (house.database, house.cache, house.program)
+    with suppress(NotEnoughPoints):
+        made = await holds.hold_points(*where, HoldPoints(who, 25, "basket"), principal="shop", key=None)
+        if random.random() < 0.5:
+            captured = CaptureHold(str(made.hold.id), random.randrange(1, 26))
+            await holds.capture_hold(*where, captured, principal="shop", key=None)
+
+
+async def _balances(house: House, final: dict[str, Any]) -> None:
     async def work(unit: Unit) -> list[RolledForward]:
         return (await accounting.whole(unit, await house.cache.load(unit)))["points"]
 
