@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from achievements import periods, wording
+from achievements.adjustments import AdjustmentReason
 from achievements.attributes import Attribute
 from achievements.badges import Badge
 from achievements.benefits import Draw, Entitlement, Voucher
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "attributes": Attribute,
     "segments": Segment,
     "confirmations": Confirmation,
+    "adjustment_reasons": AdjustmentReason,
     "earn_rules": EarnRule,
     "boosts": Boost,
     "spend_rules": SpendRule,

@@ -11,12 +11,13 @@ import msgspec
 
 from achievements import periods
 from achievements.building import Building
-from achievements.parts import Definition, Instant, Key, Misfit, Shape, instant_of
+from achievements.parts import POINTS_MAX, Definition, Instant, Key, Misfit, Points, Shape, instant_of
 from achievements.periods import Calendar
 
 EXPIRY_DAYS_MAX = 36_525
 PENDING_DAYS_MAX = 3_650
 GRACE_DAYS_MAX = 3_650
+TRANSFERS_A_DAY_MAX = 10_000
 
 
 class Dates(NamedTuple):
@@ -73,6 +74,25 @@ class Expiry(Shape, frozen=True):
     at: Literal["end_of_day", "same_time"] = "end_of_day"
 
 
+class PerDay(Shape, frozen=True, kw_only=True):
+    """So many points, and so many times, in a day of the program; without a limit where nothing is said."""
+
+    points: Points | None = None
+    times: Annotated[int, msgspec.Meta(ge=1, le=TRANSFERS_A_DAY_MAX)] | None = None
+
+
+class Transfers(Shape, frozen=True, kw_only=True):
+    """That members may give one another points: from `at_least` to `at_most` at a time, and what a member may give in a day."""
+
+    at_least: Points = 1
+    at_most: Points = POINTS_MAX
+    per_day: PerDay = PerDay()
+
+    def __post_init__(self) -> None:
+        if self.at_most < self.at_least:
+            raise Misfit("at_most", "`at_most` is not below `at_least`")
+
+
 class Currency(Definition, frozen=True, kw_only=True):
     """A unit that members collect."""
 
@@ -82,6 +102,8 @@ class Currency(Definition, frozen=True, kw_only=True):
     pending: Pending | None = None
     refund_grace: Annotated[int, msgspec.Meta(ge=0, le=GRACE_DAYS_MAX)] = 0
     """For how many full days points can be spent that come back to a lot which has ended."""
+    transfers: Transfers | None = None
+    """How members may give one another points of it; not at all, where nothing is said."""
 
     def __post_init__(self) -> None:
         if self.expires is None and self.refund_grace:

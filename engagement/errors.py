@@ -127,6 +127,22 @@ class PeriodRefused(Refusal):
         self.reason = reason
 
 
+class LimitExceeded(Refusal):
+    """More than a limit allows; `left` is what it still does."""
+
+    code = "LIMIT_EXCEEDED"
+
+    def __init__(self, left: int, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.left = left
+
+
+class NotAllowed(Refusal):
+    """What the program does not allow anybody."""
+
+    code = "NOT_ALLOWED"
+
+
 class HoldNotOpen(Refusal):
     """A hold that has ended, and how: `state` is captured, voided or expired."""
 

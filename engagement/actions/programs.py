@@ -14,7 +14,7 @@ from achievements.definitions import Program as Document
 from achievements.definitions import document_of
 from achievements.differences import FieldChange
 from achievements.lifecycle import Status, life_of
-from achievements.rulebook import Rulebook
+from achievements.rulebook import Rulebook, Rules
 from engagement.actions import plans
 from engagement.actions.lines import Edition, Line, definition_in, document_in
 from engagement.actions.plans import Change
@@ -40,6 +40,20 @@ class Loaded(msgspec.Struct, frozen=True):
     now: datetime
     rarities: Rarities
     line: Line
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force at its present; before the first, those that will be."""
+        return self.rulebook.at(self.now) or self.rulebook.latest
+
+    def currency(self, named: str | None) -> str:
+        """The key of a currency: the one named, or its only one. Raises `InvalidInput`."""
+        known = self.rules.currencies
+        if named is None and len(known) == 1:
+            return next(iter(known))
+        if named is None or named not in known:
+            raise InvalidInput(f"Name a currency of the program: {', '.join(known) or 'it defines none'}.", "currency")
+        return named
 
 
 class Sandbox(msgspec.Struct, frozen=True):

@@ -147,15 +147,6 @@ class Listener:
         told += self.purse.advance(self.at)
         return await self.tell(kind, {**data, REFUNDS: fact_id}, beside=told)
 
-    def currency(self, named: str | None) -> str:
-        """The key of a currency of the program: the one named, or its only one. Raises `InvalidInput`."""
-        known = (self.loaded.rulebook.at(self.at) or self.loaded.rulebook.latest).currencies
-        if named is None and len(known) == 1:
-            return next(iter(known))
-        if named is None or named not in known:
-            raise InvalidInput(f"Name a currency of the program: {', '.join(known) or 'it defines none'}.", "currency")
-        return named
-
     def show(self, effects: Sequence[Effect]) -> None:
         """Let her feed tell, at her present, what was done to her points alone."""
         self._draft.tell(effects)

@@ -90,6 +90,9 @@ EVENTS_WRITE_OR_OWN: Final = Access(
 )
 MEMBERS_WRITE: Final = Access("Needs scope `members:write`.", "members:write")
 POINTS_WRITE: Final = Access("Needs scope `points:write`.", "points:write")
+POINTS_WRITE_OR_OWN: Final = Access(
+    "Needs scope `points:write`, or a member's token for herself.", "points:write", members=True
+)
 REWARDS_WRITE: Final = Access("Needs scope `rewards:write`.", "rewards:write")
 REWARDS_WRITE_OR_OWN: Final = Access(
     "Needs scope `rewards:write`, or a member's token for herself.", "rewards:write", members=True

@@ -120,6 +120,18 @@ class PeriodRefusedError(UserError):
     reason: PeriodReason = strawberry.field(description="Why, in a word.")
 
 
+@strawberry.type(description="It is more than a limit allows; nothing was done.")
+class LimitExceededError(UserError):
+    """What may still be."""
+
+    left: Points = strawberry.field(description="How much the limit still allows.")
+
+
+@strawberry.type(description="The program does not allow this to anybody; nothing was done.")
+class NotAllowedError(UserError):
+    """What the marketer may change."""
+
+
 @strawberry.type(description="The hold has ended before; nothing was done.")
 class HoldNotOpenError(UserError):
     """A hold ends once."""
@@ -207,6 +219,11 @@ def _period_refused(refusal: errors.PeriodRefused) -> PeriodRefusedError:
     return PeriodRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _limit_exceeded(refusal: errors.LimitExceeded) -> LimitExceededError:
+    left = Points(refusal.left)
+    return LimitExceededError(code=refusal.code, message=refusal.message, field=refusal.field, left=left)
+
+
 def _hold_not_open(refusal: errors.HoldNotOpen) -> HoldNotOpenError:
     state = HoldState[refusal.state.upper()]
     return HoldNotOpenError(code=refusal.code, message=refusal.message, field=refusal.field, state=state)
@@ -233,6 +250,8 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.TierRefused], TierRefusedError, _tier_refused),
     _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
     _Told([errors.HoldNotOpen], HoldNotOpenError, _hold_not_open),
+    _Told([errors.LimitExceeded], LimitExceededError, _limit_exceeded),
+    _Told([errors.NotAllowed], NotAllowedError, _plainly(NotAllowedError)),
     _Told([errors.NotASandbox], NotASandboxError, _plainly(NotASandboxError)),
     _Told([errors.IdempotencyKeyReused], IdempotencyKeyReusedError, _plainly(IdempotencyKeyReusedError)),
     _Told(

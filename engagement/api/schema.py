@@ -36,6 +36,7 @@ from engagement.api.liabilities import LiabilitiesQuery
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
+from engagement.api.points import PointsMutation
 from engagement.api.previews import PreviewsMutation, PreviewsQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
@@ -86,6 +87,7 @@ class Mutation(
     StreaksMutation,
     TeamsMutation,
     HoldsMutation,
+    PointsMutation,
     ErasuresMutation,
     ProgramsMutation,
     JobsMutation,

@@ -211,3 +211,14 @@ async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict
     for row in rows:
         found[row["member_id"]][row["fact_id"]] = row["points"]
     return found
+
+
+async def given_since(unit: Unit, member_id: UUID, source: str, currency: str, since: datetime) -> tuple[int, int]:
+    """How often points of a currency left a locked member for others since an instant, as `source` says, and how many in all."""
+    row = await unit.fetchrow(
+        "SELECT count(DISTINCT fact_id), coalesce(sum(points), 0)::bigint FROM transfer WHERE program_id = $1 AND member_id = $2"
+        " AND at >= $4 AND kind = 'transfer' AND debit = 'wallet' AND currency = $3 AND source = $5",
+        *(unit.program, member_id, currency, since, source),
+    )
+    assert row is not None, "an aggregate has a row"
+    return row[0], row[1]

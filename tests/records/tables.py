@@ -37,6 +37,7 @@ SAMPLES = {
     "wallet": "(program_id, member_id, currency) VALUES ($1, {member}, 'points')",
     "lot": "(program_id, member_id, id, currency, points, remaining, earned_at, source)"
     " VALUES ($1, {member}, 'l', 'points', 1, 1, now(), 'base')",
+    "adjusted": "(program_id, credential, currency, day, points) VALUES ($1, 'k', 'points', 1, 1)",
     "hold": "(program_id, id, member_id, currency, points, lots, source, at, until)"
     " VALUES ($1, {member}, {member}, 'points', 1, '[[\"l\", 1]]', 's', now(), now() + interval '1 day')",
     "transfer": "(program_id, id, member_id, currency, kind, points, debit, credit, at, booked_at, source)"
@@ -85,6 +86,7 @@ RIGHTS = {
     "board_final": READ | {"UPDATE(contenders)", "UPDATE(given_at)"},
     "wallet": ALL_BUT_DELETE,
     "lot": ALL_BUT_DELETE,
+    "adjusted": READ | {"UPDATE(points)"},
     "hold": READ | {f"UPDATE({c})" for c in ("state", "captured", "ended_at", "fact_id", "lots", "source")},
     "transfer": READ | {f"UPDATE({c})" for c in ("lot_id", "event_id", "fact_id", "source")},
     "period_close": READ,
@@ -139,5 +141,7 @@ CHECKS = {
     "job_leased_while_running",
     "job_counts_not_negative",
     "credential_hash_is_sha256",
+    "credential_limits_positive",
+    "adjusted_points_positive",
     "erasure_done_without_the_person",
 }
