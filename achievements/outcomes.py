@@ -11,6 +11,7 @@ import msgspec
 
 from achievements.asked import PlaceAsked, SpendAsked
 from achievements.movements import Movement
+from achievements.redeeming import Redeeming
 from achievements.values import Amount
 
 Identity: TypeAlias = tuple[str, ...]
@@ -388,5 +389,5 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", g
     outcome: AnyOutcome | PointsSpent
 
 
-Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Withdrawn
-"""What an activity item tells: outcomes, and what the ledger did."""
+Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Redeeming | Withdrawn
+"""What an activity item tells: outcomes, and what the ledger and the shop did."""

@@ -108,6 +108,39 @@ class TierRefused(Refusal):
         self.reason = reason
 
 
+class Unredeemable(StrEnum):
+    """Why a member cannot redeem a reward, but for the points."""
+
+    NOT_STARTED = "not_started"
+    PAUSED = "paused"
+    ENDED = "ended"
+    NOT_FOR_YOU = "not_for_you"
+    LIMIT_REACHED = "limit_reached"
+    OUT_OF_STOCK = "out_of_stock"
+    SESSION_FULL = "session_full"
+    SESSION_OVER = "session_over"
+
+
+class RewardRefused(Refusal):
+    """A reward that cannot be redeemed, and the `reason` in one word."""
+
+    code = "REWARD_REFUSED"
+
+    def __init__(self, reason: Unredeemable, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
+
+
+class RedemptionRefused(Refusal):
+    """A redemption that is not in the state in which that can be done: `state` is the one it is in."""
+
+    code = "REDEMPTION_REFUSED"
+
+    def __init__(self, state: str, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.state = state
+
+
 class Unclosable(StrEnum):
     """Why a period cannot be closed."""
 

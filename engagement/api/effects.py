@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Annotated, TypeAlias
 
 import strawberry
 
-from achievements import outcomes
+from achievements import outcomes, redeeming
 from achievements.values import Amount
 from engagement.api.movements import (
     HoldEnded,
@@ -22,6 +21,7 @@ from engagement.api.movements import (
     ToPoints,
     moved,
 )
+from engagement.api.redeemed import BenefitChanged, RedemptionChanged, RewardSort, redeemed
 from engagement.api.scalars import DateTime, Decimal, Points, exact, written
 
 _AT = "When it took effect."
@@ -52,18 +52,6 @@ class BadgeAwarded:
     level: str = strawberry.field(description="The key of the level.")
     name: str = strawberry.field(description="The level's name where it has one, else the badge's.")
     at: DateTime = strawberry.field(description=_AT)
-
-
-@strawberry.enum(description="What a reward gives other than points.")
-class RewardSort(Enum):
-    """The sorts of rewards."""
-
-    BADGE = strawberry.enum_value("BADGE", description="A level of a badge.")
-    TIER = strawberry.enum_value("TIER", description="A tier of a ladder.")
-    BOOST = strawberry.enum_value("BOOST", description="A boost, until it ends.")
-    VOUCHER = strawberry.enum_value("VOUCHER", description="A voucher, used once.")
-    ENTITLEMENT = strawberry.enum_value("ENTITLEMENT", description="A right that the member has.")
-    DRAW = strawberry.enum_value("DRAW", description="Entries in a draw.")
 
 
 @strawberry.type(description="Something other than points that a reward gave.")
@@ -224,6 +212,8 @@ Effect: TypeAlias = Annotated[
     | HoldEnded
     | PointsAdjusted
     | PointsTransferred
+    | RedemptionChanged
+    | BenefitChanged
     | BadgeAwarded
     | RewardGiven
     | StreakChanged
@@ -270,26 +260,32 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
             return _of_challenge(effect)
         case outcomes.StreakChanged() | outcomes.StreakAtRisk():
             return _of_streak(effect)
-        case outcomes.BadgeAwarded(badge, level, at):
-            name = aside.names.get((badge, level), badge)
-            return BadgeAwarded(badge=badge, level=level, name=name, at=written(at))
-        case outcomes.RewardGiven():
-            return RewardGiven(
-                sort=RewardSort[effect.sort.upper()],
-                key=effect.key,
-                source=effect.source,
-                count=effect.count,
-                until=None if effect.until is None else written(effect.until),
-                at=written(effect.at),
-            )
+        case outcomes.BadgeAwarded() | outcomes.RewardGiven():
+            return _of_reward(effect, aside)
         case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
         case outcomes.ReferralQualified() | outcomes.Confirmed():
             return _of_another(effect)
+    if isinstance(effect, redeeming.Redeeming):
+        return redeemed(effect)
     if isinstance(effect, ToPoints):
         return moved(effect)
     raise AssertionError(f"{type(effect).__name__} is no effect")
+
+
+def _of_reward(effect: outcomes.BadgeAwarded | outcomes.RewardGiven, aside: Aside) -> Effect:
+    if isinstance(effect, outcomes.BadgeAwarded):
+        name = aside.names.get((effect.badge, effect.level), effect.badge)
+        return BadgeAwarded(badge=effect.badge, level=effect.level, name=name, at=written(effect.at))
+    return RewardGiven(
+        sort=RewardSort[effect.sort.upper()],
+        key=effect.key,
+        source=effect.source,
+        count=effect.count,
+        until=None if effect.until is None else written(effect.until),
+        at=written(effect.at),
+    )
 
 
 def _of_board(effect: outcomes.Scored | outcomes.PrizeWon, member: str, aside: Aside) -> Effect:

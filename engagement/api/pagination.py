@@ -57,6 +57,26 @@ class HoldsCursor(msgspec.Struct, frozen=True, array_like=True, tag="holds", for
     hold: UUID
 
 
+class RedemptionsCursor(msgspec.Struct, frozen=True, array_like=True, tag="redemptions", forbid_unknown_fields=True):
+    """A place among a member's redemptions: when it was taken, and its id."""
+
+    at: datetime
+    redemption: UUID
+
+
+class BenefitsCursor(msgspec.Struct, frozen=True, array_like=True, tag="benefits", forbid_unknown_fields=True):
+    """A place among a member's benefits: when it was issued, and its id."""
+
+    at: datetime
+    benefit: UUID
+
+
+class RewardsCursor(msgspec.Struct, frozen=True, array_like=True, tag="rewards", forbid_unknown_fields=True):
+    """A place on the shelf: the key of the last reward that was shown."""
+
+    reward: str
+
+
 class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", forbid_unknown_fields=True):
     """A place on a board: the last rank that was shown."""
 
@@ -66,7 +86,17 @@ class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", for
     group: str = ""
 
 
-Cursor = FeedCursor | MembersCursor | TeamsCursor | JournalCursor | HoldsCursor | BoardCursor
+Cursor = (
+    FeedCursor
+    | MembersCursor
+    | TeamsCursor
+    | JournalCursor
+    | HoldsCursor
+    | RedemptionsCursor
+    | BenefitsCursor
+    | RewardsCursor
+    | BoardCursor
+)
 _decoder: Final = msgspec.json.Decoder(Cursor)
 
 

@@ -100,6 +100,29 @@ class TierRefusedError(UserError):
     reason: TierReason = strawberry.field(description="Why, in a word.")
 
 
+@strawberry.enum(description="Why a member cannot redeem a reward.")
+class RewardReason(Enum):
+    """What stands in the way, but for the points."""
+
+    NOT_STARTED = strawberry.enum_value("NOT_STARTED", description="It cannot be redeemed yet.")
+    PAUSED = strawberry.enum_value("PAUSED", description="It is paused.")
+    ENDED = strawberry.enum_value("ENDED", description="It has ended.")
+    NOT_FOR_YOU = strawberry.enum_value("NOT_FOR_YOU", description="The member is not in its audience.")
+    LIMIT_REACHED = strawberry.enum_value(
+        "LIMIT_REACHED", description="The member has had it as often as one may for now."
+    )
+    OUT_OF_STOCK = strawberry.enum_value("OUT_OF_STOCK", description="None is left.")
+    SESSION_FULL = strawberry.enum_value("SESSION_FULL", description="No place is left.")
+    SESSION_OVER = strawberry.enum_value("SESSION_OVER", description="The session has begun already.")
+
+
+@strawberry.type(description="The reward cannot be redeemed; nothing was done, and nothing taken.")
+class RewardRefusedError(UserError):
+    """What stands in the way."""
+
+    reason: RewardReason = strawberry.field(description="Why, in a word.")
+
+
 @strawberry.enum(description="Why a period cannot be closed.")
 class PeriodReason(Enum):
     """What stands in the way."""
@@ -214,6 +237,11 @@ def _tier_refused(refusal: errors.TierRefused) -> TierRefusedError:
     return TierRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _reward_refused(refusal: errors.RewardRefused) -> RewardRefusedError:
+    reason = RewardReason[refusal.reason.name]
+    return RewardRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
+
+
 def _period_refused(refusal: errors.PeriodRefused) -> PeriodRefusedError:
     reason = PeriodReason[refusal.reason.name]
     return PeriodRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
@@ -248,6 +276,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.NotEnoughPoints], NotEnoughPointsError, _not_enough),
     _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
     _Told([errors.TierRefused], TierRefusedError, _tier_refused),
+    _Told([errors.RewardRefused], RewardRefusedError, _reward_refused),
     _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
     _Told([errors.HoldNotOpen], HoldNotOpenError, _hold_not_open),
     _Told([errors.LimitExceeded], LimitExceededError, _limit_exceeded),

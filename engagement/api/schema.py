@@ -40,6 +40,7 @@ from engagement.api.points import PointsMutation
 from engagement.api.previews import PreviewsMutation, PreviewsQuery
 from engagement.api.principals import Guard
 from engagement.api.programs import ProgramsMutation, ProgramsQuery
+from engagement.api.redemptions import RedemptionsMutation, RedemptionsQuery
 from engagement.api.referrals import ReferralsQuery
 from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
@@ -70,6 +71,7 @@ class Query(
     JournalQuery,
     HoldsQuery,
     LiabilitiesQuery,
+    RedemptionsQuery,
 ):
     """Every field to read."""
 
@@ -89,6 +91,7 @@ class Mutation(
     HoldsMutation,
     PointsMutation,
     ErasuresMutation,
+    RedemptionsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

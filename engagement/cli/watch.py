@@ -42,6 +42,8 @@ fragment Told on Effect {
   ... on HoldEnded { hold currency points source state }
   ... on PointsAdjusted { currency change reason }
   ... on PointsTransferred { currency change }
+  ... on RedemptionChanged { redemption reward redemptionState }
+  ... on BenefitChanged { benefit sort key count source benefitState until }
   ... on BadgeAwarded { badge level name }
   ... on StreakChanged { streak current longest broken restores }
   ... on StreakAtRisk { streak current endsAt }

@@ -21,13 +21,14 @@ ROWS_AT_ONCE = 5_000
 
 DELETED = (
     *("activity", "amendment", "event", "fact", "member_snapshot"),
-    *("badge_award", "board_score", "completion", "held_out", "problem", "team_member", "tier_change"),
+    *("badge_award", "board_score", "completion", "goal", "held_out", "problem", "team_member", "tier_change"),
 )
 """Tables in which nothing of an erased member is left."""
 RENAMED: Mapping[str, tuple[str, ...]] = {
     "transfer": ("event_id", "fact_id"),
     "referral": ("event_id",),
     "reward_given": ("reward", "event_id"),
+    "benefit": ("reward",),
 }
 """Tables of the books, with the columns in which ids of an app's choosing stand; lots go with their transfers."""
 SOURCED = ("transfer", "lot", "hold")
@@ -39,6 +40,7 @@ KEPT: Mapping[str, str] = {
     "hold": "points that were set aside, renamed together with their lots",
     "lot": "points, renamed together with their transfers",
     "member_state": "a state of nothing, written when she was frozen",
+    "redemption": "what was taken from the shop, and at which price",
     "team_share": "that a team's target was met, in windows that are over or not hers any more",
     "wallet": "what her points came to",
 }

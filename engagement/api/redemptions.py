@@ -1,0 +1,174 @@
+"""Redemptions: taking rewards, and what became of those that were taken."""
+
+from typing import Annotated, TypeAlias
+
+import strawberry
+
+from engagement.actions import redeeming, screens
+from engagement.actions.redeeming import Redeemed, RedeemReward
+from engagement.api.asides import aside_of
+from engagement.api.effects import Effect, shown
+from engagement.api.pagination import InvalidCursor, PageInfo, RedemptionsCursor, cursor_of, page_size, place_of
+from engagement.api.principals import (
+    MEMBERS_READ_OR_OWN,
+    REWARDS_WRITE_OR_OWN,
+    Info,
+    member_of,
+    mutation,
+    query,
+)
+from engagement.api.redeemed import Benefit, Redemption
+from engagement.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    MemberErasedError,
+    NotEnoughPointsError,
+    NotFoundError,
+    RewardRefusedError,
+    TryAgainError,
+)
+from engagement.api.resources import resources_of
+from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
+from engagement.records import redemptions as records
+from engagement.records.members import Member
+from engagement.records.unit import Unit
+
+_REWARD = "The key of the reward."
+
+
+@strawberry.type(description="A redemption on a page.")
+class RedemptionEdge:
+    """Relay's edge."""
+
+    node: Redemption = strawberry.field(description="The redemption.")
+    cursor: str = strawberry.field(description="Points to its place, for `after`.")
+
+
+@strawberry.type(description="A page of a member's redemptions, newest first.")
+class RedemptionConnection:
+    """Relay's connection."""
+
+    edges: list[RedemptionEdge] = strawberry.field(description="The redemptions on this page.")
+    page_info: PageInfo = strawberry.field(description="Where the page ends.")
+
+
+@strawberry.input(description="A member, and the reward that she takes.")
+class RedeemRewardInput:
+    """Who, and what."""
+
+    reward: str = strawberry.field(description=_REWARD)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    member: strawberry.ID | None = strawberry.field(
+        default=None,
+        description=f"{MEMBER} One that is not known yet becomes so. A member's own token may leave it out.",
+    )
+    session: str | None = strawberry.field(default=None, description="Of an experience, the key of the session.")
+
+
+@strawberry.type(description="A redemption as it is now, what the member has by it, and what that changed for her.")
+class RedemptionSuccess:
+    """What was done."""
+
+    redemption: Redemption = strawberry.field(description="The redemption.")
+    benefits: list[Benefit] = strawberry.field(
+        description="What she has by it: vouchers with their codes, entitlements, entries in draws; often nothing."
+    )
+    replayed: bool = strawberry.field(description="Whether this answers an earlier request with the same key.")
+    effects: list[Effect] = strawberry.field(description="What was told to the member.")
+
+
+RedeemRewardResult: TypeAlias = Annotated[
+    RedemptionSuccess
+    | RewardRefusedError
+    | NotEnoughPointsError
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
+    strawberry.union("RedeemRewardResult", description="What became of taking a reward."),
+]
+
+
+@strawberry.type
+class RedemptionsQuery:
+    """The fields of the root about redemptions."""
+
+    @query(
+        "A member's redemptions, newest first. A key says which member; a member's token shows her own.",
+        MEMBERS_READ_OR_OWN,
+    )
+    async def redemptions(
+        self,
+        info: Info,
+        member: Annotated[strawberry.ID | None, strawberry.argument(description=MEMBER)] = None,
+        reward: Annotated[str | None, strawberry.argument(description="Those of this reward alone.")] = None,
+        first: Annotated[int | None, strawberry.argument(description="How many, at most 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="Begin after the item of this cursor.")] = None,
+    ) -> RedemptionConnection:
+        """A page, stable while redemptions are added."""
+        principal, resources = info.context.principal, resources_of(info)
+        external_id, size = member_of(principal, member), page_size(first, 20)
+        place = None if after is None else place_of(after)
+        if not isinstance(place, RedemptionsCursor | None):
+            raise InvalidCursor("This cursor points into another list.", "after")
+        # PostgreSQL keeps no text with a zero in it, and refuses to look for one.
+        named = None if reward is None else reward.replace("\0", " ")
+
+        async def work(unit: Unit) -> tuple[Member, list[records.Redemption]]:
+            whose = await screens.found(unit, external_id)
+            now = (await resources.programs.load(unit)).now
+            before = None if place is None else (place.at, place.redemption)
+            found = await records.page(unit, whose.id, before, size + 1, named)
+            return whose, [each.as_of(now) for each in found]
+
+        whose, found = await resources.read(principal, work)
+        to_member = principal.member is not None
+        edges = [
+            RedemptionEdge(
+                node=Redemption.of(whose.external_id, each, to_member=to_member),
+                cursor=cursor_of(RedemptionsCursor(each.at, each.id)),
+            )
+            for each in found[:size]
+        ]
+        cursors = [each.cursor for each in edges]
+        return RedemptionConnection(edges=edges, page_info=PageInfo.of(cursors, after=after, more=len(found) > size))
+
+
+@strawberry.type
+class RedemptionsMutation:
+    """The mutations about redemptions."""
+
+    @mutation(
+        "Let a member take a reward at the program's present: the price of her tier leaves her purse, and she has what the reward gives."
+        " `rewards` tells beforehand whether she can, and why not.",
+        REWARDS_WRITE_OR_OWN,
+    )
+    async def redeem_reward(
+        self,
+        info: Info,
+        given: Annotated[RedeemRewardInput, strawberry.argument(name="input", description="Who, and what.")],
+    ) -> RedeemRewardResult:
+        """Pay, and have it."""
+        principal, resources = info.context.principal, resources_of(info)
+        done = await redeeming.redeem_reward(
+            resources.database,
+            resources.programs,
+            principal.program,
+            RedeemReward(member_of(principal, given.member), given.reward, given.session),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return await _told(info, done)
+
+
+async def _told(info: Info, done: Redeemed) -> RedemptionSuccess:
+    principal = info.context.principal
+    await resources_of(info).drain.settled(principal.program)
+    aside = await aside_of(info, [(done.member, done.effects)])
+    return RedemptionSuccess(
+        redemption=Redemption.of(done.member, done.redemption, to_member=principal.member is not None),
+        benefits=[Benefit.of(each) for each in done.benefits],
+        replayed=done.replayed,
+        effects=shown(done.effects, done.member, aside),
+    )

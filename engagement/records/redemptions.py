@@ -1,0 +1,169 @@
+"""Redemptions: that members took rewards, at which price, and what became of each."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from engagement.records.rows import Rows
+from engagement.records.unit import Row, Unit
+
+RESERVED = "reserved"
+FULFILLED = "fulfilled"
+VOIDED = "voided"
+EXPIRED = "expired"
+REFUNDED = "refunded"
+
+
+class Redemption(msgspec.Struct, frozen=True):
+    """That a member took a reward (of its `session`, where it is not empty) for `points` of a currency, of which `paid` were spent.
+
+    While it is reserved, `hold` sets the points aside up to `until`; `fact` is by which they were spent. One that is `counted` is in the stock as taken. What it gave can be used from
+    `usable_from` up to `usable_until` (None: for good). `cost` is what it costs the program, in `money`. Instants are in UTC.
+    """
+
+    id: UUID
+    member_id: UUID
+    reward: str
+    session: str
+    state: str
+    currency: str | None
+    points: int
+    paid: int
+    counted: bool
+    hold: UUID | None
+    fact: str | None
+    cost: Decimal | None
+    money: str | None
+    at: datetime
+    until: datetime | None
+    usable_from: datetime
+    usable_until: datetime | None
+    ended_at: datetime | None = None
+
+    def as_of(self, now: datetime) -> "Redemption":
+        """As it stands at an instant: what was reserved up to then has expired, whether or not somebody has written that."""
+        if self.state == RESERVED and self.until is not None and self.until <= now:
+            return msgspec.structs.replace(self, state=EXPIRED, ended_at=self.until)
+        return self
+
+
+_COLUMNS = ", ".join(Redemption.__struct_fields__)
+_REDEMPTIONS = Rows(
+    "redemption",
+    {
+        "id": "uuid",
+        "member_id": "uuid",
+        "reward": "text",
+        "session": "text",
+        "state": "text",
+        "currency": "text",
+        "points": "bigint",
+        "paid": "bigint",
+        "counted": "bool",
+        "hold": "uuid",
+        "fact": "text",
+        "cost": "numeric",
+        "money": "text",
+        "at": "timestamptz",
+        "until": "timestamptz",
+        "usable_from": "timestamptz",
+        "usable_until": "timestamptz",
+        "ended_at": "timestamptz",
+    },
+)
+
+
+def add(unit: Unit, made: Redemption) -> None:
+    """Keep a new redemption."""
+    _REDEMPTIONS.insert(unit, [msgspec.structs.astuple(made)])
+
+
+async def find(unit: Unit, identity: UUID, *, locked: bool = False) -> Redemption | None:
+    """The redemption of an id; `locked` until the unit ends."""
+    row = await unit.fetchrow(
+        f"SELECT {_COLUMNS} FROM redemption WHERE program_id = $1 AND id = $2 {'FOR UPDATE' if locked else ''}",
+        unit.program,
+        identity,
+    )
+    return None if row is None else _redemption(row)
+
+
+async def change(unit: Unit, changed: Redemption) -> None:
+    """Write what became of a redemption, whose row is locked."""
+    await unit.execute(
+        "UPDATE redemption SET state = $3, paid = $4, fact = $5, usable_from = $6, usable_until = $7, ended_at = $8"
+        " WHERE program_id = $1 AND id = $2",
+        unit.program,
+        changed.id,
+        changed.state,
+        changed.paid,
+        changed.fact,
+        changed.usable_from,
+        changed.usable_until,
+        changed.ended_at,
+    )
+
+
+async def expire(unit: Unit, now: datetime, reward: str) -> list[tuple[UUID, str, bool]]:
+    """End what was reserved of a reward up to an instant and not captured: each one's id and session, and whether it is counted."""
+    rows = await unit.fetch(
+        "WITH ended AS (UPDATE redemption SET state = 'expired', ended_at = until"
+        " WHERE program_id = $1 AND state = 'reserved' AND until <= $2 AND reward = $3 RETURNING id, session, counted)"
+        " SELECT * FROM ended",
+        unit.program,
+        now,
+        reward,
+    )
+    return [(row["id"], row["session"], row["counted"]) for row in rows]
+
+
+async def over(unit: Unit, now: datetime) -> list[str]:
+    """The rewards of which something was reserved up to an instant, and is over."""
+    rows = await unit.fetch(
+        "SELECT DISTINCT reward FROM redemption WHERE program_id = $1 AND state = 'reserved' AND until <= $2 ORDER BY reward",
+        unit.program,
+        now,
+    )
+    return [row["reward"] for row in rows]
+
+
+async def had(unit: Unit, member_id: UUID, asked: Sequence[tuple[str, datetime | None]], now: datetime) -> list[int]:
+    """How often a member took each of these rewards since an instant (None: ever), without what was voided, refunded or is over."""
+    if not asked:
+        return []
+    rows = await unit.fetch(
+        "SELECT asked.n, count(held.id)::int AS times FROM unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY"
+        " AS asked (reward, since, n) LEFT JOIN redemption AS held ON held.program_id = $1 AND held.member_id = $2"
+        " AND held.reward = asked.reward AND (asked.since IS NULL OR held.at >= asked.since)"
+        " AND (held.state = 'fulfilled' OR held.state = 'reserved' AND held.until > $5)"
+        " GROUP BY asked.n ORDER BY asked.n",
+        unit.program,
+        member_id,
+        [reward for reward, _ in asked],
+        [since for _, since in asked],
+        now,
+    )
+    return [row["times"] for row in rows]
+
+
+async def page(
+    unit: Unit, member_id: UUID, after: tuple[datetime, UUID] | None, first: int, reward: str | None
+) -> list[Redemption]:
+    """A member's redemptions (of one reward, where it is named), the newest first, from the one behind `after` on."""
+    rows = await unit.fetch(
+        f"SELECT {_COLUMNS} FROM redemption WHERE program_id = $1 AND member_id = $2 AND ($3::text IS NULL OR reward = $3)"
+        " AND ($4::timestamptz IS NULL OR (at, id) < ($4, $5::uuid)) ORDER BY at DESC, id DESC LIMIT $6",
+        unit.program,
+        member_id,
+        reward,
+        *(after or (None, None)),
+        first,
+    )
+    return [_redemption(row) for row in rows]
+
+
+def _redemption(row: Row) -> Redemption:
+    return Redemption(**dict(row))

@@ -1,0 +1,110 @@
+"""Redeeming rewards over HTTP: once for each key, for oneself with a member's token, and refused in a word."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.api.conftest import APPLY, NOON, House, document
+from tests.api.test_amendments import refused
+
+TAKEN = """__typename
+  ... on RedemptionSuccess {
+    redemption { id member reward session state currency points paid cost money at reservedUntil usableUntil endedAt }
+    benefits { id sort key count code source redemption state until }
+    replayed
+    effects { __typename ... on RedemptionChanged { redemption reward redemptionState } ... on BenefitChanged { key benefitState source } }
+  }
+  ... on RewardRefusedError { reason }
+  ... on NotEnoughPointsError { currency missing }
+  ... on UserError { code message field }"""
+REDEEM = f"mutation($input: RedeemRewardInput!) {{ redeemReward(input: $input) {{ {TAKEN} }} }}"
+REDEMPTIONS = """query($member: ID, $after: String, $first: Int = 2, $reward: String) {
+  redemptions(member: $member, after: $after, first: $first, reward: $reward) {
+    edges { node { reward state points cost } cursor } pageInfo { hasNextPage endCursor } } }"""
+SHELF: dict[str, Any] = {
+    "vouchers": [{"key": "ten", "prefix": "TEN-"}],
+    "rewards": [
+        {
+            "key": "off",
+            "kind": "discount",
+            "price": {"points": 10, "currency": "points"},
+            "gives": [{"voucher": "ten"}],
+            "cost": {"amount": "1.50", "currency": "USD"},
+        },
+        {"key": "mug", "kind": "product", "price": {"points": 100, "currency": "points"}, "stock": 1},
+        {"key": "later", "kind": "donation", "status": "paused"},
+    ],
+}
+
+
+@pytest.fixture
+async def shop(house: House) -> House:
+    """A shop, in which ann has 50 points."""
+    applied = await house.data(APPLY, {"input": {"document": document(house.program.key, **SHELF)}})
+    assert applied["applyProgram"]["__typename"] == "ApplyProgramSuccess", applied
+    await house.bought("ann", "p1", "50.00", NOON)
+    return house
+
+
+async def redeem(house: House, reward: str, *, key: str | None = None, **more: object) -> dict[str, Any]:
+    """What redeeming answers; for ann, where no other is named and no token used."""
+    who = {} if key else {"member": "ann"}
+    given = {**who, "reward": reward, "idempotencyKey": str(uuid4()), **more}
+    answer: dict[str, Any] = (await house.data(REDEEM, {"input": given}, key=key))["redeemReward"]
+    return answer
+
+
+async def test_a_member_redeems_for_herself_and_a_shop_for_her(shop: House) -> None:
+    done = await redeem(shop, "off", key=shop.token("ann"), idempotencyKey="k")
+    assert done["__typename"] == "RedemptionSuccess", done
+    taken = done["redemption"]
+    assert (taken["member"], taken["state"], taken["points"], taken["paid"], taken["cost"]) == (
+        "ann",
+        "FULFILLED",
+        10,
+        10,
+        None,
+    )
+    (voucher,) = done["benefits"]
+    assert (voucher["sort"], voucher["key"], voucher["state"], voucher["source"]) == ("VOUCHER", "ten", "ISSUED", "off")
+    assert voucher["code"].startswith("TEN-")
+    assert [each["__typename"] for each in done["effects"]] == ["RedemptionChanged", "BenefitChanged", "PointsSpent"]
+    again = await redeem(shop, "off", key=shop.token("ann"), idempotencyKey="k")
+    assert again == {**done, "replayed": True}
+    by_shop = await redeem(shop, "off")
+    assert (by_shop["redemption"]["cost"], by_shop["redemption"]["money"]) == ("1.50", "USD")
+    assert by_shop["benefits"][0]["code"] != voucher["code"]
+
+
+async def test_refusals_say_why_in_a_word(shop: House) -> None:
+    assert (await redeem(shop, "later"))["reason"] == "PAUSED"
+    missing = await redeem(shop, "mug")
+    assert (missing["__typename"], missing["currency"], missing["missing"]) == ("NotEnoughPointsError", "points", 50)
+    assert refused(await redeem(shop, "none")) == ("NotFoundError", "NOT_FOUND", "reward")
+    assert refused(await redeem(shop, "off", member="\0")) == ("InvalidInputError", "INVALID_INPUT", "member")
+    assert refused(await redeem(shop, "off", session="s")) == ("InvalidInputError", "INVALID_INPUT", "session")
+    assert (await redeem(shop, "off", idempotencyKey="k"))["__typename"] == "RedemptionSuccess"
+    reused = refused(await redeem(shop, "mug", idempotencyKey="k"))
+    assert reused == ("IdempotencyKeyReusedError", "IDEMPOTENCY_KEY_REUSED", "idempotencyKey")
+    other = await shop.refusal(
+        REDEEM, {"input": {"member": "bob", "reward": "off", "idempotencyKey": "o"}}, key=shop.token("ann")
+    )
+    assert other["code"] == "FORBIDDEN"
+
+
+async def test_redemptions_are_read_newest_first_and_page_by_page(shop: House) -> None:
+    for _ in range(3):
+        await redeem(shop, "off")
+    first = (await shop.data(REDEMPTIONS, {"member": "ann"}))["redemptions"]
+    assert [each["node"]["cost"] for each in first["edges"]] == ["1.50", "1.50"]
+    assert first["pageInfo"]["hasNextPage"]
+    rest = (await shop.data(REDEMPTIONS, {"after": first["pageInfo"]["endCursor"]}, key=shop.token("ann")))[
+        "redemptions"
+    ]
+    assert [each["node"] for each in rest["edges"]] == [
+        {"reward": "off", "state": "FULFILLED", "points": 10, "cost": None}
+    ]
+    none = (await shop.data(REDEMPTIONS, {"member": "ann", "reward": "m\0g"}))["redemptions"]
+    assert none["edges"] == []
+    assert (await shop.refusal(REDEMPTIONS, {"member": "ann", "after": "x"}))["code"] == "INVALID_CURSOR"
