@@ -133,8 +133,8 @@ class Both:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder of a short path that every user can reach, for the sockets and for the servers' own user."""
-    with tempfile.TemporaryDirectory(prefix="stress-", dir="/tmp") as name:
+    """A folder that every user can reach, as the servers' own user has to."""
+    with tempfile.TemporaryDirectory(prefix="stress-") as name:
         folder = Path(name).resolve()
         folder.chmod(0o755)
         yield folder

@@ -17,8 +17,24 @@ import pytest
 from engagement.embedded import Endpoints, servers
 from engagement.records.database import migrate
 from engagement.records.unit import Database
+from tests import memory
 
 TEMPLATE = "engagement_template"
+
+
+_moved_in = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is made: the workers of a run find its folder in their environment."""
+    if folder := memory.move_in():
+        config.stash[_moved_in] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """After all workers have ended."""
+    if folder := config.stash.get(_moved_in, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Urls(NamedTuple):

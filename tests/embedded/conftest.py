@@ -18,7 +18,7 @@ OTHER_UID = pwd.getpwnam("daemon").pw_uid
 @pytest.fixture
 def data() -> Iterator[Path]:
     """A DIR of a short path that every user can reach; what still runs in it afterwards is a failure."""
-    with tempfile.TemporaryDirectory(prefix="emb-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="emb-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder).resolve() / "data"
         assert gone(Path(folder))
@@ -36,7 +36,7 @@ def stranger() -> Iterator[Python]:
     if not ROOT:
         yield Python(Path(sys.executable), {"PYTHONPATH": str(PROJECT)})
         return
-    with tempfile.TemporaryDirectory(prefix="stranger-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="stranger-") as folder:
         Path(folder).chmod(0o755)
         yield stand_alone(Path(folder), OTHER_UID)
 
@@ -53,7 +53,7 @@ def python(request: pytest.FixtureRequest) -> Python:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[dict[int | None, Path]]:
     """A DIR for each user that is asked for, kept from test to test: most need some cluster, not a new one."""
-    with tempfile.TemporaryDirectory(prefix="emb-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="emb-") as folder:
         Path(folder).chmod(0o755)
         yield {uid: Path(folder).resolve() / str(uid) for uid in (None, OTHER_UID)}
         assert gone(Path(folder))
