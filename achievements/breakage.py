@@ -1,7 +1,7 @@
 """How many of the points that members have will come to their end unspent: an estimate from what became of earlier ones.
 
 Points are followed from the month in which they were earned (a cohort) by their age, in steps. What of a cohort was there at the beginning of
-a step and was spent within it is a share; the share of a step is that of all cohorts together which have lived through the whole step.
+a step and was spent within it is a share; the share of a step is that of the latest three cohorts together which have lived through the whole step.
 A point that is there now will come to its end unspent with the product of what is left by each step that lies ahead of it.
 The interval says by how much the estimate moves where single cohorts are left out (jackknife): two standard errors to each side.
 """
@@ -13,6 +13,8 @@ import msgspec
 
 COHORTS_MIN = 2
 """Cohorts that have to have lived through a step for its share to be known."""
+COHORTS_LATEST = 3
+"""Cohorts that a step's share is taken from, the latest first: members and prices of long ago say less."""
 STEPS = 12
 """Steps into which the longest life of the points that are there is cut."""
 ERRORS = 2.0
@@ -47,7 +49,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(cohorts: Sequence[Cohort], outstanding: Sequence[Outstanding], step_days: int) -> Estimate | None:
-    """What will become of the points that are there; None where too little is known of an age that lies ahead of them."""
+    """What will become of the points that are there, by cohorts in order; None where too little is known of an age that lies ahead."""
     there = sum(each.points for each in outstanding)
     whole = _expected(cohorts, outstanding, step_days, COHORTS_MIN)
     if whole is None:
@@ -78,15 +80,17 @@ def _expected(
 
 def _kept(cohorts: Sequence[Cohort], step: int, cohorts_min: int) -> float | None:
     """The share of what is there at the beginning of a step that is not spent within it; None where that is not known."""
-    there = spent = known = 0
-    for each in cohorts:
-        if each.lived > step:
-            begins = each.entered - sum(each.spent[:step]) - sum(each.ended[:step])
-            if begins > 0:
-                there, spent, known = there + begins, spent + each.spent[step], known + 1
-    if known < cohorts_min:
+    lived = [(each, _begins(each, step)) for each in cohorts if each.lived > step]
+    latest = [(each, begins) for each, begins in lived if begins > 0][-COHORTS_LATEST:]
+    if len(latest) < cohorts_min:
         return None
-    return min(max(1 - spent / there, 0.0), 1.0)
+    spent = sum(each.spent[step] for each, _ in latest)
+    return min(max(1 - spent / sum(begins for _, begins in latest), 0.0), 1.0)
+
+
+def _begins(cohort: Cohort, step: int) -> int:
+    """What is there of a cohort at the beginning of a step."""
+    return cohort.entered - sum(cohort.spent[:step]) - sum(cohort.ended[:step])
 
 
 def _unspent(kept: Sequence[float | None], begin: float, end: float) -> float | None:

@@ -21,8 +21,9 @@ from engagement.records.unit import Unit
 VALUE_MAX = 10_000
 VALUE_DECIMALS_MAX = 8
 """A value per point lies below the one, with at most the other: so that the product with any number of points is exact."""
-COHORTS_MAX = 36
-"""Months of history that an estimate looks at."""
+COHORTS_MAX = 120
+"""Months of history that an estimate looks at, at most; else as many as points live, and some."""
+SHORTEST_MONTH_DAYS = 28
 REWARDS_MAX = 1_000
 MONTH = Calendar.MONTH
 
@@ -104,9 +105,12 @@ async def broken(unit: Unit, loaded: Loaded, currency: str) -> Breakage:
     begun = (await accounting.beginnings(unit)).get(currency)
     if not there or begun is None:
         return Breakage(now, points, None, (), 1)
-    step_days = -(-max(each.age_days + each.left_days for each in there) // breakage.STEPS)
+    life_days = max(each.age_days + each.left_days for each in there)
+    step_days = -(-life_days // breakage.STEPS)
+    # Each of the latest cohorts that have lived as long, and those that take its place where it is left out.
+    count = min(life_days // SHORTEST_MONTH_DAYS + 2 * breakage.COHORTS_LATEST, COHORTS_MAX)
     present = periods.period_at(MONTH, now, zone)
-    months = range(max(periods.period_at(MONTH, begun, zone), present - COHORTS_MAX + 1), present + 1)
+    months = range(max(periods.period_at(MONTH, begun, zone), present - count), present + 1)
     bounds = [periods.start(MONTH, each, zone) for each in months]
     fates = await liabilities.fates(unit, currency, bounds, step_days)
     ends = [*bounds[1:], now]

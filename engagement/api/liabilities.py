@@ -17,10 +17,10 @@ from engagement.records.unit import Unit
 
 METHOD: Final = (
     "Points are followed from the month in which they were earned, by their age in steps of `stepDays`. Of what was there at the"
-    " beginning of a step, a share was spent within it: that of all months together which have lived through the whole step. A point"
+    " beginning of a step, a share was spent within it: that of the latest three months together which have lived through the whole step. A point"
     " that is there now will end unspent with the product of what is left by each step that lies ahead of it. The bounds are two"
     " standard errors to each side, found by leaving out one month after the other (jackknife). Points that left otherwise than by"
-    " being spent or by their end are not looked at; at most the latest 36 months are."
+    " being spent or by their end are not looked at."
 )
 """What `breakage` does, in words: it stands in its answer."""
 

@@ -37,6 +37,16 @@ def test_points_that_ended_were_not_there_to_be_spent() -> None:
     assert found == Estimate(500, 500, 500)
 
 
+def test_the_latest_three_months_count() -> None:
+    long_ago = [cohort(f"2016-0{n}", 9_000_000, [0.9] * STEPS) for n in range(1, 6)]
+    past = [*long_ago, *(cohort(f"2017-0{n}", 1_000_000, [0.1] * STEPS) for n in range(1, 4))]
+    young = [cohort(f"2017-0{n}", 1_000_000, [0.0] * STEPS, 0) for n in range(4, 7)]
+    found = estimate([*past, *young], [Outstanding(0, 120, 100_000)], 10)
+    assert found is not None
+    assert found.points == round(100_000 * 0.9**12)
+    assert found.low < found.points, "one of the three might have been as those before"
+
+
 def test_months_that_differ_make_the_bounds_wide() -> None:
     past = [cohort(f"2017-0{n}", 1_000, [share, *[0.0] * (STEPS - 1)]) for n, share in enumerate([0.1, 0.9, 0.5], 1)]
     found = estimate(past, [Outstanding(0, 120, 1_000)], 10)
