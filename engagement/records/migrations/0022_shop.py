@@ -9,5 +9,5 @@ from tortoise.migrations.operations import RunSQL
 class Migration(Step):
     """Not reversible: a code that was handed out was."""
 
-    dependencies = [("records", "0020_erasures")]
+    dependencies = [("records", "0021_adjustments")]
     operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
