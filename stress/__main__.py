@@ -16,6 +16,7 @@ from stress.kills import kill_api, kill_demo
 from stress.outages import freeze_postgres, stop_postgres
 from stress.projections import lose_redis, start_without_redis
 from stress.report import Report
+from stress.streams import model
 
 RUNS: Final = 5
 FAULTS: Final[dict[str, Callable[[int], Report]]] = {
@@ -27,6 +28,7 @@ FAULTS: Final[dict[str, Callable[[int], Report]]] = {
     "lose-redis": lose_redis,
     "start-without-redis": start_without_redis,
     "deliver-again": deliver_again,
+    "model": model,
 }
 
 _console = Console(highlight=False, width=160)
