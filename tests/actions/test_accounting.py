@@ -14,8 +14,10 @@ from achievements import periods
 from achievements.periods import Calendar
 from engagement.actions import accounting, clock, erasing, holds
 from engagement.actions.accounting import Closed, ClosePeriod, RolledForward
+from engagement.actions.adjustments import AdjustPoints, adjust_points
 from engagement.actions.holds import CaptureHold, HoldPoints
 from engagement.actions.programs import Sandbox
+from engagement.actions.transfers import TransferPoints, transfer_points
 from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, PeriodRefused, Unclosable
 from engagement.records.unit import Database, Unit
 from tests.actions.conftest import BEGIN, House, purchase
@@ -194,8 +196,13 @@ async def test_what_is_being_booked_when_a_month_is_closed_counts_in_it(shop: Ho
 @pytest.mark.parametrize("seed", range(3))
 async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(records: Database, seed: int) -> None:
     random, house = Random(seed), House(records)
-    await house.apply(spending(f"stream-{seed}", auto_rewards=[{"key": "reward", "at": 170}]), Sandbox(BEGIN))
-    events: list[tuple[object, ...]] = [purchase("first", "ann", "2017-01-02T00:00:00Z", "50.00")]
+    reasons = [{"key": "correction"}]
+    written = spending(f"stream-{seed}", auto_rewards=[{"key": "reward", "at": 170}], adjustment_reasons=reasons)
+    written["currencies"][0] |= {"transfers": {}, "refund_grace": 3}
+    await house.apply(written, Sandbox(BEGIN))
+    events: list[tuple[object, ...]] = [
+        purchase(f"first-{who}", who, "2017-01-02T00:00:00Z", "50.00") for who in ("ann", "bob")
+    ]
     await house.send(*events)
     final: dict[str, Any] = {}
     now, month = datetime(2017, 3, 5, tzinfo=UTC), 2017 * 12
@@ -208,8 +215,8 @@ async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(r
             await house.send(events[-1])
         elif random.random() < 0.4:
             await house.send((f"c{number:03d}", who, "coupon", at, {}))
-        elif random.random() < 0.4:
-            await _set_aside(house, who, random)
+        elif random.random() < 0.6:
+            await random.choice([_set_aside, _adjust, _give])(house, who, random)
         else:
             await amend(house, events.pop(random.randrange(len(events))), random.choice([None, {"amount": "44.00"}]))
         await house.advance(now.isoformat())
@@ -219,6 +226,8 @@ async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(r
             final[name] = (closed.opening, closed.figures, closed.closing)
         await _balances(house, final)
     assert len(final) > 2
+    kinds = {kind for (kind,) in await house.rows("SELECT DISTINCT kind FROM transfer WHERE program_id = $1")}
+    assert kinds >= {"earn", "spend", "expire", "reverse", "adjust", "transfer"}
     assert await discrepancies(house) == []
 
 
@@ -232,12 +241,27 @@ async def _set_aside(house: House, who: str, random: Random) -> None:
             await holds.capture_hold(*where, captured, principal="shop", key=None)
 
 
+async def _adjust(house: House, who: str, random: Random) -> None:
+    """Give some points, or take some."""
+    change = AdjustPoints(who, random.choice([-20, 30]), "correction")
+    with suppress(NotEnoughPoints):
+        await adjust_points(house.database, house.cache, house.program, change, principal="shop", key=None)
+
+
+async def _give(house: House, who: str, random: Random) -> None:
+    """Let one give the other some points."""
+    gift = TransferPoints(who, "bob" if who == "ann" else "ann", random.randrange(1, 30))
+    with suppress(NotEnoughPoints):
+        await transfer_points(house.database, house.cache, house.program, gift, principal="shop", key=None)
+
+
 async def _balances(house: House, final: dict[str, Any]) -> None:
     async def work(unit: Unit) -> list[RolledForward]:
         return (await accounting.whole(unit, await house.cache.load(unit)))["points"]
 
     months = await house.database.run(work, house.program, read_only=True)
     assert months[-1].counted.closing == await balance(house)
+    assert sum(each.counted.figures.transferred for each in months) == 0
     assert (months[0].counted.opening, sum(each.counted.figures.change for each in months)) == (0, await balance(house))
     told = {each.counted.period: each for each in months if each.closed_at is not None}
     shown = {name: (each.counted.opening, each.counted.figures, each.counted.closing) for name, each in told.items()}
