@@ -48,7 +48,7 @@ class Plan:
 
 
 FULL: Final = Plan(3, 30, pgbench.SCALE, 10.0, 60_000, (10_000, 100_000, 1_000_000), 4, 100_000)
-QUICK: Final = Plan(1, 5, 2, 3.0, 20_000, (10_000, 30_000), 1, 40)
+QUICK: Final = Plan(1, 5, 2, 3.0, 5_000, (10_000, 30_000), 1, 40)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -70,7 +70,8 @@ def details(count: int, rounds: int) -> list[Figure]:
     written = sum(len(msgspec.json.encode(state)) for state in states.values())
     found.append(Figure("rules, a member's state as JSON", written / len(states), "bytes"))
     found.append(Figure("rules, a member's state in memory", held / len(states), "bytes"))
-    return [*found, *(_refolds(book, year, rounds)), _made_ready(rounds)]
+    lengths = [each for each in HISTORIES if each <= count]
+    return [*found, *_refolds(book, year, lengths, rounds), _made_ready(rounds)]
 
 
 def _made_ready(rounds: int) -> Figure:
@@ -96,10 +97,10 @@ def _made_ready(rounds: int) -> Figure:
     return Figure(f"rules, {CHALLENGES} challenges with lives of their own", min(taken), "ms")
 
 
-def _refolds(book: Rulebook, year: History, rounds: int) -> list[Figure]:
+def _refolds(book: Rulebook, year: History, lengths: Sequence[int], rounds: int) -> list[Figure]:
     """What a late event costs, by how late it is and by how long the history is."""
     found = []
-    for length in HISTORIES:
+    for length in lengths:
         history = _long(year, length)
         snapshots = {
             each.inputs: each for each in fold.trace(book, MemberState.NOTHING, history, history[-1].at).snapshots

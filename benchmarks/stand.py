@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -146,9 +146,11 @@ def memory(pids: list[int]) -> int:
     """Bytes that processes hold, what they share counted once."""
     held = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                held += 1024 * int(line.split()[1])
+        # PostgreSQL's processes come and go, also between being found and being asked.
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    held += 1024 * int(line.split()[1])
     return held
 
 

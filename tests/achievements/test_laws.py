@@ -44,10 +44,10 @@ REFERENCE = _book(
 )
 CHANGED = Rulebook(1, [(BEGIN, EXACT_BOOK.latest), (FIRST + (END - FIRST) / 3, _otherwise(EXACT_BOOK.latest))])
 books = st.sampled_from([BOOK, EXACT_BOOK, CHANGED, REFERENCE]) | documents.map(_book)
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=25, deadline=None)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(books, histories(), st.randoms(use_true_random=False), st.integers(1, 6))
 def test_any_delivery_ends_in_the_same_outcomes(
     book: Rulebook, inputs: list[Input], random: Random, batch: int

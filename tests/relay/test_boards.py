@@ -70,7 +70,7 @@ def expected(everybody: list[Place]) -> list[object]:
 
 
 @given(first=st.dictionaries(ids, held, min_size=1, max_size=30), later=st.dictionaries(ids, held, max_size=10))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_redis_and_sql_rank_alike(
     records: Database,
     program: Program,

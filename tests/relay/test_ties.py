@@ -81,7 +81,7 @@ async def check(boards: Boards, program: int, contest: Contest, expected: Sequen
     minimum=st.none() | st.integers(0, 2),
     size=st.integers(1, 4),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_board_is_read_as_the_rules_rank_it(
     records: Database,
     defined: Program,
