@@ -199,7 +199,7 @@ async def test_a_stream_in_order_is_what_a_simple_model_says(records: Database, 
     assert await discrepancies(house) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_any_delivery_keeps_the_books_and_the_points_earned(records: Database, seed: int) -> None:
     random = Random(seed)
     events: list[tuple[object, ...]] = []
