@@ -210,10 +210,10 @@ async def test_all_periods_together_are_what_members_have_and_closed_ones_stay(r
         now += timedelta(days=random.choice([1, 2, 5]))
         at = (now - timedelta(days=random.choice([0, 0, 0, 1, 20, 60]))).isoformat()
         who = random.choice(["ann", "bob"])
-        if random.random() < 0.6 or not events:
-            events.append(purchase(f"p{number:03d}", who, at, f"{random.randrange(1, 90)}.00"))
+        if random.random() < 0.5 or not events:
+            events.append(purchase(f"p{number:03d}", who, at, f"{random.randrange(1, 160)}.00"))
             await house.send(events[-1])
-        elif random.random() < 0.4:
+        elif random.random() < 0.3:
             await house.send((f"c{number:03d}", who, "coupon", at, {}))
         elif random.random() < 0.6:
             await random.choice([_set_aside, _adjust, _give])(house, who, random)
@@ -250,7 +250,7 @@ async def _adjust(house: House, who: str, random: Random) -> None:
 
 async def _give(house: House, who: str, random: Random) -> None:
     """Let one give the other some points."""
-    gift = TransferPoints(who, "bob" if who == "ann" else "ann", random.randrange(1, 30))
+    gift = TransferPoints(who, "bob" if who == "ann" else "ann", random.randrange(1, 10))
     with suppress(NotEnoughPoints):
         await transfer_points(house.database, house.cache, house.program, gift, principal="shop", key=None)
 
