@@ -128,6 +128,11 @@ class Rules:
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
 
     @cached_property
+    def forgiven(self) -> frozenset[str]:
+        """The currencies in which nobody comes to owe anything."""
+        return frozenset(key for key, each in self.currencies.items() if each.debt == "write_off")
+
+    @cached_property
     def _pending(self) -> Mapping[str, Pending]:
         """How long points of an earn rule wait, by what the identities of its lots begin with; of a currency, by its key."""
         rules = (each for each in self.program.sections.get("earn_rules", ()) if isinstance(each, EarnRule))

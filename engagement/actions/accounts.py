@@ -132,8 +132,8 @@ class Accounts:
         fact_id: str | None = None,
         corrects: UUID | None = None,
     ) -> None:
-        # A debt that begins touches no lot.
-        touched = None if debit == "debt" else lot.id
+        # A debt that begins, or is written off, touches no lot.
+        touched = None if debit == "debt" or (debit == "adjustment" and credit == "debt") else lot.id
         cause = lot.event_id if event_id is None else event_id
         named = lot.source if source is None else source
         self._transfers.append(

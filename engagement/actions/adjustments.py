@@ -9,6 +9,7 @@ from achievements.adjustments import AdjustmentReason
 from achievements.movements import PointsAdjusted
 from achievements.outcomes import Effect
 from achievements.parts import POINTS_MAX
+from achievements.rulebook import Rules
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.telling import check_member, listen
 from engagement.errors import InvalidInput, LimitExceeded
@@ -73,19 +74,17 @@ async def adjust_points(
 
 
 async def _adjust(unit: Unit, programs: Programs, command: AdjustPoints, principal: str) -> Adjusted:
-    # The key's own row comes before the member's, as whoever adjusts takes them.
-    loaded = await programs.load(unit, for_writing=True)
-    currency = loaded.currency(command.currency)
-    _check_reason(loaded, command)
-    await _check_limits(unit, loaded, principal, currency, abs(command.change))
     listener = await listen(unit, programs, command.member, pays=True)
     await listener.arrive()
+    at, rules = listener.at, listener.loaded.rules_at(listener.at)
+    currency = listener.loaded.currency(command.currency, at)
+    _check_reason(rules, command)
+    # The key's own row is locked last, by everybody: it is the one that most have in common.
+    await _check_limits(unit, listener.loaded, principal, currency, abs(command.change))
     if command.change < 0:
         listener.check_covered(currency, -command.change)
-    at, fact = listener.at, listener.fact_id(ADJUSTED)
-    rules = listener.loaded.rulebook.at(at) or listener.loaded.rulebook.latest
     expires_at = rules.currencies[currency].expires_at(at, rules.zone)
-    listener.purse.adjust(currency, command.change, at, expires_at, command.reason, fact)
+    listener.purse.adjust(currency, command.change, at, expires_at, command.reason, listener.fact_id(ADJUSTED))
     data: Mapping[str, object] = {
         "reason": command.reason,
         "note": command.note,
@@ -99,8 +98,8 @@ async def _adjust(unit: Unit, programs: Programs, command: AdjustPoints, princip
     return Adjusted(command.member, currency, command.change, command.reason, balance, effects)
 
 
-def _check_reason(loaded: Loaded, command: AdjustPoints) -> None:
-    known = {each.key: each for each in loaded.rules.program.sections.get("adjustment_reasons", ())}
+def _check_reason(rules: Rules, command: AdjustPoints) -> None:
+    known = {each.key: each for each in rules.program.sections.get("adjustment_reasons", ())}
     reason = known.get(command.reason)
     if not isinstance(reason, AdjustmentReason):
         there = ", ".join(known) or "none; define some under `adjustment_reasons`"
@@ -125,7 +124,7 @@ async def _check_limits(unit: Unit, loaded: Loaded, principal: str, currency: st
     most = limits.points_per_day
     if most is None:
         return
-    today = periods.local_day(loaded.now, loaded.rules.zone)
+    today = periods.local_day(loaded.now, loaded.rules_at(loaded.now).zone)
     total = await credentials.adjusted(unit, credential, currency, today, points)
     if total > most:
         left = max(0, most - total + points)

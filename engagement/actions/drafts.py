@@ -187,7 +187,7 @@ class Draft:
                 self.purse.unconfirm(gone.confirmed)
         valid = [*(now for _, now in difference.moved), *changed, *difference.new]
         released = self._take(valid, difference.new, self.present)
-        self.purse.reprice(worth_of(difference), self.present)
+        self.purse.reprice(worth_of(difference), self.present, self._loaded.rules_at(self.present).forgiven)
         told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new, *released]
         ended = self.purse.advance(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:

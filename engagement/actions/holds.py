@@ -136,7 +136,7 @@ async def _set_aside(unit: Unit, programs: Programs, command: HoldPoints) -> Hol
     await listener.arrive()
     if len(listener.purse.open_holds) >= OPEN_HOLDS_MAX:
         raise InvalidInput(f"She has {OPEN_HOLDS_MAX} holds already: capture or void some of them first.", "member")
-    currency = listener.loaded.currency(command.currency)
+    currency = listener.loaded.currency(command.currency, listener.at)
     made, effects = hold(listener, currency, command.points, command.source, timedelta(seconds=command.seconds))
     await listener.save()
     return HoldChanged(command.member, made, effects)

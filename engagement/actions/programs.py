@@ -41,14 +41,13 @@ class Loaded(msgspec.Struct, frozen=True):
     rarities: Rarities
     line: Line
 
-    @property
-    def rules(self) -> Rules:
-        """The rules in force at its present; before the first, those that will be."""
-        return self.rulebook.at(self.now) or self.rulebook.latest
+    def rules_at(self, at: datetime) -> Rules:
+        """The rules in force at an instant; before the first, those that will be."""
+        return self.rulebook.at(at) or self.rulebook.latest
 
-    def currency(self, named: str | None) -> str:
-        """The key of a currency: the one named, or its only one. Raises `InvalidInput`."""
-        known = self.rules.currencies
+    def currency(self, named: str | None, at: datetime) -> str:
+        """The key of a currency at an instant: the one named, or its only one. Raises `InvalidInput`."""
+        known = self.rules_at(at).currencies
         if named is None and len(known) == 1:
             return next(iter(known))
         if named is None or named not in known:

@@ -5,7 +5,7 @@ needs others than are at hand raises `LotsMissing`. Points never go below zero b
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
@@ -20,6 +20,9 @@ from engagement.actions.accounts import Accounts, LotsMissing, NotCovered
 from engagement.records import holds
 from engagement.records.holds import Hold
 from engagement.records.ledger import Spend
+
+WRITTEN_OFF = "written_off"
+"""The source of an adjustment by which nobody owes what she cannot give back."""
 
 Passed: TypeAlias = PointsExpired | PointsReleased | HoldEnded
 
@@ -177,11 +180,11 @@ class Purse(Accounts):
             self._put(lot)
             self._come_back(lot, each.points, present)
 
-    def reprice(self, worth: Mapping[str, int], present: datetime) -> None:
+    def reprice(self, worth: Mapping[str, int], present: datetime, forgiven: Container[str] = ()) -> None:
         """Make lots be worth other points than they were booked with, increases before decreases.
 
         More are booked where the lot was earned. Fewer are taken from the lot; what was spent of it from other lots with
-        points at `present`, in spending order; and what is not there is owed.
+        points at `present`, in spending order; and what is not there is owed, or written off in currencies that are `forgiven`.
         """
         for name, points in worth.items():
             if points > self._lots[name].points:
@@ -190,7 +193,7 @@ class Purse(Accounts):
         owed = [(lot, self._take_back(lot, worth[lot.id], present)) for lot in sorted(lower, key=_by_event)]
         for lot, points in owed:
             if points:
-                self._recover(lot, points, present)
+                self._recover(lot, points, present, forgive=lot.currency in forgiven)
 
     def confirm(self, event_id: str, at: datetime) -> list[PointsReleased]:
         """Release the points of an event that wait for what confirms it."""
@@ -300,8 +303,8 @@ class Purse(Accounts):
         self._put(replace(lot, points=to, remaining=left, expired=ended))
         return owed
 
-    def _recover(self, lot: Lot, owed: int, present: datetime) -> None:
-        """Points of a lot that are not in it any more, from the others; the rest becomes debt."""
+    def _recover(self, lot: Lot, owed: int, present: datetime, *, forgive: bool) -> None:
+        """Points of a lot that are not in it any more, from the others; the rest becomes debt, and that may be forgiven at once."""
         if not self.complete:
             raise LotsMissing
         corrects = self._earnings.get(lot.id)
@@ -322,6 +325,9 @@ class Purse(Accounts):
         if owed:
             self._owe(lot.currency, owed)
             self._move(lot, "reverse", owed, "debt", "issuance", present, corrects=corrects)
+            if forgive:
+                self._owe(lot.currency, -owed)
+                self._move(lot, "adjust", owed, "adjustment", "debt", present, source=WRITTEN_OFF)
 
     def _come_back(self, lot: Lot, points: int, present: datetime) -> None:
         """Pay what is owed from points that came back into a lot: first those beyond what it is worth."""

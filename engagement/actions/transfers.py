@@ -82,7 +82,7 @@ async def _transfer(unit: Unit, programs: Programs, command: TransferPoints) -> 
             raise NotFound(f"Nothing was heard of the member `{name[:80]}`.", field)
     both = await listen_to(unit, programs, list(known.values()))
     giver, receiver = both[known[command.giver]], both[known[command.receiver]]
-    currency = giver.loaded.currency(command.currency)
+    currency = giver.loaded.currency(command.currency, giver.at)
     for each in (giver, receiver):
         await each.arrive()
     await _check(unit, giver, currency, command.points)
@@ -101,7 +101,7 @@ async def _tell(listener: Listener, kind: str, currency: str, change: int, note:
 
 
 async def _check(unit: Unit, giver: Listener, currency: str, points: int) -> None:
-    rules = giver.loaded.rulebook.at(giver.at) or giver.loaded.rulebook.latest
+    rules = giver.loaded.rules_at(giver.at)
     allowed = rules.currencies[currency].transfers
     if allowed is None:
         raise NotAllowed(f"Members cannot give one another points of `{currency}`.", "currency")
@@ -116,7 +116,7 @@ async def _check_day(unit: Unit, giver: Listener, currency: str, points: int, al
     per_day = allowed.per_day
     if per_day.points is None and per_day.times is None:
         return
-    rules = giver.loaded.rulebook.at(giver.at) or giver.loaded.rulebook.latest
+    rules = giver.loaded.rules_at(giver.at)
     calendar = periods.Calendar.DAY
     since = periods.start(calendar, periods.period_at(calendar, giver.at, rules.zone), rules.zone)
     times, gave = await ledger.given_since(unit, giver.id, TRANSFER, currency, since)

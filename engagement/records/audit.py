@@ -116,7 +116,7 @@ SELECT member_id, currency, 'transfers',
        coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
                 FILTER (WHERE kind IN ('spend', 'refund')), 0)::bigint,
        coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0)::bigint,
-       coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END) FILTER (WHERE kind = 'adjust'), 0)::bigint,
+       coalesce(sum(CASE WHEN credit IN ('wallet', 'debt') THEN points ELSE -points END) FILTER (WHERE kind = 'adjust'), 0)::bigint,
        coalesce(sum(CASE credit WHEN 'wallet' THEN points ELSE -points END) FILTER (WHERE kind = 'transfer'), 0)::bigint,
        coalesce(sum(CASE 'debt' WHEN debit THEN points WHEN credit THEN -points END), 0)::bigint,
        coalesce(sum(points * ((credit IN ('wallet', 'debt'))::int - (debit IN ('wallet', 'debt'))::int)), 0)::bigint,

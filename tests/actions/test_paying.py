@@ -142,3 +142,21 @@ async def test_what_returns_to_a_lot_that_has_ended_has_the_days_of_grace(
     assert await shop.rows("SELECT balance FROM wallet WHERE program_id = $1") == [(0,)]
     assert await discrepancies(shop) == []
     await books_balance(shop)
+
+
+async def test_what_cannot_be_taken_back_is_written_off_where_the_currency_says_so(shop: House) -> None:
+    currency = {"key": "points", "expires": {"after_days": 5}, "debt": "write_off"}
+    await shop.apply(document(currencies=[currency], earn_rules=[EARN]))
+    await shop.advance("2017-03-03T10:30:00Z")
+    await pay(shop, 45)
+    await amend(shop, purchase("p1", "ann", "2017-03-01T10:00:00Z", "30"))
+    assert await shop.rows("SELECT balance, debt, reversed, spent, adjusted FROM wallet WHERE program_id = $1") == [
+        (0, 0, 30, 45, 25)
+    ]
+    assert await shop.rows(
+        "SELECT points, debit, credit FROM transfer WHERE program_id = $1 AND source = 'written_off'"
+    ) == [(25, "adjustment", "debt")]
+    await shop.send(purchase("p3", "ann", "2017-03-03T11:00:00Z", "10"))
+    assert await shop.rows("SELECT balance FROM wallet WHERE program_id = $1") == [(10,)]
+    assert await discrepancies(shop) == []
+    await books_balance(shop)
