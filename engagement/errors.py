@@ -132,9 +132,20 @@ class RewardRefused(Refusal):
 
 
 class RedemptionRefused(Refusal):
-    """A redemption that is not in the state in which that can be done: `state` is the one it is in."""
+    """A redemption that is not in the state in which that can be done (`state` is the one it is in), or something of it was `used`."""
 
     code = "REDEMPTION_REFUSED"
+
+    def __init__(self, state: str, message: str, field: str | None = None, *, used: bool = False) -> None:
+        super().__init__(message, field)
+        self.state = state
+        self.used = used
+
+
+class BenefitRefused(Refusal):
+    """A voucher that cannot be used now: `state` is the one it is in."""
+
+    code = "BENEFIT_REFUSED"
 
     def __init__(self, state: str, message: str, field: str | None = None) -> None:
         super().__init__(message, field)

@@ -9,9 +9,10 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
+from uuid_utils.compat import uuid7
 
 from achievements.benefits import Voucher
 from achievements.redeeming import BenefitChanged
@@ -74,7 +75,7 @@ async def issue(
         state = benefits.OWED if each.sort == "voucher" and code is None else benefits.ISSUED
         until = _until(rules, each, at)
         new = Benefit(
-            *(uuid4(), member_id, each.sort, each.key, each.count, code, each.source),
+            *(uuid7(), member_id, each.sort, each.key, each.count, code, each.source),
             *(each.redemption, each.reward, state, each.usable.since, until, at),
         )
         made.append((new, None if code is None else codes.hash_of(code)))

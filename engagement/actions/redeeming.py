@@ -4,12 +4,14 @@ nothing of all that happens.
 Locks are taken in one order: the stock of the reward, the member, and then what is hers. Of what there is without end, no stock is kept.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
+from uuid_utils.compat import uuid7
 
 from achievements.outcomes import Effect
 from achievements.parts import Price
@@ -17,6 +19,7 @@ from achievements.redeeming import RedemptionChanged
 from achievements.rewards import REDEEMED, RewardReady, SessionReady
 from achievements.rulebook import Rules
 from engagement.actions import issuing, shelf
+from engagement.actions.holds import Asked
 from engagement.actions.issuing import Issued, Wanted
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.shelf import Looker, OnShelf, Stock
@@ -25,7 +28,7 @@ from engagement.errors import InProgress, InvalidInput, NotFound, RewardRefused,
 from engagement.records import codes, redemptions, stock
 from engagement.records.benefits import Benefit
 from engagement.records.redemptions import Redemption
-from engagement.records.unit import Database, Unit
+from engagement.records.unit import Database, Unit, Work
 
 _WHY = {
     Unredeemable.NOT_STARTED: "It cannot be redeemed yet.",
@@ -81,12 +84,25 @@ async def redeem_reward(
     has to be named; and what `Database.perform` raises.
     """
     check_member(command.member)
+    work = functools.partial(_redeem, programs=programs, command=command)
+    return await perform(database, program_id, "redeemReward", command, work, Asked(principal, key))
+
+
+async def perform(
+    database: Database,
+    program_id: int,
+    operation: str,
+    command: msgspec.Struct,
+    work: Work[Redeemed],
+    asked: Asked,
+) -> Redeemed:
+    """Do something to a redemption once for each key."""
     done, replayed = await database.perform(
-        lambda unit: _redeem(unit, programs, command),
+        work,
         program_id,
-        principal=principal,
-        operation="redeemReward",
-        key=key,
+        principal=asked.principal,
+        operation=operation,
+        key=asked.key,
         command=msgspec.json.encode(command),
         encode=msgspec.json.encode,
         decode=msgspec.json.Decoder(Redeemed).decode,
@@ -127,7 +143,7 @@ def new_redemption(counter: Counter, listener: Listener, price: Price | None, st
     definition, session = counter.ready.definition, counter.session
     usable, cost = counter.ready.usable(listener.at, session), definition.cost
     return Redemption(
-        id=uuid4(),
+        id=uuid7(),
         member_id=listener.id,
         reward=counter.ready.key,
         session="" if session is None else session.key,

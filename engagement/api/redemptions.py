@@ -4,13 +4,17 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from engagement.actions import redeeming, screens
+from engagement.actions import redeeming, refunding, reserving, screens
+from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from engagement.actions.redeeming import Redeemed, RedeemReward
+from engagement.actions.refunding import RefundRedemption
+from engagement.actions.reserving import CaptureRedemption, ReserveReward, VoidRedemption
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.pagination import InvalidCursor, PageInfo, RedemptionsCursor, cursor_of, page_size, place_of
 from engagement.api.principals import (
     MEMBERS_READ_OR_OWN,
+    REWARDS_WRITE,
     REWARDS_WRITE_OR_OWN,
     Info,
     member_of,
@@ -24,16 +28,19 @@ from engagement.api.refusals import (
     MemberErasedError,
     NotEnoughPointsError,
     NotFoundError,
+    RedemptionRefusedError,
     RewardRefusedError,
     TryAgainError,
 )
 from engagement.api.resources import resources_of
+from engagement.api.scalars import Points
 from engagement.api.texts import IDEMPOTENCY_KEY, MEMBER
 from engagement.records import redemptions as records
 from engagement.records.members import Member
 from engagement.records.unit import Unit
 
 _REWARD = "The key of the reward."
+_REDEMPTION = "The id of the redemption."
 
 
 @strawberry.type(description="A redemption on a page.")
@@ -65,6 +72,54 @@ class RedeemRewardInput:
     session: str | None = strawberry.field(default=None, description="Of an experience, the key of the session.")
 
 
+@strawberry.input(description="A member, and the reward that is reserved for her.")
+class ReserveRewardInput:
+    """Who, what, and for how long."""
+
+    reward: str = strawberry.field(description=_REWARD)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    member: strawberry.ID | None = strawberry.field(
+        default=None,
+        description=f"{MEMBER} One that is not known yet becomes so. A member's own token may leave it out.",
+    )
+    session: str | None = strawberry.field(default=None, description="Of an experience, the key of the session.")
+    seconds: int = strawberry.field(
+        default=HOLD_SECONDS,
+        description=f"After how many seconds it is over by itself, at most {HOLD_SECONDS_MAX}.",
+    )
+
+
+@strawberry.input(description="A reserved reward that the member gets.")
+class CaptureRedemptionInput:
+    """Which, and for how much."""
+
+    redemption: strawberry.ID = strawberry.field(description=_REDEMPTION)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    points: Points | None = strawberry.field(
+        default=None,
+        description="How many of the points that were set aside are paid; all of them where it is left out. The rest comes free.",
+    )
+
+
+@strawberry.input(description="A reserved reward that is given up.")
+class VoidRedemptionInput:
+    """Which."""
+
+    redemption: strawberry.ID = strawberry.field(description=_REDEMPTION)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+
+
+@strawberry.input(description="A redemption that is taken back.")
+class RefundRedemptionInput:
+    """Which."""
+
+    redemption: strawberry.ID = strawberry.field(description=_REDEMPTION)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    forced: bool = strawberry.field(
+        default=False, description="Also where something that came of it was used; that stands, and so does the stock."
+    )
+
+
 @strawberry.type(description="A redemption as it is now, what the member has by it, and what that changed for her.")
 class RedemptionSuccess:
     """What was done."""
@@ -87,6 +142,17 @@ RedeemRewardResult: TypeAlias = Annotated[
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("RedeemRewardResult", description="What became of taking a reward."),
+]
+EndRedemptionResult: TypeAlias = Annotated[
+    RedemptionSuccess
+    | RedemptionRefusedError
+    | RewardRefusedError
+    | InvalidInputError
+    | NotFoundError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
+    strawberry.union("EndRedemptionResult", description="What became of capturing, voiding or refunding a redemption."),
 ]
 
 
@@ -156,6 +222,92 @@ class RedemptionsMutation:
             resources.programs,
             principal.program,
             RedeemReward(member_of(principal, given.member), given.reward, given.session),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return await _told(info, done)
+
+    @mutation(
+        "Reserve a reward for a member: its price is set aside in her purse, and one of the stock and the codes with it. Then"
+        " `captureRedemption` lets her have it, or `voidRedemption` gives it up, or it is over by itself: exactly one of these.",
+        REWARDS_WRITE,
+    )
+    async def reserve_reward(
+        self,
+        info: Info,
+        given: Annotated[ReserveRewardInput, strawberry.argument(name="input", description="Who, and what.")],
+    ) -> RedeemRewardResult:
+        """Set it aside."""
+        principal, resources = info.context.principal, resources_of(info)
+        done = await reserving.reserve_reward(
+            resources.database,
+            resources.programs,
+            principal.program,
+            ReserveReward(member_of(principal, given.member), given.reward, given.session, seconds=given.seconds),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return await _told(info, done)
+
+    @mutation(
+        "Let a member have a reward that is reserved for her: points that were set aside are paid, all or a part, and the rest comes free.",
+        REWARDS_WRITE,
+    )
+    async def capture_redemption(
+        self,
+        info: Info,
+        given: Annotated[CaptureRedemptionInput, strawberry.argument(name="input", description="Which redemption.")],
+    ) -> EndRedemptionResult:
+        """Pay, and have it."""
+        principal, resources = info.context.principal, resources_of(info)
+        done = await reserving.capture_redemption(
+            resources.database,
+            resources.programs,
+            principal.program,
+            CaptureRedemption(given.redemption, given.points),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return await _told(info, done)
+
+    @mutation(
+        "Give a reserved reward up: the points, the stock and the codes that were set aside are free again.",
+        REWARDS_WRITE,
+    )
+    async def void_redemption(
+        self,
+        info: Info,
+        given: Annotated[VoidRedemptionInput, strawberry.argument(name="input", description="Which redemption.")],
+    ) -> EndRedemptionResult:
+        """Give it up."""
+        principal, resources = info.context.principal, resources_of(info)
+        done = await reserving.void_redemption(
+            resources.database,
+            resources.programs,
+            principal.program,
+            VoidRedemption(given.redemption),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        return await _told(info, done)
+
+    @mutation(
+        "Take a redemption back: what was paid goes back to the lots that it came from, into one that has ended for the days of grace of"
+        " its currency; what the member has by it is void. What was used stands, and refuses it unless it is forced.",
+        REWARDS_WRITE,
+    )
+    async def refund_redemption(
+        self,
+        info: Info,
+        given: Annotated[RefundRedemptionInput, strawberry.argument(name="input", description="Which redemption.")],
+    ) -> EndRedemptionResult:
+        """Give the points back."""
+        principal, resources = info.context.principal, resources_of(info)
+        done = await refunding.refund_redemption(
+            resources.database,
+            resources.programs,
+            principal.program,
+            RefundRedemption(given.redemption, given.forced),
             principal=principal.name,
             key=given.idempotency_key,
         )

@@ -9,6 +9,7 @@ from strawberry.schema.exception_handlers import ExceptionHandler
 
 from engagement import errors
 from engagement.api.movements import HoldState
+from engagement.api.redeemed import BenefitState, RedemptionState
 from engagement.api.scalars import Points
 from engagement.errors import Refusal
 
@@ -121,6 +122,25 @@ class RewardRefusedError(UserError):
     """What stands in the way."""
 
     reason: RewardReason = strawberry.field(description="Why, in a word.")
+
+
+@strawberry.type(description="The redemption is not in a state in which that can be done; nothing was done.")
+class RedemptionRefusedError(UserError):
+    """What stands in the way."""
+
+    redemption_state: RedemptionState = strawberry.field(description="The state in which it is.")
+    used: bool = strawberry.field(
+        description="Whether it cannot be refunded because something that came of it was used, unless it is forced."
+    )
+
+
+@strawberry.type(description="The voucher cannot be used now; nothing was done.")
+class BenefitRefusedError(UserError):
+    """What stands in the way."""
+
+    benefit_state: BenefitState = strawberry.field(
+        description="The state in which it is; issued, where it cannot be used yet."
+    )
 
 
 @strawberry.enum(description="Why a period cannot be closed.")
@@ -242,6 +262,21 @@ def _reward_refused(refusal: errors.RewardRefused) -> RewardRefusedError:
     return RewardRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _redemption_refused(refusal: errors.RedemptionRefused) -> RedemptionRefusedError:
+    return RedemptionRefusedError(
+        code=refusal.code,
+        message=refusal.message,
+        field=refusal.field,
+        redemption_state=RedemptionState[refusal.state.upper()],
+        used=refusal.used,
+    )
+
+
+def _benefit_refused(refusal: errors.BenefitRefused) -> BenefitRefusedError:
+    state = BenefitState[refusal.state.upper()]
+    return BenefitRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, benefit_state=state)
+
+
 def _period_refused(refusal: errors.PeriodRefused) -> PeriodRefusedError:
     reason = PeriodReason[refusal.reason.name]
     return PeriodRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
@@ -277,6 +312,8 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.StreakRefused], StreakRefusedError, _streak_refused),
     _Told([errors.TierRefused], TierRefusedError, _tier_refused),
     _Told([errors.RewardRefused], RewardRefusedError, _reward_refused),
+    _Told([errors.RedemptionRefused], RedemptionRefusedError, _redemption_refused),
+    _Told([errors.BenefitRefused], BenefitRefusedError, _benefit_refused),
     _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
     _Told([errors.HoldNotOpen], HoldNotOpenError, _hold_not_open),
     _Told([errors.LimitExceeded], LimitExceededError, _limit_exceeded),

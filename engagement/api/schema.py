@@ -20,6 +20,7 @@ from engagement.api.aliases import AliasesMutation
 from engagement.api.amendments import AmendmentsMutation
 from engagement.api.attributes import AttributesMutation
 from engagement.api.backtests import BacktestsMutation, BacktestsQuery
+from engagement.api.benefits import BenefitsMutation, BenefitsQuery
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
 from engagement.api.control_groups import ControlGroupsQuery
@@ -72,6 +73,7 @@ class Query(
     HoldsQuery,
     LiabilitiesQuery,
     RedemptionsQuery,
+    BenefitsQuery,
 ):
     """Every field to read."""
 
@@ -92,6 +94,7 @@ class Mutation(
     PointsMutation,
     ErasuresMutation,
     RedemptionsMutation,
+    BenefitsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

@@ -161,3 +161,12 @@ async def end(unit: Unit, ids: Sequence[UUID], state: str, at: datetime, used_by
 
 def _benefit(row: Row) -> Benefit:
     return Benefit(*row)
+
+
+async def look_at_owed(unit: Unit, voucher: str) -> None:
+    """Let somebody look at whom a code of a voucher is owed: there may be some now."""
+    await unit.execute(
+        "UPDATE benefit SET open = true WHERE program_id = $1 AND key = $2 AND state = 'owed' AND NOT open",
+        unit.program,
+        voucher,
+    )

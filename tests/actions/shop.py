@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from achievements import periods
-from engagement.actions import redeeming
+from engagement.actions import benefits, redeeming, refunding, reserving
+from engagement.actions.benefits import BenefitUsed, CodesImported, ImportCodes, UseCode, UseEntitlement
 from engagement.actions.programs import Sandbox
 from engagement.actions.redeeming import Redeemed, RedeemReward
+from engagement.actions.refunding import RefundRedemption
+from engagement.actions.reserving import CaptureRedemption, ReserveReward, VoidRedemption
 from engagement.records.unit import Database
 from tests.achievements.programs import BEGIN, document
 from tests.actions.books import books_balance
@@ -78,10 +80,57 @@ async def redeem(house: House, reward: str, member: str = "ann", session: str | 
     )
 
 
+def asked(key: str = "") -> dict[str, str]:
+    """Who asks, and under which key; one of its own, where none is named."""
+    return {"principal": "key", "key": key or str(uuid4())}
+
+
+async def reserve(house: House, reward: str, member: str = "ann", seconds: int = 600, **more: Any) -> Redeemed:
+    """Reserve a reward."""
+    command = ReserveReward(member, reward, seconds=seconds, **more)
+    return await reserving.reserve_reward(house.database, house.cache, house.program, command, **asked())
+
+
+async def capture(house: House, held: Redeemed, points: int | None = None) -> Redeemed:
+    """Capture what was reserved."""
+    command = CaptureRedemption(str(held.redemption.id), points)
+    return await reserving.capture_redemption(house.database, house.cache, house.program, command, **asked())
+
+
+async def void(house: House, held: Redeemed) -> Redeemed:
+    """Give up what was reserved."""
+    command = VoidRedemption(str(held.redemption.id))
+    return await reserving.void_redemption(house.database, house.cache, house.program, command, **asked())
+
+
+async def refund(house: House, done: Redeemed, *, forced: bool = False) -> Redeemed:
+    """Take a redemption back."""
+    command = RefundRedemption(str(done.redemption.id), forced)
+    return await refunding.refund_redemption(house.database, house.cache, house.program, command, **asked())
+
+
+async def bring(house: House, *codes: str, voucher: str = "cinema") -> CodesImported:
+    """Bring codes into a pool."""
+    command = ImportCodes(voucher, codes)
+    return await benefits.import_codes(house.database, house.cache, house.program, command, **asked())
+
+
+async def use(house: House, code: str | None, key: str = "") -> BenefitUsed:
+    """Burn a code."""
+    command = UseCode(str(code))
+    return await benefits.use_code(house.database, house.cache, house.program, command, **asked(key))
+
+
+async def use_up(house: House, entitlement: str, member: str = "ann") -> BenefitUsed:
+    """Use an entitlement up."""
+    command = UseEntitlement(member, entitlement)
+    return await benefits.use_entitlement(house.database, house.cache, house.program, command, **asked())
+
+
 async def balance(house: House, member: str = "ann") -> int:
     """The points that a member can spend."""
     ((points,),) = await house.rows(
-        "SELECT balance FROM wallet JOIN member ON member.program_id = $1 AND member.id = member_id"
+        "SELECT balance - held FROM wallet JOIN member ON member.program_id = $1 AND member.id = member_id"
         " WHERE wallet.program_id = $1 AND external_id = $2",
         member,
     )
@@ -97,6 +146,3 @@ async def all_is_well(house: House) -> None:
     """Nothing that is stored is otherwise than it follows, and the books balance."""
     assert await discrepancies(house) == []
     await books_balance(house)
-
-
-NOW = periods.rfc3339("2017-03-10T12:00:00Z")

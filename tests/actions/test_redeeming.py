@@ -9,22 +9,14 @@ from achievements.outcomes import PointsSpent
 from achievements.redeeming import BenefitChanged, RedemptionChanged
 from engagement.actions import redeeming
 from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, RewardRefused
-from engagement.records import codes
-from engagement.records.unit import Database, Unit
+from engagement.records.unit import Database
 from tests.actions.conftest import House, purchase
-from tests.actions.shop import NOW, all_is_well, balance, names, open_shop, redeem
+from tests.actions.shop import all_is_well, balance, bring, names, open_shop, redeem
 
 
 @pytest.fixture
 async def shop(records: Database) -> House:
     return await open_shop(records)
-
-
-async def put(house: House, *new: str) -> None:
-    async def work(unit: Unit) -> None:
-        await codes.bring_in(unit, "cinema", new, NOW)
-
-    await house.database.run(work, house.program)
 
 
 async def test_what_is_redeemed_is_paid_told_and_kept(shop: House) -> None:
@@ -151,7 +143,7 @@ async def test_a_member_who_asks_many_times_at_once_has_it_as_often_as_one_may(r
 async def test_no_code_of_a_pool_is_handed_out_twice(records: Database) -> None:
     who = [f"m{n}" for n in range(8)]
     house = await open_shop(records, who)
-    await put(house, *(f"CODE-{n}" for n in range(5)))
+    await bring(house, *(f"CODE-{n}" for n in range(5)))
     had: list[str | None] = []
     while len(had) < 5:
         done = await asyncio.gather(*(redeem(house, "film", each) for each in who), return_exceptions=True)
@@ -165,7 +157,7 @@ async def test_no_code_of_a_pool_is_handed_out_twice(records: Database) -> None:
 
 
 async def test_who_dies_in_the_middle_leaves_nothing_behind(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await put(shop, "ONE")
+    await bring(shop, "ONE")
 
     async def die(*_: object) -> None:
         raise RuntimeError("killed")

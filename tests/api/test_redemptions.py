@@ -108,3 +108,53 @@ async def test_redemptions_are_read_newest_first_and_page_by_page(shop: House) -
     none = (await shop.data(REDEMPTIONS, {"member": "ann", "reward": "m\0g"}))["redemptions"]
     assert none["edges"] == []
     assert (await shop.refusal(REDEMPTIONS, {"member": "ann", "after": "x"}))["code"] == "INVALID_CURSOR"
+
+
+RESERVE = f"mutation($input: ReserveRewardInput!) {{ reserveReward(input: $input) {{ {TAKEN} }} }}"
+ENDED = """__typename
+  ... on RedemptionSuccess { redemption { state paid points } benefits { state } replayed }
+  ... on RedemptionRefusedError { redemptionState used }
+  ... on UserError { code message field }"""
+CAPTURE = f"mutation($input: CaptureRedemptionInput!) {{ captureRedemption(input: $input) {{ {ENDED} }} }}"
+VOID = f"mutation($input: VoidRedemptionInput!) {{ voidRedemption(input: $input) {{ {ENDED} }} }}"
+REFUND = f"mutation($input: RefundRedemptionInput!) {{ refundRedemption(input: $input) {{ {ENDED} }} }}"
+
+
+async def end(house: House, document: str, redemption: object, **more: object) -> dict[str, Any]:
+    given = {"redemption": redemption, "idempotencyKey": str(uuid4()), **more}
+    (answer,) = (await house.data(document, {"input": given})).values()
+    found: dict[str, Any] = answer
+    return found
+
+
+async def reserved(house: House) -> str:
+    given = {"member": "ann", "reward": "off", "seconds": 60, "idempotencyKey": str(uuid4())}
+    done = (await house.data(RESERVE, {"input": given}))["reserveReward"]
+    assert (done["redemption"]["state"], done["benefits"]) == ("RESERVED", [])
+    return str(done["redemption"]["id"])
+
+
+async def test_what_is_reserved_is_captured_or_voided_and_taken_back(shop: House) -> None:
+    first = await reserved(shop)
+    done = await end(shop, CAPTURE, first, points=4, idempotencyKey="c")
+    assert (done["redemption"], done["benefits"]) == (
+        {"state": "FULFILLED", "paid": 4, "points": 10},
+        [{"state": "ISSUED"}],
+    )
+    assert (await end(shop, CAPTURE, first, points=4, idempotencyKey="c"))["replayed"]
+    refused = await end(shop, VOID, first)
+    assert (refused["__typename"], refused["redemptionState"]) == ("RedemptionRefusedError", "FULFILLED")
+    back = await end(shop, REFUND, first)
+    assert (back["redemption"]["state"], back["benefits"]) == ("REFUNDED", [{"state": "VOIDED"}])
+    assert (await end(shop, VOID, await reserved(shop)))["redemption"]["state"] == "VOIDED"
+    for redemption in ("none", str(uuid4()), "\0"):
+        for asked in (CAPTURE, VOID, REFUND):
+            assert (await end(shop, asked, redemption))["code"] == "NOT_FOUND"
+    assert (await end(shop, CAPTURE, await reserved(shop), points=11))["code"] == "INVALID_INPUT"
+
+
+async def test_a_members_token_takes_rewards_and_no_more(shop: House) -> None:
+    own = shop.token("ann")
+    given = {"redemption": await reserved(shop), "idempotencyKey": "k"}
+    for asked in (CAPTURE, VOID, REFUND):
+        assert (await shop.refusal(asked, {"input": given}, key=own))["code"] == "FORBIDDEN"

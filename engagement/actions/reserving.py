@@ -1,0 +1,207 @@
+"""Rewards in two steps: reserved for a member for a while, with her points, the stock and the codes set aside, and then captured, or
+voided, or over by itself: exactly one of these.
+
+Locks are taken as in `redeeming`: the stock, the member, and then what is hers.
+"""
+
+import functools
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from achievements.outcomes import Effect
+from achievements.redeeming import BenefitChanged, RedemptionChanged
+from achievements.rewards import REDEEMED
+from engagement.actions import holds, redeeming, shelf
+from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX, OPEN_HOLDS_MAX, Asked
+from engagement.actions.programs import Programs
+from engagement.actions.redeeming import Counter, Redeemed, RedeemReward
+from engagement.actions.telling import Listener, check_member, listen_to
+from engagement.errors import HoldNotOpen, InvalidInput, NotFound, RedemptionRefused
+from engagement.records import codes, members, redemptions, stock
+from engagement.records.holds import Hold
+from engagement.records.redemptions import Redemption
+from engagement.records.unit import Database, Unit
+
+
+class ReserveReward(RedeemReward, frozen=True, kw_only=True):
+    """The same, kept for her for so many seconds."""
+
+    seconds: int = HOLD_SECONDS
+
+
+class CaptureRedemption(msgspec.Struct, frozen=True):
+    """Which redemption, and how many of its points are paid; None: all of them."""
+
+    redemption: str
+    points: int | None = None
+
+
+class VoidRedemption(msgspec.Struct, frozen=True):
+    """Which redemption."""
+
+    redemption: str
+
+
+async def reserve_reward(
+    database: Database, programs: Programs, program_id: int, command: ReserveReward, *, principal: str, key: str | None
+) -> Redeemed:
+    """Set a reward aside for a member, and her points for it, from the program's present on. Raises what `redeem_reward` does."""
+    check_member(command.member)
+    if not 1 <= command.seconds <= HOLD_SECONDS_MAX:
+        raise InvalidInput(f"A reward is reserved for 1 to {HOLD_SECONDS_MAX:,} seconds.", "seconds")
+    work = functools.partial(_reserve, programs=programs, command=command)
+    return await redeeming.perform(database, program_id, "reserveReward", command, work, Asked(principal, key))
+
+
+async def capture_redemption(
+    database: Database,
+    programs: Programs,
+    program_id: int,
+    command: CaptureRedemption,
+    *,
+    principal: str,
+    key: str | None,
+) -> Redeemed:
+    """Let a reserved reward be the member's: points that were set aside are paid, the rest comes free.
+
+    Raises `NotFound` where there is no such redemption, `RedemptionRefused` where it is not reserved any more, `InvalidInput` for
+    another number of points than it set aside; and what `Database.perform` raises.
+    """
+    work = functools.partial(_capture, programs=programs, command=command)
+    return await redeeming.perform(database, program_id, "captureRedemption", command, work, Asked(principal, key))
+
+
+async def void_redemption(
+    database: Database, programs: Programs, program_id: int, command: VoidRedemption, *, principal: str, key: str | None
+) -> Redeemed:
+    """Give a reserved reward up: her points, the stock and the codes are free again. Raises as `capture_redemption` does."""
+    work = functools.partial(_void, programs=programs, command=command)
+    return await redeeming.perform(database, program_id, "voidRedemption", command, work, Asked(principal, key))
+
+
+async def settle(database: Database, cache: Programs, program_id: int) -> int:
+    """Give back what was reserved and is over; how many there were."""
+
+    async def look(unit: Unit) -> list[str]:
+        return await redemptions.over(unit, (await cache.load(unit)).now)
+
+    async def give_back(unit: Unit, reward: str) -> int:
+        loaded = await cache.load(unit, for_writing=True)
+        await stock.lock(unit, reward, [""])
+        return await redeeming.give_back_over(unit, reward, loaded.now)
+
+    return sum(
+        [
+            await database.run(functools.partial(give_back, reward=each), program_id)
+            for each in await database.run(look, program_id, read_only=True)
+        ]
+    )
+
+
+async def _reserve(unit: Unit, programs: Programs, command: ReserveReward) -> Redeemed:
+    counter, listener, price = await redeeming.approach(unit, programs, command)
+    if len(listener.purse.open_holds) >= OPEN_HOLDS_MAX:
+        raise InvalidInput(f"She has {OPEN_HOLDS_MAX} holds already: capture or void some of them first.", "member")
+    lasting = timedelta(seconds=command.seconds)
+    made = redeeming.new_redemption(counter, listener, price, redemptions.RESERVED)
+    made = msgspec.structs.replace(made, until=listener.at + lasting)
+    effects: tuple[Effect, ...] = ()
+    if price is not None:
+        held, effects = holds.hold(listener, str(price.currency), price.points, made.reward, lasting)
+        made = msgspec.structs.replace(made, hold=held.id)
+    for pool, count in shelf.pools_of(counter.rules, counter.ready).items():
+        if len(await codes.set_aside(unit, pool, count, made.id)) < count:
+            await redeeming.no_code(unit, pool)
+    redemptions.add(unit, made)
+    effects = (*effects, *say(listener, made))
+    await listener.save()
+    return Redeemed(command.member, made, (), effects)
+
+
+async def _capture(unit: Unit, programs: Programs, command: CaptureRedemption) -> Redeemed:
+    listener, found = await approach(unit, programs, command.redemption, redemptions.RESERVED)
+    held = None if found.hold is None else await _open(listener, found.hold)
+    points = found.points if command.points is None else command.points
+    if not min(1, found.points) <= points <= found.points:
+        raise InvalidInput(f"It has set {found.points:,} points aside.", "points")
+    rules = listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest
+    ready = redeeming.reward_of(rules, found.reward)
+    session = ready.session(found.session)
+    usable = ready.usable(listener.at, session)
+    counter = Counter(rules, ready, session, found.counted)
+    issued = await redeeming.hand_out(unit, counter, listener, found, await codes.issue(unit, found.id))
+    made = msgspec.structs.replace(
+        found,
+        state=redemptions.FULFILLED,
+        paid=points,
+        fact=listener.fact_id(REDEEMED),
+        usable_from=usable.since,
+        usable_until=usable.until,
+    )
+    said = redeeming.said_of(made)
+    if held is not None:
+        paid = await listener.capture(held, points, REDEEMED, said)
+    else:
+        paid = await listener.tell(REDEEMED, said)
+    await redemptions.change(unit, made)
+    effects = (*paid, *say(listener, made, issued.effects))
+    await listener.save()
+    return Redeemed(await name_of(unit, listener.id), made, tuple(issued.benefits), effects)
+
+
+async def _void(unit: Unit, programs: Programs, command: VoidRedemption) -> Redeemed:
+    listener, found = await approach(unit, programs, command.redemption, redemptions.RESERVED)
+    freed: tuple[Effect, ...] = ()
+    if found.hold is not None:
+        freed = tuple(listener.purse.void(await _open(listener, found.hold), listener.at))
+        listener.show(freed)
+    await codes.free_again(unit, [found.id])
+    if found.counted:
+        await redeeming.give_back(unit, found.reward, [found.session])
+    made = msgspec.structs.replace(found, state=redemptions.VOIDED, ended_at=listener.at)
+    await redemptions.change(unit, made)
+    effects = (*freed, *say(listener, made))
+    await listener.save()
+    return Redeemed(await name_of(unit, listener.id), made, (), effects)
+
+
+async def approach(unit: Unit, programs: Programs, redemption: str, state: str) -> tuple[Listener, Redemption]:
+    """Lock the stock that a redemption counts in, its member and itself; raises `RedemptionRefused` where it is in another state."""
+    identity = redeeming.identity_of(redemption, "redemption", "redemption")
+    found = await redemptions.find(unit, identity)
+    if found is None:
+        raise NotFound("No redemption of that id.", "redemption")
+    if found.counted:
+        await stock.lock(unit, found.reward, {"", found.session})
+    listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
+    await listener.arrive()
+    again = await redemptions.find(unit, identity, locked=True)
+    assert again is not None, "redemptions are never deleted"
+    there = again.as_of(listener.at)
+    if there.state != state:
+        raise RedemptionRefused(there.state, f"The redemption is {there.state}.", "redemption")
+    return listener, there
+
+
+async def name_of(unit: Unit, member_id: UUID) -> str:
+    """The app's own id of a member."""
+    return (await members.of_ids(unit, [member_id]))[member_id].external_id
+
+
+async def _open(listener: Listener, hold_id: UUID) -> Hold:
+    """What sets the points aside. It may have been ended by itself, as a hold."""
+    try:
+        return await listener.open_hold(hold_id)
+    except HoldNotOpen as error:
+        said = f"Its points are set aside no more: the hold was {error.state}."
+        raise RedemptionRefused(redemptions.RESERVED, said, "redemption") from error
+
+
+def say(listener: Listener, made: Redemption, beside: Sequence[BenefitChanged] = ()) -> tuple[Effect, ...]:
+    """Let a member hear in which state a redemption of hers is now, and what became of what she has by it."""
+    changed: tuple[Effect, ...] = (RedemptionChanged(str(made.id), made.reward, made.state, listener.at), *beside)
+    listener.show(changed)
+    return changed

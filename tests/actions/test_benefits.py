@@ -1,0 +1,105 @@
+"""Codes and entitlements at the counter: looked at, burned once, and brought in."""
+
+import asyncio
+
+import pytest
+
+from engagement.actions import benefits
+from engagement.actions.benefits import CodeStanding
+from engagement.actions.screens import MemberNotFound
+from engagement.errors import BenefitRefused, InvalidInput, NotFound
+from engagement.records.unit import Database
+from tests.actions.conftest import House
+from tests.actions.shop import all_is_well, bring, names, open_shop, redeem, use, use_up
+
+
+@pytest.fixture
+async def shop(records: Database) -> House:
+    return await open_shop(records)
+
+
+async def validated(house: House, code: str) -> CodeStanding | None:
+    return await house.database.run(
+        lambda unit: benefits.validate_code(unit, house.cache, code), house.program, read_only=True
+    )
+
+
+async def test_a_code_is_good_once_and_looking_at_it_burns_nothing(shop: House) -> None:
+    code = str((await redeem(shop, "off")).benefits[0].code)
+    for _ in range(2):
+        found = await validated(shop, code)
+        assert found is not None
+        assert (found.member, found.usable, found.benefit.key) == ("ann", True, "ten")
+    first = await use(shop, code, "k")
+    assert (first.member, first.benefit.state, first.benefit.used_by) == ("ann", "used", "key")
+    assert (await use(shop, code, "k")).replayed
+    with pytest.raises(BenefitRefused) as refused:
+        await use(shop, code)
+    assert refused.value.state == "used"
+    found = await validated(shop, code)
+    assert found is not None
+    assert not found.usable
+    await all_is_well(shop)
+
+
+async def test_a_code_that_many_burn_at_once_is_burned_once(shop: House) -> None:
+    code = (await redeem(shop, "off")).benefits[0].code
+    done = await asyncio.gather(*(use(shop, code) for _ in range(6)), return_exceptions=True)
+    assert names(done) == {"BenefitUsed": 1, "BenefitRefused": 5}
+    await all_is_well(shop)
+
+
+async def test_after_its_end_a_code_is_worth_nothing(shop: House) -> None:
+    code = str((await redeem(shop, "off")).benefits[0].code)
+    await shop.advance("2017-04-10T00:00:00Z")
+    with pytest.raises(BenefitRefused) as refused:
+        await use(shop, code)
+    assert refused.value.state == "expired"
+
+
+async def test_what_is_no_code_is_not_found(shop: House) -> None:
+    await bring(shop, "FREE")
+    for code in ("", "FREE", "nope", "a\0b", "x" * 5_000, " "):
+        assert await validated(shop, code) is None
+        with pytest.raises(NotFound):
+            await use(shop, code)
+
+
+async def test_entitlements_are_had_for_their_days_and_used_up_one_by_one(shop: House) -> None:
+    await redeem(shop, "gift")
+    await redeem(shop, "gift")
+    assert (await use_up(shop, "lounge")).benefit.state == "used"
+    await use_up(shop, "lounge")
+    with pytest.raises(NotFound):
+        await use_up(shop, "lounge")
+    with pytest.raises(MemberNotFound):
+        await use_up(shop, "lounge", "nobody")
+    await redeem(shop, "gift")
+
+    async def held() -> int:
+        found = await shop.database.run(
+            lambda unit: benefits.entitled(unit, shop.cache, "ann", "lounge"), shop.program, read_only=True
+        )
+        return len(found)
+
+    assert await held() == 1
+    await shop.advance("2017-03-14T00:00:00Z")
+    assert await held() == 0
+    await all_is_well(shop)
+
+
+async def test_codes_are_brought_in_once(shop: House) -> None:
+    done = await bring(shop, "A", "B", "A")
+    assert (done.imported, done.duplicates) == (2, ("A",))
+    again = await bring(shop, "B", "C")
+    assert (again.imported, again.duplicates) == (1, ("B",))
+    for wrong in (("",), (" A",), ("a\0",), ("x" * 201,), ()):
+        with pytest.raises(InvalidInput):
+            await bring(shop, *wrong)
+    with pytest.raises(InvalidInput):
+        await bring(shop, "D", voucher="ten")
+    with pytest.raises(NotFound):
+        await bring(shop, "D", voucher="none")
+    assert (await bring(shop, *(f"N{n}" for n in range(1_000)))).imported == 1_000
+    with pytest.raises(InvalidInput):
+        await bring(shop, *(f"M{n}" for n in range(1_001)))

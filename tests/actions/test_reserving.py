@@ -1,0 +1,188 @@
+"""Reserved rewards: captured, voided, or over by themselves, exactly one of these; and redemptions taken back."""
+
+import asyncio
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, RedemptionRefused, RewardRefused
+from engagement.records.unit import Database, Unit
+from tests.actions.conftest import House
+from tests.actions.shop import (
+    all_is_well,
+    balance,
+    bring,
+    capture,
+    names,
+    open_shop,
+    redeem,
+    refund,
+    reserve,
+    use,
+    use_up,
+    void,
+)
+
+OVER = "2017-03-10T12:10:00Z"
+
+
+@pytest.fixture
+async def shop(records: Database) -> House:
+    return await open_shop(records)
+
+
+async def taken(house: House, reward: str = "mug") -> list[tuple[object, ...]]:
+    return await house.rows("SELECT taken FROM reward_stock WHERE program_id = $1 AND reward = $2", reward)
+
+
+async def codes_of(house: House) -> list[tuple[object, ...]]:
+    return await house.rows("SELECT code, state FROM reward_code WHERE program_id = $1 ORDER BY code")
+
+
+async def test_what_is_reserved_is_paid_when_it_is_captured(shop: House) -> None:
+    held = await reserve(shop, "mug")
+    assert (held.redemption.state, held.redemption.paid, held.benefits) == ("reserved", 0, ())
+    assert (await balance(shop), await taken(shop)) == (200, [(1,)])
+    await all_is_well(shop)
+    done = await capture(shop, held)
+    assert (done.redemption.state, done.redemption.paid) == ("fulfilled", 100)
+    assert (await balance(shop), await taken(shop)) == (200, [(1,)])
+    with pytest.raises(RedemptionRefused) as refused:
+        await capture(shop, held)
+    assert refused.value.state == "fulfilled"
+    await all_is_well(shop)
+
+
+async def test_a_part_is_paid_and_the_rest_is_free_again(shop: House) -> None:
+    held = await reserve(shop, "mug")
+    for points in (0, 101, -1):
+        with pytest.raises(InvalidInput):
+            await capture(shop, held, points)
+    assert (await capture(shop, held, 40)).redemption.paid == 40
+    assert await balance(shop) == 260
+    await all_is_well(shop)
+
+
+async def test_what_is_given_up_is_back_with_its_code(shop: House) -> None:
+    await bring(shop, "ONE")
+    held = await reserve(shop, "film")
+    assert await codes_of(shop) == [("ONE", "set_aside")]
+    with pytest.raises(RewardRefused):
+        await redeem(shop, "film")
+    assert (await void(shop, held)).redemption.state == "voided"
+    assert (await balance(shop), await codes_of(shop)) == (300, [("ONE", "free")])
+    with pytest.raises(RedemptionRefused):
+        await capture(shop, held)
+    again = await reserve(shop, "film")
+    (voucher,) = (await capture(shop, again)).benefits
+    assert voucher.code == "ONE"
+    assert await codes_of(shop) == [("ONE", "issued")]
+    await all_is_well(shop)
+
+
+async def test_what_nobody_captures_is_over_by_itself(shop: House) -> None:
+    await bring(shop, "ONE")
+    held, other = await reserve(shop, "mug"), await reserve(shop, "film")
+    free = await reserve(shop, "gift")
+    await shop.advance(OVER)
+    states = await shop.rows("SELECT DISTINCT state, ended_at::text FROM redemption WHERE program_id = $1")
+    assert [state for state, _ in states] == ["expired"]
+    assert (await balance(shop), await taken(shop), await codes_of(shop)) == (300, [(0,)], [("ONE", "free")])
+    for each in (held, other, free):
+        with pytest.raises(RedemptionRefused) as refused:
+            await capture(shop, each)
+        assert refused.value.state == "expired"
+    await all_is_well(shop)
+
+
+async def test_the_last_one_is_to_be_had_again_once_it_is_over_before_any_worker_comes(records: Database) -> None:
+    pin = {"key": "pin", "kind": "product", "price": {"points": 10}, "stock": 1}
+    house = await open_shop(records, ("ann", "bob"), rewards=[pin])
+    await reserve(house, "pin")
+    with pytest.raises(RewardRefused):
+        await redeem(house, "pin", "bob")
+
+    async def clock(unit: Unit) -> None:
+        # The clock alone: no worker has been by to give back what is over.
+        await unit.execute(f"UPDATE program SET clock = '{OVER}' WHERE id = $1", unit.program)
+
+    await house.database.run(clock, house.program)
+    assert (await redeem(house, "pin", "bob")).redemption.state == "fulfilled"
+    await house.advance("2017-03-10T12:11:00Z")
+    assert await taken(house, "pin") == [(1,)]
+    await all_is_well(house)
+
+
+async def test_of_capturing_and_voiding_at_once_one_happens(shop: House) -> None:
+    for _ in range(4):
+        held = await reserve(shop, "off")
+        done = await asyncio.gather(capture(shop, held), void(shop, held), capture(shop, held), return_exceptions=True)
+        assert names(done) == {"Redeemed": 1, "RedemptionRefused": 2}
+    await all_is_well(shop)
+
+
+async def test_points_that_are_set_aside_buy_nothing_else(shop: House) -> None:
+    held = await reserve(shop, "mug")
+    await reserve(shop, "mug")
+    with pytest.raises(RewardRefused) as refused:
+        await reserve(shop, "mug")
+    assert refused.value.reason.name == "LIMIT_REACHED"
+    await redeem(shop, "off")
+    assert await balance(shop) == 90
+    nobody = msgspec.structs.replace(held, redemption=msgspec.structs.replace(held.redemption, id=uuid4()))
+    with pytest.raises(NotFound):
+        await capture(shop, nobody)
+    with pytest.raises(InvalidInput):
+        await reserve(shop, "off", seconds=0)
+    with pytest.raises(NotEnoughPoints):
+        await reserve(shop, "off", "newcomer")
+    await all_is_well(shop)
+
+
+async def test_a_refund_gives_the_points_back_to_their_lots_and_voids_what_she_has(shop: House) -> None:
+    done = await redeem(shop, "off")
+    back = await refund(shop, done)
+    assert (back.redemption.state, back.redemption.paid) == ("refunded", 0)
+    assert [each.state for each in back.benefits] == ["voided"]
+    assert await balance(shop) == 300
+    with pytest.raises(RedemptionRefused) as refused:
+        await refund(shop, done)
+    assert refused.value.state == "refunded"
+    mug = await redeem(shop, "mug")
+    await refund(shop, mug)
+    assert await taken(shop) == [(0,)]
+    await refund(shop, await redeem(shop, "gift"))
+    await refund(shop, await capture(shop, await reserve(shop, "mug"), 40))
+    assert await balance(shop) == 300
+    await all_is_well(shop)
+
+
+async def test_what_was_used_refuses_the_refund_but_by_force(shop: House) -> None:
+    done = await redeem(shop, "off")
+    await use(shop, done.benefits[0].code)
+    with pytest.raises(RedemptionRefused) as refused:
+        await refund(shop, done)
+    assert refused.value.used
+    back = await refund(shop, done, forced=True)
+    assert [each.state for each in back.benefits] == ["used"]
+    assert await balance(shop) == 300
+    gift = await redeem(shop, "gift")
+    await use_up(shop, "lounge")
+    with pytest.raises(RedemptionRefused):
+        await refund(shop, gift)
+    assert [each.state for each in (await refund(shop, gift, forced=True)).benefits] == ["used", "voided"]
+    await all_is_well(shop)
+
+
+async def test_into_a_lot_that_has_ended_points_come_back_for_the_days_of_grace(records: Database) -> None:
+    currency = {"key": "points", "expires": {"after_days": 180}, "refund_grace": 10}
+    house = await open_shop(records, currencies=[currency])
+    done = await redeem(house, "mug")
+    await house.advance("2017-12-01T00:00:00Z")
+    assert await balance(house) == 0
+    await refund(house, done)
+    assert await balance(house) == 100
+    await house.advance("2017-12-20T00:00:00Z")
+    assert await balance(house) == 0
+    await all_is_well(house)
