@@ -25,6 +25,7 @@ from achievements.ladders import TierLadder
 from achievements.occasions import Occasion
 from achievements.parts import Definition, Key, Misfit, Mistake, Name, Shape
 from achievements.points import Currency
+from achievements.purposes import Purpose
 from achievements.ranking import Leaderboard
 from achievements.referrals import Referral
 from achievements.rewards import ShopReward
@@ -54,6 +55,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "entitlements": Entitlement,
     "draws": Draw,
     "rewards": ShopReward,
+    "purposes": Purpose,
 }
 """The kinds of definition: a new one is a file of its own and an entry here."""
 

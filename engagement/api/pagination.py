@@ -77,6 +77,13 @@ class RewardsCursor(msgspec.Struct, frozen=True, array_like=True, tag="rewards",
     reward: str
 
 
+class PersonalCursor(msgspec.Struct, frozen=True, array_like=True, tag="personal", forbid_unknown_fields=True):
+    """A place in what is kept on a member: the last row that was shown, by its table and its place there."""
+
+    table: str
+    keys: tuple[str, ...]
+
+
 class BoardCursor(msgspec.Struct, frozen=True, array_like=True, tag="board", forbid_unknown_fields=True):
     """A place on a board: the last rank that was shown."""
 
@@ -95,6 +102,7 @@ Cursor = (
     | RedemptionsCursor
     | BenefitsCursor
     | RewardsCursor
+    | PersonalCursor
     | BoardCursor
 )
 _decoder: Final = msgspec.json.Decoder(Cursor)

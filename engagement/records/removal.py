@@ -20,7 +20,7 @@ from engagement.records.unit import Unit
 ROWS_AT_ONCE = 5_000
 
 DELETED = (
-    *("activity", "amendment", "event", "fact", "member_snapshot"),
+    *("activity", "amendment", "consent", "event", "fact", "member_snapshot"),
     *("badge_award", "board_score", "completion", "goal", "held_out", "problem", "team_member", "tier_change"),
 )
 """Tables in which nothing of an erased member is left."""

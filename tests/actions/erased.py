@@ -12,7 +12,7 @@ async def tables_dumped(database: Database, program_id: int) -> str:
         tables = await unit.fetch(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')"
         )
-        rows = [row[0] for (name,) in tables for row in await unit.fetch(f"SELECT held::text FROM {name} AS held")]
+        rows = [row[0] for (name,) in tables for row in await unit.fetch(f"SELECT kept::text FROM {name} AS kept")]
         return "\n".join(rows)
 
     return await database.run(dump, program_id, read_only=True, deadline_seconds=60)

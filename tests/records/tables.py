@@ -52,6 +52,8 @@ SAMPLES = {
     "period_close": "(program_id, currency, period, ends_at, through, opening, earned, spent, expired, reversed, adjusted,"
     " transferred, closing, seal, closed_at) VALUES ($1, 'points', '2017-03', now(), {member}, 0, 9, 3, 2, 1, -1, 0, 2, 0, now())",
     "erasure": "(program_id, member_id, digest, external_id, salt) VALUES ($1, {member}, sha256('d'), 'm', 's')",
+    "consent": "(program_id, member_id, purpose, n, given, version, source, told_by, at)"
+    " VALUES ($1, {member}, 'p', 1, true, 1, '', 'member', now())",
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
     "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
     " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
@@ -73,6 +75,7 @@ RIGHTS = {
     "event": READ | {"UPDATE(seq)", "UPDATE(properties)", "DELETE"},
     "amendment": READ | {"UPDATE(properties)", "DELETE"},
     "fact": READ | {"DELETE"},
+    "consent": READ | {"DELETE"},
     "erasure": ALL_BUT_DELETE | {"DELETE"},
     "challenge_place": ALL_BUT_DELETE,
     "team": READ | {"UPDATE(name)"},
@@ -172,5 +175,7 @@ CHECKS = {
     "credential_hash_is_sha256",
     "credential_limits_positive",
     "adjusted_points_positive",
+    "consent_n_positive",
+    "consent_told_by_known",
     "erasure_done_without_the_person",
 }

@@ -65,7 +65,7 @@ async def test_every_scoped_table_is_behind_a_forced_policy_and_begins_its_key_w
 
     rows = await owner.fetch("SELECT * FROM pg_policies WHERE schemaname = 'public' AND tablename <> 'program'")
     narrowing = {row["tablename"] for row in rows if (row["cmd"], row["permissive"]) == ("DELETE", "RESTRICTIVE")}
-    assert narrowing == {"event", "amendment", "fact"}
+    assert narrowing == {"event", "amendment", "fact", "consent"}
     rows = [row for row in rows if row["cmd"] != "DELETE"]
     policies = {row["tablename"]: row for row in rows}
     assert len(rows) == len(policies), "a second policy on a table would widen the first"
