@@ -124,6 +124,11 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
             for fact in sorted({*taken, *decided})
             if taken.get(fact, 0) not in decided.get(fact, {0})
         ]
+    found += [
+        Discrepancy(names[who], f"hold {hold}", f"captured {captured}", f"captured {paid}")
+        for who, hold, fact, captured in await holds.captures(unit, ids)
+        if captured != (paid := inputs[who].paid.get(fact, 0))
+    ]
     for each in page:
         if each.id in inputs and each.timezone != (zone := inputs[each.id].zone):
             found.append(Discrepancy(each.external_id, "zone", _written(each.timezone), _written(zone)))
@@ -231,6 +236,11 @@ class _Inputs(msgspec.Struct, frozen=True):
             if each.kind == TEAM_TARGET_MET
         }
 
+    @property
+    def paid(self) -> dict[str, int]:
+        """What she paid by commands, by fact."""
+        return {each.id: int(each.data[PAID]["points"]) for each in self.facts if PAID in each.data}
+
     def decided(self, asked: Sequence[Asked]) -> dict[str, set[int]]:
         """What her decisions took, by fact.
 
@@ -244,7 +254,7 @@ class _Inputs(msgspec.Struct, frozen=True):
         }
         wanted = {(each.event_id, each.rule) for each in asked if isinstance(each, SpendAsked)}
         found = {each.id: {int(each.data["points"])} for each in self.facts if each.kind in (SPENT, REWARD_TAKEN)}
-        found |= {each.id: {int(each.data[PAID]["points"])} for each in self.facts if PAID in each.data}
+        found |= {fact: {points} for fact, points in self.paid.items()}
         found |= {each.id: {-int(each.data[MOVED]["points"])} for each in self.facts if MOVED in each.data}
         found |= {str(each.data[REFUNDS]): {0} for each in self.facts if REFUNDS in each.data}
         for each in self.facts:

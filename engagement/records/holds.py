@@ -116,6 +116,17 @@ async def held_by_lot(unit: Unit, member_ids: Sequence[UUID]) -> dict[tuple[UUID
     return {(row["member_id"], row["lot"]): row["points"] for row in rows}
 
 
+async def captures(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, UUID, str, int]]:
+    """The holds of members that were captured: whose, which, the fact that did it, and how many points."""
+    rows = await unit.fetch(
+        "SELECT member_id, id, fact_id, captured FROM hold"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND captured > 0 ORDER BY member_id, id",
+        unit.program,
+        list(member_ids),
+    )
+    return [tuple(row) for row in rows]
+
+
 def save(unit: Unit, changed: Iterable[Hold]) -> None:
     """Write holds that were made, or ended."""
     _HOLDS.insert(
