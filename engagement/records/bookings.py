@@ -112,7 +112,9 @@ _LOTS = Rows(
     # An outcome that was taken back and is earned anew: its lot was worth nothing, and takes the new dates.
     "ON CONFLICT (program_id, member_id, id) DO UPDATE SET points = lot.points + excluded.points,"
     " remaining = lot.remaining + excluded.remaining, expired = lot.expired + excluded.expired,"
-    " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id",
+    " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id,"
+    # What came free of a hold since is there already, and is not kept waiting with the new ones.
+    " release_at = excluded.release_at, pending = excluded.pending AND lot.remaining = 0",
 )
 
 

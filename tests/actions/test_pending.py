@@ -107,6 +107,25 @@ async def test_what_is_heard_of_after_its_release_waits_for_nothing(empty: House
     await is_clean(empty)
 
 
+async def test_what_is_earned_anew_waits_as_if_it_were_new(empty: House) -> None:
+    written = program({"after_days": 14})
+    await begin(empty, written)
+    await empty.send(purchase("e", "ann", START))
+
+    async def amount(points: int) -> None:
+        word = Amend("ann", "e", {"amount": str(points), "departments": []})
+        await amend_events.amend(empty.database, empty.cache, empty.program, word, principal="p", key=None)
+
+    await amount(0)
+    await amount(20)
+    assert await wallet(empty) == (20, 20)
+    await amount(0)
+    await empty.advance("2017-03-25T04:00:00Z")
+    await amount(30)
+    assert await wallet(empty) == (30, 0)
+    await is_clean(empty)
+
+
 CONFIRMED = [
     purchase("e", "ann", START),
     purchase("f", "ann", "2017-03-10T16:00:00Z"),
