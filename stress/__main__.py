@@ -12,8 +12,11 @@ from rich.table import Table
 
 from stress.cancels import cancel
 from stress.deliveries import deliver_again
+from stress.dropping import dropped_replies
+from stress.expiring import expiring_holds
 from stress.kills import kill_api, kill_demo
 from stress.outages import freeze_postgres, stop_postgres
+from stress.overspending import last_unit, overspend
 from stress.projections import lose_redis, start_without_redis
 from stress.report import Report
 from stress.streams import model
@@ -29,6 +32,10 @@ FAULTS: Final[dict[str, Callable[[int], Report]]] = {
     "start-without-redis": start_without_redis,
     "deliver-again": deliver_again,
     "model": model,
+    "overspend": overspend,
+    "expiring-holds": expiring_holds,
+    "dropped-replies": dropped_replies,
+    "last-unit": last_unit,
 }
 
 _console = Console(highlight=False, width=160)

@@ -127,11 +127,17 @@ class Grocer:
 
 async def founded(servers: Both, name: str) -> Grocer:
     """A new sandbox of that name."""
-    document = read_program(GROCER)
-    document["program"] = {**document["program"], "key": name}
+    return await founded_by(servers, name, read_program(GROCER), Sandbox(EPOCH), SCOPES)
+
+
+async def founded_by(
+    servers: Both, name: str, document: dict[str, Any], sandbox: Sandbox | None, scopes: frozenset[str]
+) -> Grocer:
+    """A new program of that name by another document, and a key for it; without `sandbox`, by the real clock."""
+    document = {**document, "program": {**document["program"], "key": name}}
     async with database(servers.database_url) as opened:
-        await apply_directly(opened, document, Sandbox(EPOCH))
-        key = await make_key(opened, name, "stress", SCOPES)
+        await apply_directly(opened, document, sandbox)
+        key = await make_key(opened, name, "stress", scopes)
         return Grocer(servers, name, (await program_named(opened, name)).id, key)
 
 

@@ -38,9 +38,9 @@ class Report:
         """Something has to be at most so many times something else."""
         self.checks.append(Check(name, f"{measured:.2f}", f"at most {wanted:g}", measured <= wanted, timed=True))
 
-    def holds(self, name: str, measured: object, wanted: str, holds: bool) -> None:
+    def holds(self, name: str, measured: object, wanted: str, holds: bool, *, timed: bool = False) -> None:
         """Anything else; `wanted` says in words what it should be."""
-        self.checks.append(Check(name, _told(measured), wanted, holds))
+        self.checks.append(Check(name, _told(measured), wanted, holds, timed))
 
     def told(self, name: str, measured: object) -> None:
         """For the reader: there is nothing that it should be."""
