@@ -19,18 +19,19 @@ from achievements.challenges import Challenge
 from achievements.ladders import TierLadder
 from achievements.localtime import LocalTime
 from achievements.objectives import Needs
-from achievements.parts import Definition
+from achievements.parts import Definition, Price
+from achievements.rewards import RewardReady
 from achievements.rulebook import Rules
 from achievements.states import BadgePart, MemberState, StreakPart, TierPart
 from achievements.streaks import MeasuredStreakReady, Streak, StreakReady
 from achievements.tiers import LadderReady
 from achievements.values import Amount
-from engagement.actions import offers
+from engagement.actions import offers, shelf
 from engagement.actions.offers import OfferShown, TierOfferShown
 from engagement.actions.programs import Loaded
 from engagement.actions.shown_challenges import ChallengeShown, limited_windows, shown_challenge
 from engagement.errors import NotFound
-from engagement.records import ledger, members, places
+from engagement.records import goals, ledger, members, places
 from engagement.records.ledger import Expiry, Wallet
 from engagement.records.members import Held, Member
 from engagement.records.unit import Unit
@@ -131,6 +132,15 @@ class BoostShown(msgspec.Struct, frozen=True):
     until: datetime
 
 
+class GoalShown(msgspec.Struct, frozen=True):
+    """The reward that a member saves towards, its price for her (None: free), and what she has of its currency."""
+
+    reward: str
+    name: str
+    price: Price | None
+    balance: int
+
+
 class Screen(msgspec.Struct, frozen=True):
     """Everything about a member at `as_of`, with the number of the newest item of her feed that is in it."""
 
@@ -147,6 +157,7 @@ class Screen(msgspec.Struct, frozen=True):
     tiers: tuple[TierShown, ...]
     boosts: tuple[BoostShown, ...]
     hidden: bool
+    goal: GoalShown | None
 
 
 async def found(unit: Unit, external_id: str) -> Member:
@@ -161,7 +172,7 @@ async def found(unit: Unit, external_id: str) -> Member:
 async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Screen]:
     """The screens of members, in the given order, by three statements however many they are.
 
-    One more where a challenge has only so many places, and one in a while for rarity.
+    One more where a challenge has only so many places, one where there is a shop, and one in a while for rarity.
     """
     ids = [each.id for each in shown]
     if not ids:
@@ -172,7 +183,9 @@ async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Scre
     badges = loaded.rulebook.latest.program.sections.get("badges")
     rarity = await loaded.rarities.of(unit, loaded.program.id) if badges else {}
     limited = sorted(limited_windows(loaded, held.values())) if loaded.rulebook.asks else []
-    common = _Common(rarity, await places.taken(unit, limited) if limited else {})
+    shop = loaded.rulebook.latest.program.sections.get("rewards")
+    saving = await goals.of_members(unit, ids) if shop else {}
+    common = _Common(rarity, await places.taken(unit, limited) if limited else {}, saving)
     return [
         _screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, []), common)
         for each in shown
@@ -180,10 +193,13 @@ async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Scre
 
 
 class _Common(NamedTuple):
-    """What screens tell of all members: the share that holds each badge, the places taken in each window of a challenge."""
+    """What screens tell of all members: the share that holds each badge, the places taken in each window of a challenge, and towards
+    which reward who saves.
+    """
 
     rarity: Mapping[str, float]
     taken: Mapping[tuple[str, str], int]
+    goals: Mapping[UUID, str]
 
 
 def _screen(
@@ -226,7 +242,18 @@ def _screen(
         ),
         boosts=tuple(_boosts(rules, state, as_of)),
         hidden=held.hidden,
+        goal=_goal(rules, common.goals.get(member.id), state, wallets),
     )
+
+
+def _goal(rules: Rules, key: str | None, state: MemberState, wallets: Sequence[Wallet]) -> GoalShown | None:
+    """What she saves towards, where the program still has it."""
+    ready = rules.by_name.get(f"{RewardReady.section}/{key}")
+    if key is None or not isinstance(ready, RewardReady):
+        return None
+    price = shelf.price_for(rules, ready, state)
+    held = [each.balance for each in wallets if price is not None and each.currency == price.currency]
+    return GoalShown(key, ready.definition.title, price, max(0, *held, 0))
 
 
 D = TypeVar("D", bound=Definition)

@@ -25,6 +25,7 @@ from engagement.api.pagination import (
 )
 from engagement.api.principals import MEMBERS_READ, MEMBERS_READ_OR_OWN, OWN_TOKEN, Info, Principal, member_of, query
 from engagement.api.resources import resources_of
+from engagement.api.rewards import Goal
 from engagement.api.scalars import DateTime, Points, written
 from engagement.api.streaks import Streak
 from engagement.api.texts import MEMBER, NAME
@@ -124,6 +125,9 @@ class Member(Node):
     )
     boosts: list[Boost] = strawberry.field(description="The boosts that rewards gave her and that have not ended.")
     tiers: list[Tier] = strawberry.field(description="Where she stands on every ladder of the program, by key.")
+    goal: Goal | None = strawberry.field(
+        description="The reward that she saves towards; null where none, or the program has it no more."
+    )
 
     @classmethod
     def of(cls, screen: Screen, principal: Principal) -> "Member":
@@ -145,6 +149,7 @@ class Member(Node):
             badges=[Badge.of(each) for each in screen.badges if principal.member is None or not each.secret],
             boosts=[Boost.of(each) for each in screen.boosts],
             tiers=[Tier.of(each) for each in screen.tiers],
+            goal=None if screen.goal is None else Goal.of(screen.goal),
         )
 
 

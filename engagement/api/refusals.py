@@ -103,7 +103,7 @@ class TierRefusedError(UserError):
 
 @strawberry.enum(description="Why a member cannot redeem a reward.")
 class RewardReason(Enum):
-    """What stands in the way, but for the points."""
+    """What stands in the way."""
 
     NOT_STARTED = strawberry.enum_value("NOT_STARTED", description="It cannot be redeemed yet.")
     PAUSED = strawberry.enum_value("PAUSED", description="It is paused.")
@@ -115,6 +115,10 @@ class RewardReason(Enum):
     OUT_OF_STOCK = strawberry.enum_value("OUT_OF_STOCK", description="None is left.")
     SESSION_FULL = strawberry.enum_value("SESSION_FULL", description="No place is left.")
     SESSION_OVER = strawberry.enum_value("SESSION_OVER", description="The session has begun already.")
+    NOT_ENOUGH_POINTS = strawberry.enum_value(
+        "NOT_ENOUGH_POINTS",
+        description="The balance does not allow the price. Told in the catalogue; who redeems hears `NotEnoughPointsError` instead.",
+    )
 
 
 @strawberry.type(description="The reward cannot be redeemed; nothing was done, and nothing taken.")

@@ -48,6 +48,7 @@ from engagement.api.referrals import ReferralsQuery
 from engagement.api.refusals import HANDLERS
 from engagement.api.replies import CompilingExecutor
 from engagement.api.resources import BoundSchema, Resources
+from engagement.api.rewards import RewardsMutation, RewardsQuery
 from engagement.api.scalars import SCALARS
 from engagement.api.streaks import StreaksMutation
 from engagement.api.teams import TeamsMutation, TeamsQuery
@@ -78,6 +79,7 @@ class Query(
     LiabilitiesQuery,
     RedemptionsQuery,
     BenefitsQuery,
+    RewardsQuery,
 ):
     """Every field to read."""
 
@@ -100,6 +102,7 @@ class Mutation(
     RedemptionsMutation,
     BenefitsMutation,
     ConsentsMutation,
+    RewardsMutation,
     ProgramsMutation,
     JobsMutation,
     BacktestsMutation,
