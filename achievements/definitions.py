@@ -28,6 +28,7 @@ from achievements.points import Currency
 from achievements.purposes import Purpose
 from achievements.ranking import Leaderboard
 from achievements.referrals import Referral
+from achievements.retention import Retention
 from achievements.rewards import ShopReward
 from achievements.segments import Segment
 from achievements.spending import AutoReward, SpendRule
@@ -56,6 +57,7 @@ SECTIONS: Mapping[str, type[Definition]] = {
     "draws": Draw,
     "rewards": ShopReward,
     "purposes": Purpose,
+    "retention": Retention,
 }
 """The kinds of definition: a new one is a file of its own and an entry here."""
 

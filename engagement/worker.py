@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import backtests, clock, erasing, jobs, previews, publishing
+from engagement.actions import backtests, clock, erasing, jobs, previews, publishing, retaining
 from engagement.actions.jobs import Kinds
 from engagement.actions.plans import PREVIEW
 from engagement.actions.programs import COUNT_ANEW, Programs
@@ -24,6 +24,8 @@ from engagement.relay.drain import Drain
 
 ROUND_SECONDS = 1.0
 """Between two rounds; a round that finds much to do goes on until it is done."""
+RETAIN_SECONDS = 3_600.0
+"""Between two looks for what was kept for long enough."""
 KINDS: Kinds = {
     COUNT_ANEW: publishing.count_anew,
     PREVIEW: previews.preview,
@@ -45,12 +47,16 @@ async def work(database: Database, cache: Programs, drain: Drain, observer: Obse
 
 
 async def _rounds(database: Database, cache: Programs, drain: Drain, observer: Observer) -> None:
+    looked = float("-inf")
     while True:
         begun = time.perf_counter()
         failed: list[str] = []
         await _try(failed, "sweep", drain.sweep)
         await _try(failed, "catch up", functools.partial(_catch_up, failed, database, cache))
         await _try(failed, "remove the erased", functools.partial(_remove, failed, database, cache, drain))
+        if begun >= looked + RETAIN_SECONDS:
+            looked = begun
+            await _try(failed, "remove what is old", functools.partial(_retain, failed, database, cache))
         await _try(failed, "look at the outbox", functools.partial(_look, database, observer))
         observer.round_done(time.perf_counter() - begun, len(failed))
         await asyncio.sleep(ROUND_SECONDS)
@@ -81,6 +87,12 @@ async def _remove(failed: list[str], database: Database, cache: Programs, drain:
     for program in await database.run(programs.every, ALL, read_only=True):
         job = functools.partial(erasing.settle, database, cache, program.id, drain.forget, erasing.SETTLE)
         await _try(failed, "remove the erased", job, program.id)
+
+
+async def _retain(failed: list[str], database: Database, cache: Programs) -> None:
+    for program in await database.run(programs.every, ALL, read_only=True):
+        job = functools.partial(retaining.settle, database, cache, program.id)
+        await _try(failed, "remove what is old", job, program.id)
 
 
 async def _look(database: Database, observer: Observer) -> None:

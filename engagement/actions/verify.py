@@ -26,6 +26,7 @@ from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
+from engagement.actions.retaining import days_of
 from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, teams
 from engagement.records.events import Recorded
 from engagement.records.facts import MOVED, PAID, REFUNDS, REWARD_TAKEN, SPENT, ZONE
@@ -142,7 +143,7 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
         ]
     found += [
         Discrepancy(names[who], "feed", "has gaps", "numbers from 1 without gaps")
-        for who in await activity.with_gaps(unit, ids)
+        for who in await activity.with_gaps(unit, ids, from_one=days_of(loaded, "feed") is None)
     ]
     return _Looked(page, found)
 

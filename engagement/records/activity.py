@@ -72,14 +72,16 @@ async def last_seq(unit: Unit, member_id: UUID) -> int | None:
     return seq
 
 
-async def with_gaps(unit: Unit, member_ids: Sequence[UUID]) -> list[UUID]:
-    """Whose feeds do not run from 1 to the number in their state."""
+async def with_gaps(unit: Unit, member_ids: Sequence[UUID], *, from_one: bool = True) -> list[UUID]:
+    """Whose feeds do not run to the number in their state without gaps: from 1, or from where they were cut off."""
     rows = await unit.fetch(
-        "SELECT member_id FROM member_state AS held, LATERAL (SELECT count(*) AS items, coalesce(max(seq), 0) AS last"
+        "SELECT member_id FROM member_state AS held, LATERAL (SELECT count(*) AS items, coalesce(max(seq), 0) AS last,"
+        " coalesce(min(seq), 1) AS first"
         " FROM activity WHERE activity.program_id = $1 AND activity.member_id = held.member_id) AS feed"
-        " WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[]) AND (held.seq <> feed.items OR held.seq <> feed.last)",
+        " WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[]) AND (held.seq <> feed.last OR feed.items <> feed.last - feed.first + 1 OR ($3 AND feed.first <> 1))",
         unit.program,
         list(member_ids),
+        from_one,
     )
     return [row["member_id"] for row in rows]
 
