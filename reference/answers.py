@@ -76,7 +76,8 @@ def _decisions(answers: Path, tables: Path, variant: str) -> Iterator[Comparison
     wanted = pl.read_parquet(answers / f"ledger_{variant}.parquet").select("member_id", counted)
     rejected = pl.col("kind") == "spend_rejected"
     made = pl.read_parquet(tables / "decisions.parquet").group_by("member_id")
-    got = made.agg((~rejected).sum().alias("spends"), rejected.sum().alias("rejected"))
+    # One decision can be to spend several times at once.
+    got = made.agg(pl.col("times").filter(~rejected).sum().alias("spends"), rejected.sum().alias("rejected"))
     yield "decisions", wanted.filter((pl.col("spends") > 0) | (pl.col("rejected") > 0)), got.with_columns(counted)
 
 

@@ -75,6 +75,7 @@ SCHEMAS: Final[Mapping[Table, Mapping[str, Any]]] = {
         "at": _INSTANT,
         "event_id": pl.String,
         "decided_at": _INSTANT,
+        "times": pl.Int64,
     },
     Table.ROLLFORWARD: {
         "currency": pl.String,

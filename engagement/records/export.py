@@ -45,7 +45,7 @@ WHERE held.program_id = $1
 """
 _DECISIONS = """
 SELECT held.id, member.external_id, held.kind, held.data ->> 'rule', held.data ->> 'currency', (held.data ->> 'points')::bigint,
-       held.at, held.cause, held.booked_at
+       held.at, held.cause, held.booked_at, coalesce((held.data ->> 'times')::bigint, 1)
 FROM fact AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
 WHERE held.program_id = $1 AND held.kind IN ('spent', 'spend_rejected', 'reward_taken')
 """
@@ -120,7 +120,7 @@ def tier_changes(unit: Unit) -> AsyncIterator[list[Row]]:
 
 
 def decisions(unit: Unit) -> AsyncIterator[list[Row]]:
-    """Every decision on a balance: id, member, kind, rule, currency, points, instant of its cause, that event, when taken."""
+    """Every decision on a balance: id, member, kind, rule, currency, points, instant of its cause, that event, when taken, how often."""
     return _pieces(unit, "export_decisions", _DECISIONS)
 
 

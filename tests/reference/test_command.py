@@ -101,8 +101,8 @@ def test_comparison_that_breaks_is_a_difference(tmp_path: Path) -> None:
 
 
 def test_decisions_that_were_not_taken_are_differences(tmp_path: Path) -> None:
-    no_words = dict.fromkeys(("id", "member_id", "kind"), pl.String)
-    pl.DataFrame(schema=no_words).write_parquet(tmp_path / "decisions.parquet")
+    none = {**dict.fromkeys(("id", "member_id", "kind"), pl.String), "times": pl.Int64}
+    pl.DataFrame(schema=none).write_parquet(tmp_path / "decisions.parquet")
     pl.DataFrame({"member_id": ["H1562"], "debt": [185]}).write_parquet(tmp_path / "balances.parquet")
     (run,) = (each for each in runs() if each.name == "extract_5k-b")
     assert (
