@@ -73,7 +73,7 @@ async def issue(
     for each in wanted:
         code = await _code(unit, rules, each.key, ready, at) if each.sort == "voucher" else None
         state = benefits.OWED if each.sort == "voucher" and code is None else benefits.ISSUED
-        until = _until(rules, each, at)
+        until = _until(rules, each)
         new = Benefit(
             *(uuid7(), member_id, each.sort, each.key, each.count, code, each.source),
             *(each.redemption, each.reward, state, each.usable.since, until, at),
@@ -105,9 +105,9 @@ async def _code(unit: Unit, rules: Rules, key: str, ready: dict[str, list[str]],
     return code
 
 
-def _until(rules: Rules, wanted: Wanted, at: datetime) -> datetime | None:
+def _until(rules: Rules, wanted: Wanted) -> datetime | None:
     """When it ends: as whoever gives it says, or for so many days as the entitlement says of itself."""
     if wanted.usable.until is not None or wanted.sort != "entitlement":
         return wanted.usable.until
     days = shelf.entitlement_of(rules, wanted.key).days
-    return None if days is None else rules.end_of_day_after(at, days)
+    return None if days is None else rules.end_of_day_after(wanted.usable.since, days)

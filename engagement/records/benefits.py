@@ -17,6 +17,10 @@ EXPIRED = "expired"
 """Never written: what is issued and was not used until its end."""
 
 
+SORTS = ("voucher", "entitlement", "draw")
+"""What a benefit can be, of all that rewards give."""
+
+
 class Benefit(msgspec.Struct, frozen=True):
     """A voucher, an entitlement, or `count` entries in a draw, which a member can use from `since` until `until` (None: for good).
 
@@ -108,10 +112,13 @@ async def _one(unit: Unit, where: str, value: object, *, locked: bool) -> Benefi
 
 async def of_redemption(unit: Unit, redemption: UUID) -> list[Benefit]:
     """What came of a redemption; locked until the unit ends."""
+    return await select(unit, "held.redemption = $2", redemption)
+
+
+async def select(unit: Unit, where: str, *values: object, order: str = "held.id") -> list[Benefit]:
+    """The benefits of which something holds, with `values` for $2, $3, …; locked until the unit ends."""
     rows = await unit.fetch(
-        f"SELECT {_COLUMNS} FROM {_FROM} AND held.redemption = $2 ORDER BY held.id FOR UPDATE OF held",
-        unit.program,
-        redemption,
+        f"SELECT {_COLUMNS} FROM {_FROM} AND {where} ORDER BY {order} FOR UPDATE OF held", unit.program, *values
     )
     return [_benefit(row) for row in rows]
 

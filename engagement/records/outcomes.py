@@ -18,6 +18,7 @@ from achievements.outcomes import (
     Scored,
     TierChanged,
 )
+from engagement.records.benefits import SORTS
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -77,7 +78,8 @@ _REWARDS = Rows(
     },
     "ON CONFLICT (program_id, member_id, reward) DO UPDATE SET sort = excluded.sort, key = excluded.key,"
     " source = excluded.source, given_at = excluded.given_at, event_id = excluded.event_id, until = excluded.until,"
-    " count = excluded.count",
+    " count = excluded.count, open = excluded.open",
+    made={"open": "new.sort IN ('voucher', 'entitlement', 'draw')"},
 )
 _HELD_OUT = Rows(
     "held_out",
@@ -245,6 +247,15 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
                 unit.program,
                 *columns_of(rows, 1 + len(columns)),
             )
+    given = [(who, each.reward) for who, each in outcomes if isinstance(each, RewardGiven) and each.sort in SORTS]
+    if given:
+        # What the member has by it is taken back by whoever settles it.
+        await unit.execute(
+            "UPDATE benefit AS held SET open = true FROM unnest($2::uuid[], $3::text[]) AS gone (who, reward)"
+            " WHERE held.program_id = $1 AND held.member_id = gone.who AND held.reward = gone.reward",
+            unit.program,
+            *columns_of(given, 2),
+        )
     referrals = [(who, each.referral) for who, each in outcomes if isinstance(each, ReferralQualified)]
     if referrals:
         # What was given for it is taken back by whoever settles it.

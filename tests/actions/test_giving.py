@@ -1,0 +1,128 @@
+"""What definitions give is issued once, with its code; void where it never was, and the same again where it was after all."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from engagement.actions import giving
+from engagement.records.unit import Database
+from tests.actions.conftest import House, purchase
+from tests.actions.shop import all_is_well, bring, open_shop, use
+from tests.actions.test_amend_events import amend
+
+FIRST: dict[str, Any] = {
+    "key": "first",
+    "on": "purchase",
+    "when": "event.amount >= 50.0",
+    "levels": [
+        {
+            "target": 1,
+            "key": "one",
+            "rewards": [{"voucher": "ten", "days": 30}, {"entitlement": "lounge"}, {"draw": "bike", "entries": 2}],
+        },
+        {"target": 2, "key": "two", "rewards": [{"voucher": "cinema"}]},
+    ],
+}
+BOUGHT = purchase("b1", "bob", "2017-03-10T10:00:00Z", "60")
+
+
+@pytest.fixture
+async def shop(records: Database) -> House:
+    return await open_shop(records, amount="10", badges=[FIRST])
+
+
+async def settle(house: House) -> int:
+    return await giving.settle(house.database, house.cache, house.program)
+
+
+async def held(house: House) -> list[tuple[Any, ...]]:
+    return await house.rows(
+        "SELECT sort, key, count, state, until::date::text FROM benefit WHERE program_id = $1 ORDER BY issued_at, sort, key"
+    )
+
+
+async def codes_of(house: House) -> list[tuple[Any, ...]]:
+    return await house.rows(
+        "SELECT code FROM reward_code JOIN benefit USING (program_id, hash) WHERE program_id = $1 ORDER BY issued_at"
+    )
+
+
+async def told(house: House) -> list[tuple[Any, ...]]:
+    return await house.rows(
+        "SELECT effect ->> 2, effect ->> 6 FROM activity, jsonb_array_elements(effects) AS effect"
+        " WHERE program_id = $1 AND effect ->> 0 = 'benefit' ORDER BY seq, 1"
+    )
+
+
+async def test_what_is_given_is_issued_once_and_told(shop: House) -> None:
+    await shop.send(BOUGHT)
+    assert await held(shop) == []
+    assert await settle(shop) == 1
+    issued = await held(shop)
+    assert issued == [
+        ("draw", "bike", 2, "issued", None),
+        ("entitlement", "lounge", 1, "issued", "2017-03-14"),
+        ("voucher", "ten", 1, "issued", "2017-04-10"),
+    ]
+    assert await settle(shop) == 0
+    assert await held(shop) == issued
+    assert await told(shop) == [("draw", "issued"), ("entitlement", "issued"), ("voucher", "issued")]
+    await all_is_well(shop)
+
+
+async def test_many_who_settle_at_once_issue_it_once(shop: House) -> None:
+    await shop.send(*(purchase(f"e{n}", f"m{n}", "2017-03-10T10:00:00Z", "60") for n in range(6)))
+    await asyncio.gather(*(settle(shop) for _ in range(4)))
+    while await settle(shop):
+        pass
+    counts = await shop.rows("SELECT DISTINCT count(*) FROM benefit WHERE program_id = $1 GROUP BY member_id")
+    assert counts == [(3,)]
+    assert await shop.rows("SELECT count(DISTINCT hash) FROM benefit WHERE program_id = $1") == [(6,)]
+    await all_is_well(shop)
+
+
+async def test_a_clock_issues_too_and_what_it_never_was_is_void(shop: House) -> None:
+    await shop.send(BOUGHT)
+    await shop.advance("2017-03-10T13:00:00Z")
+    (code,) = (await codes_of(shop))[0]
+    await use(shop, str(code))
+    await amend(shop, purchase("b1", "bob", "2017-03-10T10:00:00Z", "5"))
+    assert await settle(shop) == 1
+    assert [(sort, state) for sort, _, _, state, _ in await held(shop)] == [
+        ("draw", "voided"),
+        ("entitlement", "voided"),
+        ("voucher", "used"),
+    ]
+    assert await settle(shop) == 0
+    await all_is_well(shop)
+
+
+async def test_what_comes_back_is_the_same_with_the_same_code(shop: House) -> None:
+    await shop.send(BOUGHT)
+    await settle(shop)
+    before = await codes_of(shop)
+    await amend(shop, purchase("b1", "bob", "2017-03-10T10:00:00Z", "5"))
+    await settle(shop)
+    assert {state for _, _, _, state, _ in await held(shop)} == {"voided"}
+    await shop.send(purchase("b2", "bob", "2017-03-10T11:00:00Z", "70"))
+    await settle(shop)
+    assert [(sort, state) for sort, _, _, state, _ in await held(shop)] == [
+        ("draw", "issued"),
+        ("entitlement", "issued"),
+        ("voucher", "issued"),
+    ]
+    assert await codes_of(shop) == before
+    await all_is_well(shop)
+
+
+async def test_where_the_pool_is_empty_a_code_is_owed_until_there_is_one(shop: House) -> None:
+    await shop.send(BOUGHT, purchase("b2", "bob", "2017-03-10T11:00:00Z", "70"))
+    await shop.advance("2017-03-10T13:00:00Z")
+    cinema = "SELECT state FROM benefit WHERE program_id = $1 AND key = 'cinema'"
+    assert await shop.rows(cinema) == [("owed",)]
+    await bring(shop, "ONE", "TWO")
+    await shop.advance("2017-03-10T14:00:00Z")
+    assert await shop.rows(cinema) == [("issued",)]
+    assert ("ONE",) in await codes_of(shop)
+    await all_is_well(shop)
