@@ -87,12 +87,22 @@ async def freeze(unit: Unit, member_id: UUID, external_id: str, instead: str) ->
 
 
 async def leave(unit: Unit, member_id: UUID, at: datetime) -> None:
-    """Take a locked member out of what others see or wait for: boards, teams, and prizes and news that she has still to be told."""
+    """Take a locked member out of what others see or wait for: boards, teams, and what she has still to be told or given.
+
+    What was given to her stays given; a code that she holds can be used still.
+    """
     mine = (unit.program, member_id)
     await unit.execute("DELETE FROM board_score WHERE program_id = $1 AND member_id = $2", *mine)
     await unit.execute("DELETE FROM team_member WHERE program_id = $1 AND member_id = $2", *mine)
     await unit.execute("UPDATE contribution SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
     await unit.execute("UPDATE referral SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
+    await unit.execute("UPDATE reward_given SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
+    await unit.execute(
+        "UPDATE benefit SET open = false, state = CASE state WHEN 'owed' THEN 'voided' ELSE state END,"
+        " ended_at = CASE state WHEN 'owed' THEN $3 ELSE ended_at END"
+        " WHERE program_id = $1 AND member_id = $2 AND (open OR state = 'owed')",
+        *(*mine, at),
+    )
     await unit.execute(
         "UPDATE board_final SET given_at = $3 WHERE program_id = $1 AND member_id = $2 AND contenders IS NOT NULL"
         " AND given_at IS NULL",

@@ -149,6 +149,30 @@ async def test_others_go_on_without_her(lived: House) -> None:
     assert not any(row[2] for row in rows)
 
 
+async def test_nothing_waits_to_be_given_to_her(lived: House) -> None:
+    who = (await lived.rows("SELECT id FROM member WHERE program_id = $1 AND external_id = 'alice@example.org'"))[0][0]
+
+    async def owe(unit: Unit) -> None:
+        for sort, state in (("entitlement", "owed"), ("draw", "issued")):
+            await unit.execute(
+                "INSERT INTO benefit (program_id, id, member_id, sort, key, count, source, reward, state, since, issued_at, open)"
+                " VALUES ($1, gen_random_uuid(), $2, $3, 'b', 1, 's', $3, $4, now(), now(), true)",
+                *(unit.program, who, sort, state),
+            )
+        await unit.execute(
+            "UPDATE reward_given SET open = true WHERE program_id = $1 AND member_id = $2", unit.program, who
+        )
+
+    await lived.database.run(owe, lived.program)
+    await erase(lived)
+    benefits = "SELECT sort, state, ended_at IS NULL, open FROM benefit WHERE program_id = $1 AND member_id = $2 AND key = 'b' ORDER BY 1"
+    assert await lived.rows(benefits, who) == [("draw", "issued", True, False), ("entitlement", "voided", False, False)]
+    for table in ("reward_given", "referral", "contribution"):
+        assert await lived.rows(
+            f"SELECT count(*) FROM {table} WHERE program_id = $1 AND member_id = $2 AND open", who
+        ) == [(0,)]
+
+
 async def test_what_is_said_of_her_later_is_refused(lived: House) -> None:
     where = (lived.database, lived.cache, lived.program)
     await erase(lived)
