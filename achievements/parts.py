@@ -203,6 +203,9 @@ class Reward(Shape, frozen=True, kw_only=True):
 SORTS = ("points", "badge", "tier", "boost", "voucher", "entitlement", "draw")
 """What a reward can be, exactly one of them."""
 
+BENEFITS = ("voucher", "entitlement", "draw")
+"""Those that become something a member has of the shop."""
+
 Rewards: TypeAlias = Annotated[tuple[Reward, ...], msgspec.Meta(max_length=REWARDS_MAX)]
 
 

@@ -17,6 +17,7 @@ from achievements import periods
 from achievements.building import Building
 from achievements.moment import Rule, Stage
 from achievements.parts import (
+    BENEFITS,
     LOCALE_PATTERN,
     MONEY_PATTERN,
     REWARD_DAYS_MAX,
@@ -53,7 +54,6 @@ Image: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=IMAGE_CH
 Money: TypeAlias = Annotated[str, msgspec.Meta(pattern=MONEY_PATTERN)]
 
 _IMAGE = re.compile(r"(https://[A-Za-z0-9.-]+(:\d{1,5})?)?/[A-Za-z0-9._~/%+@!,=&?-]*")
-_GIVES = ("voucher", "entitlement", "draw")
 _NEEDS: Mapping[str, str] = {
     "discount": "voucher",
     "voucher": "voucher",
@@ -162,9 +162,9 @@ class ShopReward(ForMembers, frozen=True, kw_only=True):
             raise Misfit("tier_prices", "what is free has no lower price")
         if self.price is not None and any(points >= self.price.points for points in self.tier_prices.values()):
             raise Misfit("tier_prices", f"the price from a tier on is below the `price`, which is {self.price.points}")
-        others = [each.sort for each in self.gives if each.sort not in _GIVES]
+        others = [each.sort for each in self.gives if each.sort not in BENEFITS]
         if others:
-            raise Misfit("gives", f"a reward gives {', '.join(_GIVES[:-1])} or {_GIVES[-1]}, and no {others[0]}")
+            raise Misfit("gives", f"a reward gives {', '.join(BENEFITS[:-1])} or {BENEFITS[-1]}, and no {others[0]}")
         if any(each.days is not None for each in self.gives):
             raise Misfit("gives", "say for how many days once for all of it: `validity: 30`")
         keys = [each.key for each in self.sessions]

@@ -8,7 +8,12 @@ from achievements.asked import SpendAsked
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import ForMembers, Key, Living, Points, Price, Trigger
+from achievements.parts import BENEFITS, ForMembers, Key, Living, Misfit, Points, Price, Rewards, Trigger
+from achievements.values import Fact
+
+REWARD_TAKEN = "reward_taken"
+"""The fact that an automatic reward was taken, so many `times` at once."""
+TIMES_MAX = 100
 
 
 class SpendRuleReady(Rule, frozen=True, kw_only=True):
@@ -53,14 +58,50 @@ class SpendRule(ForMembers, frozen=True, kw_only=True):
         )
 
 
+class AutoRewardReady(Rule, frozen=True, kw_only=True):
+    """An automatic reward that gives something. It hears that it was taken, and keeps no state."""
+
+    section = "auto_rewards"
+    stage = Stage.DECISIONS
+    hears = frozenset({REWARD_TAKEN})
+
+    rewards: Rewards
+
+    @property
+    def event_types(self) -> frozenset[str]:
+        """None: it is a decision."""
+        return frozenset()
+
+    def told(self, part: None, fact: Fact, moment: Moment) -> None:
+        """Give it, as often as it was taken at once."""
+        if fact.data["rule"] == self.key:
+            for time in range(min(int(fact.data["times"]), TIMES_MAX)):
+                moment.reward(self.stage, self.rewards, self.key, f"auto/{self.key}/{fact.id}/{time}")
+
+
 class AutoReward(Living, frozen=True, kw_only=True):
-    """Whenever the balance of a currency reaches `at` points, that many are spent, as often as it does."""
+    """Whenever the balance of a currency reaches `at` points, that many are spent, as often as it does.
+
+    Each time it gives its `rewards`, but no more often than a hundred times at once.
+    """
 
     kind = "auto_reward"
 
     at: Points
     currency: Key | None = None
+    rewards: Rewards = ()
 
-    def ready(self, building: Building) -> None:
-        """Look up its currency; it meets no event, so no rule comes of it."""
+    def __post_init__(self) -> None:
+        others = [each.sort for each in self.rewards if each.sort not in BENEFITS]
+        if others:
+            # Points would bring the balance up again, and what counts points or badges is judged before decisions.
+            raise Misfit(
+                "rewards", f"an automatic reward gives {', '.join(BENEFITS[:-1])} or {BENEFITS[-1]}, and no {others[0]}"
+            )
+
+    def ready(self, building: Building) -> AutoRewardReady | None:
+        """Compile what it gives; it meets no event, so no rule comes of one that gives nothing."""
         building.currency(self.currency, "currency")
+        return (
+            AutoRewardReady(key=self.key, rewards=building.rewards(self.rewards, "rewards")) if self.rewards else None
+        )

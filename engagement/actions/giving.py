@@ -8,6 +8,7 @@ code again where the outcome comes back. A row stays open until then, so whoever
 import functools
 from uuid import UUID
 
+from achievements.parts import BENEFITS
 from achievements.redeeming import BenefitChanged
 from achievements.rewards import Usable
 from engagement.actions import issuing
@@ -77,7 +78,7 @@ async def _issue(unit: Unit, listener: Listener, opened: list[Given]) -> list[Be
     wanted = [
         Wanted(each.sort, each.key, each.count, each.source, Usable(each.at, each.until), reward=each.reward)
         for each in opened
-        if each.sort in benefits.SORTS and each.held is None
+        if each.sort in BENEFITS and each.held is None
     ]
     issued = await issuing.issue(unit, rules, listener.id, wanted, listener.at)
     again = [each for each in opened if each.held == benefits.VOIDED]

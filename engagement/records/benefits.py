@@ -17,10 +17,6 @@ EXPIRED = "expired"
 """Never written: what is issued and was not used until its end."""
 
 
-SORTS = ("voucher", "entitlement", "draw")
-"""What a benefit can be, of all that rewards give."""
-
-
 class Benefit(msgspec.Struct, frozen=True):
     """A voucher, an entitlement, or `count` entries in a draw, which a member can use from `since` until `until` (None: for good).
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from achievements import spending
 from achievements.states import MemberState
 from achievements.values import Fact, Order
 from engagement.records.rows import Rows, columns_of
@@ -15,7 +16,7 @@ ZONE = "zone"
 ATTRIBUTES = "attributes"
 SPENT = "spent"
 SPEND_REJECTED = "spend_rejected"
-REWARD_TAKEN = "reward_taken"
+REWARD_TAKEN = spending.REWARD_TAKEN
 PAID = "paid"
 """In the data of a command's fact, the `points` of a `currency` that the member paid for it."""
 MOVED = "moved"

@@ -18,7 +18,7 @@ from achievements.outcomes import (
     Scored,
     TierChanged,
 )
-from engagement.records.benefits import SORTS
+from achievements.parts import BENEFITS
 from engagement.records.rows import Rows, columns_of
 from engagement.records.unit import Unit
 
@@ -247,7 +247,7 @@ async def remove(unit: Unit, outcomes: Sequence[tuple[UUID, AnyOutcome]]) -> Non
                 unit.program,
                 *columns_of(rows, 1 + len(columns)),
             )
-    given = [(who, each.reward) for who, each in outcomes if isinstance(each, RewardGiven) and each.sort in SORTS]
+    given = [(who, each.reward) for who, each in outcomes if isinstance(each, RewardGiven) and each.sort in BENEFITS]
     if given:
         # What the member has by it is taken back by whoever settles it.
         await unit.execute(

@@ -141,3 +141,12 @@ def test_codes_are_long_and_their_prefix_is_plain(voucher: dict[str, Any], field
         ready(parse(document(vouchers=[{"key": "ten", **voucher}])))
     (mistake,) = raised.value.mistakes
     assert mistake.path == f"vouchers[0].{field}"
+
+
+@pytest.mark.parametrize("given", [{"points": 5}, {"badge": "first"}, {"tier": "gold"}])
+def test_an_automatic_reward_gives_what_calls_for_no_other_decision(given: dict[str, Any]) -> None:
+    with pytest.raises(Mistaken) as raised:
+        ready(parse(document(**SHELF, auto_rewards=[{"key": "a", "at": 5, "rewards": [given]}])))
+    (mistake,) = raised.value.mistakes
+    assert mistake.path == "auto_rewards[0].rewards"
+    assert "voucher, entitlement or draw" in mistake.message

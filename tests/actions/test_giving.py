@@ -126,3 +126,16 @@ async def test_where_the_pool_is_empty_a_code_is_owed_until_there_is_one(shop: H
     assert await shop.rows(cinema) == [("issued",)]
     assert ("ONE",) in await codes_of(shop)
     await all_is_well(shop)
+
+
+async def test_an_automatic_reward_gives_as_often_as_it_is_taken(records: Database) -> None:
+    automatic = {"key": "hundred", "at": 100, "rewards": [{"voucher": "ten", "days": 30}]}
+    house = await open_shop(records, amount="10", auto_rewards=[automatic])
+    await house.send(purchase("b1", "bob", "2017-03-10T10:00:00Z", "250"))
+    await settle(house)
+    assert [(key, state) for _, key, _, state, _ in await held(house)] == [("ten", "issued")] * 2
+    # A decision is never retaken: what it gave stands, whatever is learned of the points.
+    await amend(house, purchase("b1", "bob", "2017-03-10T10:00:00Z", "5"))
+    await settle(house)
+    assert [state for _, _, _, state, _ in await held(house)] == ["issued"] * 2
+    await all_is_well(house)

@@ -1,12 +1,15 @@
 """The catalogue over HTTP: as it stands for whoever looks, in her words; and what she saves towards."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.api.conftest import ADVANCE, APPLY, START, House, document
 from tests.api.test_redemptions import redeem
+from tests.test_repository import ROOT
 
 SHELF: dict[str, Any] = {
     "tier_ladders": [
@@ -151,3 +154,18 @@ async def test_a_member_saves_towards_a_reward_and_sees_how_far_she_is(shop: Hou
     assert (await ask(CLEAR))["changed"]
     assert not (await ask(CLEAR))["changed"]
     assert (await shop.data(ME, key=own))["me"]["goal"] is None
+
+
+async def test_what_the_page_shows_can_be_done(house: House) -> None:
+    page = (ROOT / "docs/rewards.md").read_text()
+    written = YAML(typ="safe").load(re.findall(r"```yaml\n(program.*?)```", page, re.DOTALL)[0])
+    program = {**written, "program": document(house.program.key)["program"]}
+    applied = await house.data(APPLY, {"input": {"document": program}})
+    assert applied["applyProgram"]["__typename"] == "ApplyProgramSuccess", applied
+    await house.bought("ann", "p1", "150.00", START)
+    look, redeemed = re.findall(r"```graphql\n(.*?)```", page, re.DOTALL)
+    own = house.token("ann")
+    shelf = (await house.data(look, key=own))["rewards"]["edges"]
+    assert {each["node"]["name"] for each in shelf} >= {"Eine Tasse", "five"}
+    done = (await house.data(redeemed, key=own))["redeemReward"]
+    assert done["benefits"][0]["code"].startswith("BEAN-"), done
