@@ -241,6 +241,32 @@ class Person:
             self.accounts[currency].came_back(credit, points, self.now)
         self.pass_until(self.now)
 
+    def adjust(self, currency: str, points: int, credit: Credit) -> None:
+        """Give points as a credit of their own, or (below 0) take some that are there."""
+        account = self.accounts[currency]
+        account.sums["adjusted"] += points
+        if points > 0:
+            account.credits.append(credit)
+            account.came(credit, self.now)
+        else:
+            account.take(-points, self.now)
+
+    def give(self, currency: str, points: int) -> list[Moved]:
+        """Points that are there, and go to another member."""
+        account = self.accounts[currency]
+        account.sums["transferred"] -= points
+        return [Moved(part, each.at, each.ends) for each, part in account.take(points, self.now)]
+
+    def receive(self, currency: str, moved: list[Moved], name: str) -> None:
+        """Points of another member, which keep their dates."""
+        account = self.accounts[currency]
+        for n, (points, at, ends) in enumerate(moved):
+            account.sums["transferred"] += points
+            credit = Credit("transfer", "", f"transfer/{name}/{n}", at, points, points, ends)
+            account.credits.append(credit)
+            account.came(credit, self.now)
+        self.pass_until(self.now)
+
     def hold(self, name: str, currency: str, points: int, until: datetime) -> None:
         """Set points aside that are there."""
         plan = self.accounts[currency].plan(points, self.now)

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from engagement.actions import holds
+from engagement.actions import adjustments, holds, transfers
+from engagement.actions.adjustments import AdjustPoints
 from engagement.actions.holds import CaptureHold, HoldPoints, VoidHold
 from engagement.actions.programs import Sandbox
+from engagement.actions.transfers import TransferPoints
 from engagement.errors import HoldNotOpen, NotEnoughPoints
 from engagement.records.unit import Database
 from tests.achievements.programs import document
@@ -23,6 +25,7 @@ START: Final = datetime(2017, 3, 1, tzinfo=UTC)
 MEMBERS: Final = ("ann", "bob", "cid")
 EARNS: Final = {"buy": "points", "dig": "gems"}
 """The event types that earn, and what."""
+EARNED_BY: Final = {currency: kind for kind, currency in EARNS.items()}
 COUPON: Final = 100
 TOLD_STEPS: Final = 25
 
@@ -42,8 +45,8 @@ def program(key: str) -> dict[str, Any]:
     written = document(
         "UTC",
         currencies=[
-            {"key": "points", "expires": {"after_days": 10, "at": "same_time"}},
-            {"key": "gems", "expires": {"after_days": 30}, "pending": {"after_days": 1}},
+            {"key": "points", "expires": {"after_days": 10, "at": "same_time"}, "transfers": {}},
+            {"key": "gems", "expires": {"after_days": 30}, "pending": {"after_days": 1}, "transfers": {}},
         ],
         event_types=[*({"key": each, "properties": amount} for each in EARNS), {"key": "coupon"}],
         earn_rules=[
@@ -52,6 +55,7 @@ def program(key: str) -> dict[str, Any]:
         ],
         spend_rules=[{"key": "hundred", "on": "coupon", "spend": {"currency": "points", "points": COUPON}}],
     )
+    written["adjustment_reasons"] = [{"key": "goodwill"}]
     written["program"]["key"] = key
     return written
 
@@ -81,6 +85,8 @@ class Stream:
             (2.0, self._hold),
             (1.2, self._capture),
             (0.6, self._void),
+            (1.0, self._adjust),
+            (1.2, self._transfer),
         ]
 
     async def run(self, steps: int) -> None:
@@ -236,6 +242,39 @@ class Stream:
         if covered:
             person.lived = person.now
             person.hold(str(made.hold.id), currency, points, person.now + timedelta(seconds=seconds))
+
+    async def _adjust(self) -> None:
+        """Give points, or take some, as people of the program do."""
+        name, person = self._someone()
+        currency = self._random.choice(["points", "gems"])
+        points = self._random.choice([5, 40, 200, -5, -40, -200])
+        self._say("adjust by", points, currency, "of", name)
+        person.now = max(self._clock, person.lived)
+        covered = points > 0 or person.accounts[currency].balance >= -points
+        command = AdjustPoints(name, points, "goodwill", currency)
+        await self._attempt(adjustments.adjust_points, command, NotEnoughPoints, covered)
+        if covered:
+            person.lived = person.now
+            ends = _credit(EARNED_BY[currency], "", person.now, points).ends
+            fresh = Credit("adjust", "", f"adjust/{self.steps:06}", person.now, points, points, ends)
+            person.adjust(currency, points, fresh)
+
+    async def _transfer(self) -> None:
+        """Let one member give another points."""
+        (name, giver), (other, receiver) = self._random.sample([*self._people.items()], 2)
+        currency = self._random.choice(["points", "gems"])
+        points = self._random.choice([1, 30, 150, 500])
+        if not all(each.earnings for each in (giver, receiver)):
+            return
+        self._say("give", points, currency, "of", name, "to", other)
+        for each in (giver, receiver):
+            each.now = max(self._clock, each.lived)
+        covered = giver.accounts[currency].balance >= points
+        command = TransferPoints(name, other, points, currency)
+        await self._attempt(transfers.transfer_points, command, NotEnoughPoints, covered)
+        if covered:
+            giver.lived, receiver.lived = giver.now, receiver.now
+            receiver.receive(currency, giver.give(currency, points), f"{self.steps:06}")
 
     async def _capture(self) -> None:
         await self._close("capture")
