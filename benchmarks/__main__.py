@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import beside, drafts, fold, measures, pgbench
+from benchmarks import beside, drafts, fold, measures, pgbench, sweep
 from benchmarks.figures import PGBENCH, Figure, median, tell, write
 from benchmarks.measures import RATES, Rate, Shop
 from benchmarks.stand import Ran, served, stand
@@ -19,6 +19,7 @@ NAMES: Final = (
     "rules",
     "backtest",
     "beside",
+    "sweep",
     "start",
     "memory",
     "bytes",
@@ -45,10 +46,12 @@ class Plan:
     """Events of each member before anything is measured."""
     tried: int
     """How many made-up members a draft is tried on."""
+    due: int
+    """Lots that end."""
 
 
-FULL: Final = Plan(3, 30, pgbench.SCALE, 10.0, 60_000, (10_000, 100_000, 1_000_000), 4, 100_000)
-QUICK: Final = Plan(1, 5, 2, 3.0, 5_000, (10_000, 30_000), 1, 40)
+FULL: Final = Plan(3, 30, pgbench.SCALE, 10.0, 60_000, (10_000, 100_000, 1_000_000), 4, 100_000, 20_000)
+QUICK: Final = Plan(1, 5, 2, 3.0, 5_000, (10_000, 30_000), 1, 40, 2_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,7 +89,11 @@ def measure(plan: Plan, names: set[str]) -> list[Figure]:
         if plan.tried > MADE_UP:
             found += [*drafts.year(), *drafts.crowd(MADE_UP)]
         found += drafts.crowd(plan.tried)
-    if names - {"fold", "rules", "backtest"}:
+    if "sweep" in names:
+        print("sweep …", flush=True)
+        with stand() as on:
+            found += sweep.rates(on, plan.due, plan.rounds)
+    if names - {"fold", "rules", "backtest", "sweep"}:
         found += _on_servers(plan, names)
     return found
 

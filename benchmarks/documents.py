@@ -34,6 +34,14 @@ IDS: Final = """mutation Record($input: RecordEventsInput!) {
   }
 }"""
 
+REDEEM: Final = """mutation Redeem($input: RedeemRewardInput!) {
+  redeemReward(input: $input) {
+    __typename
+    ... on RedemptionSuccess { redemption { id state points } benefits { __typename } }
+    ... on UserError { code message }
+  }
+}"""
+
 ME: Final = """query Screen {
   me {
     externalId

@@ -45,6 +45,8 @@ GOALS: Final = {
     "batch-ids": Goal(0.8, 3.0),
     "single": Goal(0.2, 0.4),
     "me": Goal(800, 0.27, floor_is_value=True),
+    "redeem": Goal(0.1, 0.2),
+    "sweep": Goal(10_000, 20_000, floor_is_value=True, aim_is_value=True),
     "fold": Goal(20_000, 60_000, floor_is_value=True, aim_is_value=True),
     "beside": Goal(0.75, 0.9),
     "rules": Goal(25_000, 60_000, floor_is_value=True, aim_is_value=True),

@@ -24,7 +24,8 @@ ANSWER_SECONDS: Final = 60.0
 class Load(msgspec.Struct, frozen=True):
     """What to send: a GraphQL `document` on so many connections at once, each with one request under way.
 
-    With `tokens` it is sent as it is, each connection taking its share of them in turn. Else it records the events of
+    With `tokens` it is sent as it is, each connection taking its share of them in turn. With a `reward`, `events` times at most, it is
+    redeemed by the `spenders` in turn, each time with a key of its own. Else it records the events of
     `Shoppers(members)` from `start` on, `events` of them at most, `batch` a request; a member's events take one connection,
     so that they come in order. Ends after `seconds` (0: when there is nothing left) or when a connection has nothing left.
     """
@@ -39,6 +40,8 @@ class Load(msgspec.Struct, frozen=True):
     events: int = 0
     batch: int = 1
     tokens: tuple[str, ...] = ()
+    reward: str = ""
+    spenders: tuple[str, ...] = ()
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -122,12 +125,24 @@ def requests_of(load: Load) -> list[list[bytes]]:
     if load.tokens:
         body = msgspec.json.encode({"query": load.document})
         return [[_request(body, token) for token in load.tokens[lane :: load.clients]] for lane in range(load.clients)]
+    if load.reward:
+        return [_redemptions(load, lane) for lane in range(load.clients)]
     lanes: list[list[dict[str, object]]] = [[] for _ in range(load.clients)]
     for event in Shoppers(load.members).events(load.start, load.events):
         lanes[zlib.crc32(event["member"].encode()) % load.clients].append(event)
     return [
         [_record(load, lane[start : start + load.batch]) for start in range(0, len(lane), load.batch)] for lane in lanes
     ]
+
+
+def _redemptions(load: Load, lane: int) -> list[bytes]:
+    """What a connection sends: a member's redemptions take one connection, so that they do not wait for one another."""
+    members = itertools.cycle(load.spenders[lane :: load.clients])
+    made = []
+    for number in range(load.start + lane, load.start + load.events, load.clients):
+        given = {"reward": load.reward, "member": next(members), "idempotencyKey": f"bench-{number}"}
+        made.append(_request(msgspec.json.encode({"query": load.document, "variables": {"input": given}}), load.key))
+    return made
 
 
 def _record(load: Load, events: Sequence[object]) -> bytes:

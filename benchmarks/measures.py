@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from benchmarks import crowd, documents
 from benchmarks.figures import Figure, median
-from benchmarks.load import Load
-from benchmarks.stand import Ran, Served, Stand, member_tokens, memory, processes, send
-from benchmarks.synthetic import Shoppers
+from benchmarks.load import HOST, Load
+from benchmarks.stand import MUG, Ran, Served, Stand, member_tokens, memory, processes, send
+from benchmarks.synthetic import BEGINNING, Shoppers
+from engagement.cli.client import Client
 
 BATCH: Final = 500
 CLIENTS: Final = 16
@@ -20,18 +21,21 @@ LANES: Final = 4
 """Requests of `BATCH` events that are under way side by side."""
 SCREENS: Final = 400
 """Members whose screens are asked for in turn."""
+SPENDERS: Final = tuple(f"spender-{number}" for number in range(400))
+"""Members who redeem in turn, and are rich."""
 AT_MOST: Final = 15_000
 """Events a second for which requests are prepared: more than any run has come to."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """One kind of load: the document, how many events a request (0: none), and how many clients."""
+    """One kind of load: the document, how many events a request (0: none), how many clients, and which reward is redeemed."""
 
     name: str
     document: str
     batch: int
     clients: int
+    reward: str = ""
 
 
 RATES: Final = (
@@ -39,6 +43,7 @@ RATES: Final = (
     Rate("batch-ids", documents.IDS, BATCH, LANES),
     Rate("single", documents.EFFECTS, 1, CLIENTS),
     Rate("me", documents.ME, 0, CLIENTS),
+    Rate("redeem", documents.REDEEM, 0, CLIENTS, str(MUG["key"])),
 )
 
 
@@ -57,10 +62,30 @@ class Shop:
     def run(self, rate: Rate, seconds: float) -> Ran:
         """One load."""
         load = Load(self._service.port, rate.document, rate.clients, seconds, batch=rate.batch)
+        if rate.reward:
+            asyncio.run(self._enrich())
+            load = replace(load, reward=rate.reward, spenders=SPENDERS)
+            return self._send(load, int(seconds * AT_MOST / 3))
         if rate.batch:
             return self._send(load, int(seconds * AT_MOST) if rate.batch > 1 else int(seconds * AT_MOST / 3))
         names = {event["member"] for event in self._shoppers.events(0, SCREENS)}
         return send(self._service, replace(load, tokens=asyncio.run(member_tokens(self._service, sorted(names)))))
+
+    async def _enrich(self) -> None:
+        """Let the spenders have points, once."""
+        at = BEGINNING.isoformat()
+        events = [
+            {
+                "id": f"rich-{each}",
+                "member": each,
+                "type": "purchase",
+                "occurredAt": at,
+                "properties": {"amount": "10000"},
+            }
+            for each in SPENDERS
+        ]
+        async with Client(f"http://{HOST}:{self._service.port}/graphql", self._service.key) as client:
+            await client.settle(documents.IDS, {"input": {"events": events}}, "recordEvents")
 
     def _send(self, load: Load, events: int) -> Ran:
         whole = replace(load, key=self._service.key, members=self._shoppers.members, start=self.used, events=events)

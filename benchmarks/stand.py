@@ -30,7 +30,9 @@ from engagement.records.database import migrate
 
 ROOT: Final = Path(__file__).parents[1]
 GROCER: Final = ROOT / "examples" / "grocer.yaml"
-SCOPES: Final = frozenset({"events:write", "members:read", "boards:read"})
+SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "rewards:write"})
+MUG: Final = {"key": "mug", "name": "A mug", "kind": "product", "price": {"points": 1}, "stock": 10_000_000}
+"""The grocer's only reward here, of which there are enough."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -105,7 +107,8 @@ def served(on: Stand) -> Iterator[Served]:
 
 async def _prepared(url: str) -> str:
     async with database(url) as opened:
-        await apply_directly(opened, read_program(GROCER), Sandbox(BEGINNING.replace(year=1970)))
+        document = {**read_program(GROCER), "rewards": [MUG]}
+        await apply_directly(opened, document, Sandbox(BEGINNING.replace(year=1970)))
         return await make_key(opened, "grocer", "bench", SCOPES)
 
 

@@ -10,7 +10,7 @@ from stress.report import Report
 from stress.tills import OK, Bank, Play, Till, banking, program
 
 PAIRS: Final = 10_000
-LANES: Final = 100
+LANES: Final = 32
 PAIRS_MIN: Final = 5
 """Of each member."""
 SPREAD_SECONDS: Final = 0.005

@@ -18,7 +18,7 @@ from engagement.records.unit import Database, Unit
 
 SETTLE = timedelta(minutes=2)
 """How long after an instant the worker applies what fell due at it, outside a sandbox."""
-MEMBERS_AT_ONCE = 200
+MEMBERS_AT_ONCE = 500
 ADVANCE_SECONDS = 120.0
 """One of them may have a long history to be counted anew first."""
 PENDING_AT_ONCE = 50
