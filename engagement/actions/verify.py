@@ -2,7 +2,8 @@
 
 `verify` folds every member again from her first input and compares: her state and snapshots, her
 zone, her outcomes, what her lots were booked with and when they end, what her decisions took, her wallets and lots with their
-transfers, when something falls due, and the numbers of her feed. What closed periods say it compares with what counts in them. It reads one snapshot of
+transfers, when something falls due, and the numbers of her feed. What closed periods say it compares with what counts in them,
+and the shop's stock and redemptions with each other. It reads one snapshot of
 the database at a time, so the service goes on meanwhile. `rebuild` writes what differs; facts stand, and wallets it does not
 touch: money is corrected by transfers, which follow from the lots.
 """
@@ -27,7 +28,7 @@ from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
 from engagement.actions.retaining import days_of
-from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, teams
+from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, shop_audit, teams
 from engagement.records.events import Recorded
 from engagement.records.facts import MOVED, PAID, REFUNDS, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
@@ -69,9 +70,14 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
             break
         done, after = done + len(looked.members), looked.members[-1].external_id
         yield Progress(done, max(total, done), tuple(looked.discrepancies))
-    falsified = await database.run(accounting.falsified, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
+    falsified = await database.run(_of_all, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
     if falsified:
         yield Progress(done, max(total, done), tuple(Discrepancy(None, *each) for each in falsified))
+
+
+async def _of_all(unit: Unit) -> list[tuple[str, str, str]]:
+    """What is wrong of all members together: closed periods, and the stock of the shop."""
+    return [*await accounting.falsified(unit), *await shop_audit.miscounted(unit)]
 
 
 async def rebuild(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
@@ -136,6 +142,7 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
     found += await _kept(unit, names, folded)
     found += await _booked(unit, loaded, names)
     found += [Discrepancy(names[who], *rest) for who, *rest in await teams.wrong(unit, ids)]
+    found += [Discrepancy(names[who], *rest) for who, *rest in await shop_audit.wrong(unit, ids)]
     for who, told in (await teams.told(unit, ids)).items():
         found += [
             Discrepancy(names[who], " ".join(("team target", *window)).rstrip(), *_told_of(window in told))

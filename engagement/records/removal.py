@@ -29,6 +29,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
     "referral": ("event_id",),
     "reward_given": ("reward", "event_id"),
     "benefit": ("reward",),
+    "redemption": ("fact",),
 }
 """Tables of the books, with the columns in which ids of an app's choosing stand; lots go with their transfers."""
 SOURCED = ("transfer", "lot", "hold")
@@ -40,7 +41,6 @@ KEPT: Mapping[str, str] = {
     "hold": "points that were set aside, renamed together with their lots",
     "lot": "points, renamed together with their transfers",
     "member_state": "a state of nothing, written when she was frozen",
-    "redemption": "what was taken from the shop, and at which price",
     "team_share": "that a team's target was met, in windows that are over or not hers any more",
     "wallet": "what her points came to",
 }

@@ -23,6 +23,7 @@ from tests.actions.shop import (
     use_up,
     void,
 )
+from tests.actions.test_verify import discrepancies
 
 OVER = "2017-03-10T12:10:00Z"
 
@@ -186,3 +187,21 @@ async def test_into_a_lot_that_has_ended_points_come_back_for_the_days_of_grace(
     await house.advance("2017-12-20T00:00:00Z")
     assert await balance(house) == 0
     await all_is_well(house)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ("UPDATE reward_stock SET taken = taken + 1 WHERE program_id = $1 AND session = ''", "stock of mug"),
+        ("UPDATE redemption SET paid = paid - 1 WHERE program_id = $1", "redemption "),
+    ],
+)
+async def test_a_row_that_was_changed_by_hand_is_named(shop: House, changed: str, what: str) -> None:
+    await redeem(shop, "mug")
+
+    async def by_hand(unit: Unit) -> int:
+        return await unit.execute(changed, unit.program)
+
+    assert await shop.database.run(by_hand, shop.program) == 1
+    (found,) = await discrepancies(shop)
+    assert found.what.startswith(what)
