@@ -23,7 +23,7 @@ Place: TypeAlias = tuple[str, str]
 SPARED = frozenset(
     {
         *("earn_rules", "boosts", "spend_rules", "auto_rewards", "streaks", "challenges", "badges", "tier_ladders"),
-        *("leaderboards", "vouchers", "entitlements", "draws", "purposes", "retention"),
+        *("leaderboards", "vouchers", "entitlements", "draws", "rewards", "purposes", "retention"),
     }
 )
 """The sections whose definitions are left out where nobody reads them."""

@@ -76,7 +76,7 @@ class AutoRewardReady(Rule, frozen=True, kw_only=True):
         """Give it, as often as it was taken at once."""
         if fact.data["rule"] == self.key:
             for time in range(min(int(fact.data["times"]), TIMES_MAX)):
-                moment.reward(self.stage, self.rewards, self.key, f"auto/{self.key}/{fact.id}/{time}")
+                moment.reward(self.stage, self.rewards, self.key, f"auto_reward/{self.key}/{fact.id}/{time}")
 
 
 class AutoReward(Living, frozen=True, kw_only=True):

@@ -21,7 +21,9 @@ from achievements.earning import EarnRuleReady
 from achievements.moment import Judge, Moment, Rule
 from achievements.outcomes import ConditionFailed, Emitted
 from achievements.ranking import LeaderboardReady
+from achievements.rewards import RewardReady
 from achievements.rulebook import Rulebook, Rules
+from achievements.spending import AutoRewardReady
 from achievements.states import MemberState, Part
 from achievements.streaks import StreakReady
 from achievements.tiers import LadderReady
@@ -86,6 +88,9 @@ def traced(rulebook: Rulebook, before: MemberState, event: Event) -> tuple[Rules
         parts = state.parts.get(name), after.parts.get(name)
         if parts[0] != parts[1] or brought:
             found.append(Traced(rule, Reason.COUNTED, *parts, (*brought, *watching.unboosted(rule))))
+            continue
+        if isinstance(rule, RewardReady | AutoRewardReady):
+            # What no event of any type could count for says nothing of this one.
             continue
         failure = failed.get((kinds[name], rule.key))
         if watched is None or watched.moment is None:

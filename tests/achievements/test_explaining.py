@@ -1,6 +1,7 @@
 """Explanations: the law that they agree with the outcomes, and by hand what they say to whom."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
@@ -306,3 +307,17 @@ def test_what_is_held_out_is_told_to_the_staff_alone() -> None:
     state, _ = fold.apply(book, MemberState(seed=seed), event)
     club = _by_key(explain_member(book, state, state.at))["club"]
     assert (club.told[:38], club.told_member) == ("The member is in its control group: it", None)
+
+
+def test_nothing_is_said_of_what_no_event_counts_for() -> None:
+    given: dict[str, list[dict[str, Any]]] = {
+        "vouchers": [{"key": "ten"}],
+        "rewards": [{"key": "off", "kind": "discount", "price": {"points": 5}, "gives": [{"voucher": "ten"}]}],
+        "auto_rewards": [{"key": "hundred", "at": 100, "rewards": [{"voucher": "ten"}]}],
+    }
+    book = Rulebook(1, [(BEGINNING, ready(parse(document(**{**EVERYTHING, **given}))))])
+    bought = Event("e1", "purchase", datetime(2017, 3, 1, tzinfo=UTC), {"amount": Decimal(5)})
+    said = explain_event(book, MemberState(), bought)
+    assert {each.section for each in said}.isdisjoint({"rewards", "auto_rewards"})
+    assert {each.section for each in said} >= {"earn_rules", "badges"}
+    assert not [each for each in explain_member(book, MemberState(), bought.at) if each.section == "rewards"]

@@ -83,8 +83,8 @@ async def test_both_are_paid_once_and_told(records: Database) -> None:
     assert await paid(house) == BOTH
     assert await house.rows("SELECT sort, key FROM reward_given WHERE program_id = $1") == [("voucher", "cup")]
     told = "SELECT count(*) FROM activity WHERE program_id = $1 AND effects::text LIKE '%\"friend\"%'"
-    # That it qualified, and what each of both was given.
-    assert await house.rows(told) == [(3,)]
+    # That it qualified, what each of both was given, and that the voucher was issued.
+    assert await house.rows(told) == [(4,)]
     await is_sound(house)
 
 

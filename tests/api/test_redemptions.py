@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.conftest import APPLY, NOON, House, document
+from tests.api.conftest import APPLY, NOON, House, document, following
 from tests.api.test_amendments import refused
 
 TAKEN = """__typename
@@ -158,3 +158,16 @@ async def test_a_members_token_takes_rewards_and_no_more(shop: House) -> None:
     given = {"redemption": await reserved(shop), "idempotencyKey": "k"}
     for asked in (CAPTURE, VOID, REFUND):
         assert (await shop.refusal(asked, {"input": given}, key=own))["code"] == "FORBIDDEN"
+
+
+async def test_who_follows_a_member_hears_what_became_of_it(shop: House) -> None:
+    async with following(shop.service, shop.token("ann")) as updates:
+        assert (await updates.update())["__typename"] == "Reset"
+        await redeem(shop, "off")
+        item = await updates.update(2)
+        assert item["__typename"] == "ActivityItem"
+        assert [each["__typename"] for each in item["effects"]] == [
+            "RedemptionChanged",
+            "BenefitChanged",
+            "PointsSpent",
+        ]
