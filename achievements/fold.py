@@ -39,7 +39,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
         state = _elapse(rulebook, state, entry.at, emitted)
     if isinstance(entry, Fact):
         state = _told(rulebook, state, entry, emitted)
-        keeps = rulebook.keeps and entry.kind != KEPT
+        keeps = entry.kind != KEPT and KEPT in state.parts
         return keeping.beside(state, emitted) if keeps else state, emitted
     rules = rulebook.at(entry.at)
     parts = state.parts
@@ -56,7 +56,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     if due is not None and due <= entry.at:
         # A definition that had ended, and lives again, may find that something fell due long ago.
         state = _elapse(rulebook, state, entry.at, emitted)
-    return keeping.beside(state, emitted) if rulebook.keeps else state, emitted
+    return keeping.beside(state, emitted) if KEPT in state.parts else state, emitted
 
 
 def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[MemberState, list[AnyOutcome]]:
@@ -69,7 +69,7 @@ def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[Me
     state = _elapse(rulebook, state, until, emitted)
     if ahead:
         state = msgspec.structs.replace(state, at=until)
-    if rulebook.keeps:
+    if KEPT in state.parts:
         state = keeping.beside(state, emitted)
     return state, outcomes_of(emitted)
 

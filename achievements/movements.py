@@ -56,4 +56,11 @@ class PointsTransferred(msgspec.Struct, frozen=True, array_like=True, tag="trans
     at: datetime
 
 
+class MemberMerged(msgspec.Struct, frozen=True, array_like=True, tag="merged", gc=False):
+    """Another member, by the app's own id, became a part of this one: what she had and did is this one's since `at`."""
+
+    member: str
+    at: datetime
+
+
 Movement: TypeAlias = PointsReleased | PointsHeld | HoldEnded | PointsAdjusted | PointsTransferred

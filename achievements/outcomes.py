@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from achievements.asked import PlaceAsked, SpendAsked
-from achievements.movements import Movement
+from achievements.movements import MemberMerged, Movement
 from achievements.redeeming import Redeeming
 from achievements.values import Amount
 
@@ -389,5 +389,7 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", g
     outcome: AnyOutcome | PointsSpent
 
 
-Effect: TypeAlias = AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Redeeming | Withdrawn
+Effect: TypeAlias = (
+    AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Redeeming | MemberMerged | Withdrawn
+)
 """What an activity item tells: outcomes, and what the ledger and the shop did."""

@@ -173,10 +173,8 @@ class Rules:
 class Rulebook:
     """Rules with the instants from which they are in force, oldest first; never empty."""
 
-    def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]], *, keeps: bool = False) -> None:
+    def __init__(self, revision: int, editions: Sequence[tuple[datetime, Rules]]) -> None:
         self.revision = revision
-        self.keeps = keeps
-        """Whether members may keep what its rules say no more (`keeping`)."""
         self._starts = [start for start, _ in editions]
         versioned = _versioned([rules for _, rules in editions])
         stops = stops_of((start, rules.standing) for start, rules in editions)

@@ -197,6 +197,33 @@ class HoldNotOpen(Refusal):
         self.state = state
 
 
+class Unmergeable(StrEnum):
+    """Why a member cannot become a part of another."""
+
+    MERGED = "merged"
+    TOO_LONG = "too_long"
+    HOLDS = "holds"
+    OWES = "owes"
+    TEAM = "team"
+    REFERRAL = "referral"
+    REDEEMED = "redeemed"
+    PRIZE = "prize"
+    SAME_EVENT = "same_event"
+    PLACE = "place"
+    KEEPS = "keeps"
+    DECIDES = "decides"
+
+
+class MergeRefused(Refusal):
+    """Two members who cannot be merged, and the `reason` in one word."""
+
+    code = "MERGE_REFUSED"
+
+    def __init__(self, reason: Unmergeable, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

@@ -15,7 +15,7 @@ from achievements.ranking import Ties
 from engagement.actions.drafts import Draft
 from engagement.actions.places import Places
 from engagement.actions.programs import Loaded
-from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems, teams
+from engagement.records import activity, bookings, facts, ledger, members, outbox, outcomes, problems, snapshots, teams
 from engagement.records.members import Held
 from engagement.records.outcomes import Score
 from engagement.records.unit import Unit
@@ -93,10 +93,10 @@ class Changes:
             changed = [outcome for each in drafts for outcome in (*each.outcomes, *each.gone)]
             await teams.add_up(unit, [each for each in changed if type(each) is Contributed], self.loaded.now)
         await activity.append(unit, [(each.id, item) for each in drafts for item in each.items])
-        await members.drop_snapshots_after(
+        await snapshots.drop_after(
             unit, [(each.id, each.base_inputs) for each in drafts if each.base_inputs is not None]
         )
-        await members.save_snapshots(
+        await snapshots.save(
             unit,
             [(each.id, state) for each in drafts for state in each.kept_snapshots],
             [(each.id, inputs) for each in drafts for inputs in each.dropped_snapshots],

@@ -20,8 +20,8 @@ from achievements.referrals import Referral
 from engagement.actions.changes import Message
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.telling import check_member
-from engagement.errors import NotFound
-from engagement.records import bookings, erasures, ledger, members, outbox, removal, standings
+from engagement.errors import Again, NotFound
+from engagement.records import bookings, erasures, ledger, members, merges, outbox, removal, standings
 from engagement.records.bookings import Booked, Transfer
 from engagement.records.erasures import UnderWay
 from engagement.records.holds import VOIDED
@@ -61,9 +61,14 @@ async def _erase(unit: Unit, cache: Programs, member: str) -> Erased:
     loaded = await cache.load(unit, for_writing=True)
     who = (await members.ids_of(unit, [member])).get(member)
     if who is not None:
-        held = (await members.lock_states(unit, [who]))[who]
-        if not held.erased:
-            await _freeze(unit, loaded, held, member)
+        # Whoever is a part of her goes with her, and she with whoever is a part of her.
+        names = {who: (await members.of_ids(unit, [who]))[who].external_id, **dict(await merges.former(unit, who))}
+        locked = await members.lock_states(unit, names)
+        if locked[who].merged or not names.keys() >= {each for each, _ in await merges.former(unit, who)}:
+            raise Again
+        for each, held in locked.items():
+            if not held.erased:
+                await _freeze(unit, loaded, held, names[each])
     # Looked up under her lock, or where there is nobody of that id any more.
     found = await erasures.find(unit, member)
     if found is None:

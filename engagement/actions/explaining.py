@@ -14,7 +14,7 @@ from achievements.values import Event
 from engagement.actions import refolding, screens
 from engagement.actions.programs import Loaded
 from engagement.errors import InvalidInput, NotFound
-from engagement.records import events, facts, members
+from engagement.records import events, facts, members, snapshots
 from engagement.records.unit import Unit
 
 INPUTS_MAX = 20_000
@@ -55,7 +55,7 @@ async def event(unit: Unit, loaded: Loaded, external_id: str, event_id: str) -> 
     if not known:
         raise EventNotFound("This member has no event of that id.", "event")
     ((_, at),) = known
-    bases = await members.bases_before(unit, [(member.id, at)])
+    bases = await snapshots.before(unit, [(member.id, at)])
     base = bases.get(member.id) or MemberState(seed=seed_of(external_id))
     start = [(member.id, base)]
     recorded = (await events.since(unit, start, INPUTS_MAX))[member.id]

@@ -56,8 +56,6 @@ class Line:
     ) -> None:
         self.revision = program.revision
         self.publications = _publications(versions)
-        self.kept_from = min((each.counts_from for each in self.publications), default=None)
-        """Before it, nobody keeps anything that was counted anew."""
         self._program = program
         self._versions = versions
         self.editions: dict[Edition, Compiled] = {}
@@ -111,7 +109,7 @@ class Line:
                 made = self._known.get(edition) or compiled(document_in(self._program, [it for _, it in there]))
                 self.editions[edition] = made
             editions += stretches(self.editions[edition], since, until)
-        return Rulebook(self._program.revision, editions, keeps=bool(self.publications))
+        return Rulebook(self._program.revision, editions)
 
 
 def in_line(versions: Iterable[DefinitionVersion], revision: int) -> list[InForce]:

@@ -23,7 +23,7 @@ from engagement.actions.drafts import Cause, Draft
 from engagement.actions.lines import Publication
 from engagement.actions.programs import Loaded
 from engagement.actions.refolding import Found, History
-from engagement.errors import InProgress, MemberErased
+from engagement.errors import Again, InProgress, MemberErased
 from engagement.records import members
 from engagement.records.members import Held
 from engagement.records.unit import Unit
@@ -47,6 +47,9 @@ async def lock(
     """
     balances = balances or loaded.rulebook.decides
     held = await members.lock_states(unit, ids, skip_locked=skip_locked, balances=balances)
+    if any(each.merged for each in held.values()):
+        # Since she was looked up: she is found by another id now.
+        raise Again
     while behind := {who: each for who, each in held.items() if loaded.line.behind(each)}:
         publication = min(loaded.line.next_of(each) for each in behind.values())
         there = [each for each in behind.values() if loaded.line.next_of(each) == publication]

@@ -75,4 +75,8 @@ class Reader:
         loaded = await self._programs.load(unit)
         # PostgreSQL keeps no text with a zero in it, and refuses to look for one.
         shown = await members.named(unit, [each for each in external_ids if "\0" not in each])
-        return {each.member.external_id: each for each in await screens.read(unit, loaded, shown)}
+        whole = {
+            each.member.id: each
+            for each in await screens.read(unit, loaded, list({each.id: each for each in shown.values()}.values()))
+        }
+        return {name: whole[each.id] for name, each in shown.items()}

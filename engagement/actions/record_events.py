@@ -180,10 +180,11 @@ class Batch:
         self._stored: list[StoredEvent] = []
         self._receipts: dict[tuple[UUID, str], Receipt] = {}
         self._waiting: set[tuple[UUID, str]] = set()
+        self._former: frozenset[str] = frozenset()
 
     async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
         """The answers to accepted events, in their order."""
-        ids = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
+        ids, self._former = await members.enrol(self._unit, {each.member for each in accepted}, self._loaded.now)
         held = await locking.lock(self._unit, self._loaded, ids.values(), in_all=refolding.BATCH_REFOLD_INPUTS_MAX)
         # An erased member has no name any more, or lost it while we waited for her lock.
         ids = {name: who for name, who in ids.items() if not held[who].erased}
@@ -204,7 +205,11 @@ class Batch:
             if before is None or before.event is None:
                 fresh[who].append(Fresh(each, () if before is None else before.amendments))
         if fresh:
-            changes = await self._folded([held[who] for who in fresh], {who: name for name, who in ids.items()}, fresh)
+            changes = await self._folded(
+                [held[who] for who in fresh],
+                {who: name for name, who in ids.items() if name not in self._former},
+                fresh,
+            )
             await events.append(self._unit, self._stored)
             await changes.save(self._unit)
         return [self._answer(each, (ids[each.member], each.event.id), first, earlier) for each in accepted]

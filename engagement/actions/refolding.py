@@ -21,7 +21,7 @@ from achievements.values import Event, Fact, Input
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft, Told, worth_of
 from engagement.actions.programs import Loaded
-from engagement.records import events, facts, ledger, members
+from engagement.records import events, facts, ledger, snapshots
 from engagement.records.events import Recorded
 from engagement.records.facts import SPENT
 from engagement.records.ledger import Spend
@@ -128,11 +128,11 @@ async def histories(
 
     With `in_all`, members whose histories would come to more inputs together are left out, and nothing of them is read.
     """
-    kept_from = loaded.line.kept_from
-    if kept_from is not None:
-        # News may be of an event for which she keeps something: then all is looked at since anything may have been kept.
-        firsts = [(draft, min(first, kept_from) if KEPT in draft.state.parts else first) for draft, first in firsts]
-    bases = await members.bases_before(unit, [(draft.id, first) for draft, first in firsts])
+    keeping_since = await facts.first_at(unit, [draft.id for draft, _ in firsts if KEPT in draft.state.parts], KEPT)
+    if keeping_since:
+        # News may be of an event for which she keeps something: then all is looked at since anything was kept.
+        firsts = [(draft, min(first, keeping_since.get(draft.id, first))) for draft, first in firsts]
+    bases = await snapshots.before(unit, [(draft.id, first) for draft, first in firsts])
     starts = [(draft.id, bases.get(draft.id, draft.state.beginning)) for draft, _ in firsts]
     if in_all is not None:
         inputs = {draft.id: draft.state.inputs for draft, _ in firsts}

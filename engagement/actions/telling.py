@@ -162,7 +162,7 @@ async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = Fa
     Raises `MemberErased` for one who was erased, and `InProgress` as `locking.lock_one` does.
     """
     loaded = await programs.load(unit, for_writing=True)
-    who = (await members.enrol(unit, [member], loaded.now)).get(member)
+    who = (await members.enrol(unit, [member], loaded.now)).ids.get(member)
     if who is None:
         raise MemberErased.of(member)
     held = await locking.lock_one(unit, loaded, who, balances=pays, patient=patient)
@@ -177,7 +177,7 @@ async def listen_to(unit: Unit, programs: Programs, ids: Sequence[UUID]) -> dict
     return {each.id: Listener(unit, loaded, changes, each.id, pays=True) for each in held}
 
 
-def check_member(member: str) -> None:
+def check_member(member: str, field: str = "member") -> None:
     """`InvalidInput` for what is no member's id."""
     if not 1 <= len(member) <= ID_CHARACTERS_MAX or not member.isprintable():
-        raise InvalidInput(f"An id is 1 to {ID_CHARACTERS_MAX} printable characters.", "member")
+        raise InvalidInput(f"An id is 1 to {ID_CHARACTERS_MAX} printable characters.", field)

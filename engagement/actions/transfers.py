@@ -80,6 +80,8 @@ async def _transfer(unit: Unit, programs: Programs, command: TransferPoints) -> 
     for name, field in ((command.giver, "from"), (command.receiver, "to")):
         if name not in known:
             raise NotFound(f"Nothing was heard of the member `{name[:80]}`.", field)
+    if known[command.giver] == known[command.receiver]:
+        raise InvalidInput("Points go to another member.", "to")
     both = await listen_to(unit, programs, list(known.values()))
     giver, receiver = both[known[command.giver]], both[known[command.receiver]]
     currency = giver.loaded.currency(command.currency, giver.at)

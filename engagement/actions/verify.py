@@ -28,7 +28,19 @@ from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import Found, History
 from engagement.actions.retaining import days_of
-from engagement.records import activity, audit, events, facts, holds, ledger, members, outcomes, shop_audit, teams
+from engagement.records import (
+    activity,
+    audit,
+    events,
+    facts,
+    holds,
+    ledger,
+    members,
+    outcomes,
+    shop_audit,
+    snapshots,
+    teams,
+)
 from engagement.records.events import Recorded
 from engagement.records.facts import MOVED, PAID, REFUNDS, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Member, Pending
@@ -158,9 +170,9 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
 async def _kept(unit: Unit, names: Mapping[UUID, str], folded: Mapping[UUID, fold.Trace]) -> list[Discrepancy]:
     """Where snapshots are not what the history folds to, and members fall due at another instant than what follows."""
     found = []
-    for who, snapshots in (await members.snapshots(unit, list(folded))).items():
+    for who, kept in (await snapshots.of_members(unit, list(folded))).items():
         expected = {each.inputs: each for each in folded[who].snapshots}
-        for inputs, (at, state) in sorted(snapshots.items()):
+        for inputs, (at, state) in sorted(kept.items()):
             what, folds_to = f"snapshot {inputs}", expected.get(inputs)
             if folds_to is None:
                 found.append(Discrepancy(names[who], what, _written(at), _written(None)))

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from achievements import outcomes, redeeming
+from achievements import movements, outcomes, redeeming
 from achievements.values import Amount
 from engagement.api.movements import (
     HoldEnded,
@@ -195,6 +195,16 @@ class EventConfirmed:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.type(description="Another member became a part of this one: they are one person.")
+class MemberMerged:
+    """Two histories that are one."""
+
+    former: strawberry.ID = strawberry.field(
+        description="The app's own id that the other had, and that leads here now."
+    )
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="Something told before that, as is known now, never happened.")
 class OutcomeWithdrawn:
     """What a late event or a correction undid."""
@@ -227,6 +237,7 @@ Effect: TypeAlias = Annotated[
     | PrizeWon
     | ReferralQualified
     | EventConfirmed
+    | MemberMerged
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
 ]
@@ -265,7 +276,7 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
-        case outcomes.ReferralQualified() | outcomes.Confirmed():
+        case outcomes.ReferralQualified() | outcomes.Confirmed() | movements.MemberMerged():
             return _of_another(effect)
     if isinstance(effect, redeeming.Redeeming):
         return redeemed(effect)
@@ -348,9 +359,11 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
     )
 
 
-def _of_another(effect: outcomes.ReferralQualified | outcomes.Confirmed) -> Effect:
+def _of_another(effect: outcomes.ReferralQualified | outcomes.Confirmed | movements.MemberMerged) -> Effect:
     """What an event says of another member, or of another event."""
     at = written(effect.at)
     if isinstance(effect, outcomes.ReferralQualified):
         return ReferralQualified(referral=effect.referral, referrer=effect.referrer, at=at)
+    if isinstance(effect, movements.MemberMerged):
+        return MemberMerged(former=strawberry.ID(effect.member), at=at)
     return EventConfirmed(confirmation=effect.confirmation, confirmed=strawberry.ID(effect.confirmed), at=at)

@@ -203,7 +203,7 @@ class MembersQuery:
 
         async def work(unit: Unit) -> tuple[list[Screen], bool]:
             loaded = await resources.programs.load(unit)
-            shown = await members.page(unit, None if place is None else place.external_id, size + 1)
+            shown = await members.page(unit, None if place is None else place.external_id, size + 1, former=False)
             return await screens.read(unit, loaded, shown[:size]), len(shown) > size
 
         principal = info.context.principal

@@ -38,6 +38,7 @@ from engagement.api.liabilities import LiabilitiesQuery
 from engagement.api.limits import Limits
 from engagement.api.lists import ListsMutation
 from engagement.api.members import MembersQuery
+from engagement.api.merges import MergesMutation
 from engagement.api.personal import PersonalQuery
 from engagement.api.points import PointsMutation
 from engagement.api.previews import PreviewsMutation, PreviewsQuery
@@ -99,6 +100,7 @@ class Mutation(
     HoldsMutation,
     PointsMutation,
     ErasuresMutation,
+    MergesMutation,
     RedemptionsMutation,
     BenefitsMutation,
     ConsentsMutation,

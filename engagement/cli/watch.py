@@ -42,6 +42,7 @@ fragment Told on Effect {
   ... on HoldEnded { hold currency points source state }
   ... on PointsAdjusted { currency change reason }
   ... on PointsTransferred { currency change }
+  ... on MemberMerged { former }
   ... on RedemptionChanged { redemption reward redemptionState }
   ... on BenefitChanged { benefit sort key count source benefitState until }
   ... on BadgeAwarded { badge level name }

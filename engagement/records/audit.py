@@ -111,9 +111,9 @@ SELECT member_id, currency, 'wallet' AS side, earned, reversed, spent, expired, 
 FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[])
 UNION ALL
 SELECT member_id, currency, 'transfers',
-       coalesce(sum(points) FILTER (WHERE kind = 'earn'), 0)::bigint,
-       coalesce(sum(points) FILTER (WHERE kind = 'reverse'), 0)::bigint,
-       coalesce(sum(CASE kind WHEN 'spend' THEN points ELSE -points END)
+       coalesce(sum(CASE debit WHEN 'issuance' THEN points ELSE -points END) FILTER (WHERE kind = 'earn'), 0)::bigint,
+       coalesce(sum(CASE credit WHEN 'issuance' THEN points ELSE -points END) FILTER (WHERE kind = 'reverse'), 0)::bigint,
+       coalesce(sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END)
                 FILTER (WHERE kind IN ('spend', 'refund')), 0)::bigint,
        coalesce(sum(CASE credit WHEN 'expired' THEN points ELSE -points END) FILTER (WHERE kind = 'expire'), 0)::bigint,
        coalesce(sum(CASE WHEN credit IN ('wallet', 'debt') THEN points ELSE -points END) FILTER (WHERE kind = 'adjust'), 0)::bigint,

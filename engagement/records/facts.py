@@ -90,6 +90,19 @@ async def last_at(unit: Unit, member_id: UUID, kind: str) -> datetime | None:
     return at
 
 
+async def first_at(unit: Unit, member_ids: Sequence[UUID], kind: str) -> dict[UUID, datetime]:
+    """When the first fact of a kind took effect, of members who have one."""
+    if not member_ids:
+        return {}
+    rows = await unit.fetch(
+        "SELECT member_id, min(at) FROM fact WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND kind = $3 GROUP BY 1",
+        unit.program,
+        list(member_ids),
+        kind,
+    )
+    return dict(tuple(row) for row in rows)
+
+
 def _fact(row: Row) -> Fact:
     order = Order(row["at"], row["rank"], row["cause"], row["n"])
     return Fact(row["id"], row["kind"], row["at"], order, msgspec.json.decode(row["data"]))

@@ -124,7 +124,7 @@ async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[S
     """What some decisions took out of a member's lots, and was not given back since."""
     rows = await unit.fetch(
         "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer AS spend WHERE program_id = $1"
-        " AND member_id = $2 AND kind = 'spend' AND fact_id = ANY($3::text[]) AND NOT EXISTS (SELECT FROM transfer AS refund"
+        " AND member_id = $2 AND kind = 'spend' AND credit = 'redeemed' AND fact_id = ANY($3::text[]) AND NOT EXISTS (SELECT FROM transfer AS refund"
         " WHERE refund.program_id = $1 AND refund.member_id = $2 AND refund.at = spend.at AND refund.corrects = spend.id)"
         " ORDER BY id",
         unit.program,

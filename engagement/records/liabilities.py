@@ -43,7 +43,7 @@ WITH told AS (
     SELECT member_id, id AS lot, earned_at, expires_at, NULL::timestamptz AS at, remaining + expired AS stayed, expired AS points
     FROM lot WHERE program_id = $1 AND currency = $2 AND earned_at >= ($3::timestamptz[])[1]
     UNION ALL
-    SELECT member_id, lot_id, NULL, NULL, at, 0, CASE kind WHEN 'spend' THEN points ELSE -points END
+    SELECT member_id, lot_id, NULL, NULL, at, 0, CASE credit WHEN 'redeemed' THEN points ELSE -points END
     FROM transfer WHERE program_id = $1 AND currency = $2 AND kind IN ('spend', 'refund')
 ), aged AS (
     SELECT stayed, points, at IS NOT NULL AS is_spent, max(earned_at) OVER (PARTITION BY member_id, lot) AS earned_at,
@@ -62,7 +62,7 @@ SELECT cohort, 'entered', 0, sum(stayed + CASE WHEN is_spent THEN points ELSE 0 
 _SPENT = """
 SELECT source, currency, count(*) FILTER (WHERE points > 0) AS times, sum(points)::bigint AS points FROM (
     SELECT source, currency, coalesce(fact_id, id::text) AS what,
-           sum(CASE kind WHEN 'spend' THEN points ELSE -points END) AS points
+           sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END) AS points
     FROM transfer WHERE program_id = $1 AND kind IN ('spend', 'refund') AND at >= $2 AND at < $3 GROUP BY 1, 2, 3
 ) AS spent GROUP BY 1, 2 HAVING sum(points) <> 0 ORDER BY points DESC, source, currency LIMIT $4
 """

@@ -5,6 +5,7 @@ Whoever changes anything of a member first locks her row of `member_state` (`loc
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -13,7 +14,7 @@ from achievements.controls import seed_of
 from achievements.states import MemberState
 from engagement.errors import Again
 from engagement.records import erasures
-from engagement.records.rows import Rows, columns_of
+from engagement.records.rows import columns_of
 from engagement.records.unit import Unit
 
 
@@ -31,7 +32,7 @@ class Held(msgspec.Struct, frozen=True):
     `pending` is what is stored and waits for the worker to fold it in. `wallets` are, of each currency in which she owes something
     (of every currency, where that was asked for), what can be spent less the debt, and the debt. Who is `hidden` is on no board.
     `revision` is the one of the program at which she was written last. Who is `erased` is frozen: nothing is
-    done to her any more.
+    done to her any more. Who is `merged` is a part of another, by whose id she is found.
     """
 
     id: UUID
@@ -44,6 +45,7 @@ class Held(msgspec.Struct, frozen=True):
     hidden: bool = False
     revision: int = 0
     erased: bool = False
+    merged: bool = False
 
     def due_by(self, until: datetime) -> bool:
         """Whether time changes something of her up to an instant."""
@@ -65,28 +67,39 @@ _decode_state = msgspec.json.Decoder(MemberState).decode
 _decode_wallets = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
 _encode = msgspec.json.Encoder().encode
 
-_SNAPSHOTS = Rows("member_snapshot", {"member_id": "uuid", "inputs": "int", "at": "timestamptz", "state": "jsonb"})
 _MEMBER = "member.id, member.external_id, member.timezone, member.created_at, member.alias"
 
 
 async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
-    """The ids of members that exist, by the app's own ids."""
+    """The ids of members that exist, by the app's own ids: of one who is a part of another, the other's."""
+    return (await _known(unit, external_ids)).ids
+
+
+class Known(NamedTuple):
+    """The ids of members by the app's own ids, and which of those are `former`: of one who is a part of another, whose id it is."""
+
+    ids: dict[str, UUID]
+    former: frozenset[str] = frozenset()
+
+
+async def _known(unit: Unit, external_ids: Sequence[str]) -> Known:
     rows = await unit.fetch(
-        "SELECT external_id, id FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
+        "SELECT external_id, id, merged_into FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
         unit.program,
         list(external_ids),
     )
-    return {row["external_id"]: row["id"] for row in rows}
+    former = frozenset(row["external_id"] for row in rows if row["merged_into"] is not None)
+    return Known({row["external_id"]: row["merged_into"] or row["id"] for row in rows}, former)
 
 
-async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[str, UUID]:
+async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> Known:
     """The ids of all these members but those who were erased; who is new gets one, and an empty state.
 
     In order, so that two enrolments queue.
     """
     wanted = sorted(external_ids)
-    known = await ids_of(unit, wanted)
-    fresh = [each for each in wanted if each not in known]
+    known = await _known(unit, wanted)
+    fresh = [each for each in wanted if each not in known.ids]
     if fresh:
         gone = await erasures.erased_among(unit, fresh)
         fresh = [each for each in fresh if each not in gone]
@@ -113,7 +126,8 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> dict[s
     if made and await erasures.erased_among(unit, list(made)):
         raise Again
     elsewhere = [each for each in fresh if each not in made]
-    return {**known, **made, **(await ids_of(unit, elsewhere) if elsewhere else {})}
+    others = await _known(unit, elsewhere) if elsewhere else Known({})
+    return Known({**known.ids, **made, **others.ids}, known.former | others.former)
 
 
 async def lock_states(
@@ -124,7 +138,7 @@ async def lock_states(
     `skip_locked` leaves out those that another unit holds; `balances` asks for the balance of every wallet.
     """
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden, revision, erased FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision, erased, merged FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id"
         f" FOR NO KEY UPDATE {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
@@ -143,6 +157,7 @@ async def lock_states(
             hidden=row["hidden"],
             revision=row["revision"],
             erased=row["erased"],
+            merged=row["merged"],
         )
         for row in rows
     }
@@ -252,56 +267,6 @@ async def count_behind(unit: Unit, revision: int) -> int:
     return number
 
 
-async def save_snapshots(
-    unit: Unit, snapshots: Sequence[tuple[UUID, MemberState]], dropped: Sequence[tuple[UUID, int]]
-) -> None:
-    """Keep states to fold again from, and drop others by their number of inputs."""
-    if dropped:
-        await unit.execute(
-            "DELETE FROM member_snapshot AS held USING unnest($2::uuid[], $3::int[]) AS old (member_id, inputs)"
-            " WHERE held.program_id = $1 AND held.member_id = old.member_id AND held.inputs = old.inputs",
-            unit.program,
-            *columns_of(dropped, 2),
-        )
-    _SNAPSHOTS.insert(unit, [(who, state.inputs, state.at, _encode(state).decode()) for who, state in snapshots])
-
-
-async def drop_snapshots_after(unit: Unit, bases: Sequence[tuple[UUID, int]]) -> None:
-    """Drop, of each member, the snapshots with more inputs than these: the past they hold was not the whole."""
-    if bases:
-        await unit.execute(
-            "DELETE FROM member_snapshot AS held USING unnest($2::uuid[], $3::int[]) AS base (member_id, inputs)"
-            " WHERE held.program_id = $1 AND held.member_id = base.member_id AND held.inputs > base.inputs",
-            unit.program,
-            *columns_of(bases, 2),
-        )
-
-
-async def snapshots(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, dict[int, tuple[datetime, MemberState]]]:
-    """All snapshots of members by their number of inputs, each with the instant at which it is found."""
-    rows = await unit.fetch(
-        "SELECT member_id, inputs, at, state FROM member_snapshot WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
-        unit.program,
-        list(ids),
-    )
-    found: dict[UUID, dict[int, tuple[datetime, MemberState]]] = {who: {} for who in ids}
-    for row in rows:
-        found[row["member_id"]][row["inputs"]] = (row["at"], _decode_state(row["state"]))
-    return found
-
-
-async def bases_before(unit: Unit, firsts: Sequence[tuple[UUID, datetime]]) -> dict[UUID, MemberState]:
-    """For each member, the last snapshot that an input at an instant comes after; those without one start from nothing."""
-    rows = await unit.fetch(
-        "SELECT late.member_id, base.state FROM unnest($2::uuid[], $3::timestamptz[]) AS late (member_id, first),"
-        " LATERAL (SELECT state FROM member_snapshot AS held WHERE held.program_id = $1 AND held.member_id = late.member_id"
-        " AND held.at < late.first ORDER BY held.inputs DESC LIMIT 1) AS base",
-        unit.program,
-        *columns_of(firsts, 2),
-    )
-    return {row["member_id"]: _decode_state(row["state"]) for row in rows}
-
-
 async def set_timezone(unit: Unit, member_id: UUID, timezone: str) -> None:
     """Note a member's own zone, which is the one of her last fact of it."""
     await unit.execute(
@@ -329,21 +294,26 @@ async def aliases(unit: Unit, external_ids: Sequence[str]) -> dict[str, str]:
 
 
 async def find(unit: Unit, external_id: str) -> Member | None:
-    """The member with the app's own id."""
+    """The member with the app's own id; the one of whom she is a part, where she is."""
     row = await unit.fetchrow(
-        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND external_id = $2", unit.program, external_id
+        f"SELECT {_MEMBER} FROM member AS named JOIN member ON member.program_id = $1"
+        " AND member.id = coalesce(named.merged_into, named.id) WHERE named.program_id = $1 AND named.external_id = $2",
+        unit.program,
+        external_id,
     )
     return None if row is None else Member(*row)
 
 
-async def named(unit: Unit, external_ids: Sequence[str]) -> list[Member]:
-    """Members by the app's own ids; who does not exist is left out."""
+async def named(unit: Unit, external_ids: Sequence[str]) -> dict[str, Member]:
+    """Members by the app's own ids, as `find` finds them; who does not exist is left out."""
     rows = await unit.fetch(
-        f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
+        f"SELECT named.external_id AS name, {_MEMBER} FROM member AS named JOIN member ON member.program_id = $1"
+        " AND member.id = coalesce(named.merged_into, named.id)"
+        " WHERE named.program_id = $1 AND named.external_id = ANY($2::text[])",
         unit.program,
         list(external_ids),
     )
-    return [Member(*row) for row in rows]
+    return {row["name"]: Member(*list(row)[1:]) for row in rows}
 
 
 async def of_ids(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Member]:
@@ -360,14 +330,15 @@ async def count(unit: Unit) -> int:
     return number
 
 
-async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
-    """Members by the app's own id, from the one after `after` on."""
+async def page(unit: Unit, after: str | None, first: int, *, former: bool = True) -> list[Member]:
+    """Members by the app's own id, from the one after `after` on; without those who are `former`, where that is said."""
     rows = await unit.fetch(
         f"SELECT {_MEMBER} FROM member WHERE program_id = $1 AND ($2::text IS NULL OR external_id > $2)"
-        " ORDER BY external_id LIMIT $3",
+        " AND ($4 OR merged_into IS NULL) ORDER BY external_id LIMIT $3",
         unit.program,
         after,
         first,
+        former,
     )
     return [Member(*row) for row in rows]
 
@@ -375,7 +346,7 @@ async def page(unit: Unit, after: str | None, first: int) -> list[Member]:
 async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
     """The states of members as they are stored, for reading."""
     rows = await unit.fetch(
-        "SELECT member_id, version, seq, state, pending, hidden, revision, erased FROM member_state"
+        "SELECT member_id, version, seq, state, pending, hidden, revision, erased, merged FROM member_state"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[])",
         unit.program,
         list(ids),
@@ -390,6 +361,7 @@ async def states(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Held]:
             hidden=row["hidden"],
             revision=row["revision"],
             erased=row["erased"],
+            merged=row["merged"],
         )
         for row in rows
     }

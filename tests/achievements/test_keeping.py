@@ -111,10 +111,10 @@ def _books(
 ) -> tuple[Rulebook, list[Rulebook]]:
     """The rules before, and after each publication: from where it counts on nothing of before is in force any more."""
     line = [(BEGIN, ready(parse(program)))]
-    books = [Rulebook(1, line, keeps=True)]
+    books = [Rulebook(1, line)]
     for revision, (since, edited) in enumerate(changes, 2):
         line = [*(each for each in line if each[0] < since), (since, ready(parse(edited)))]
-        books.append(Rulebook(revision, line, keeps=True))
+        books.append(Rulebook(revision, line))
     return books[0], books[1:]
 
 

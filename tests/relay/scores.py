@@ -31,7 +31,7 @@ async def score(
     """Let members (the app's own ids) have scores, and say so in the outbox; their ids."""
 
     async def write(unit: Unit) -> dict[str, UUID]:
-        ids = await members.enrol(unit, scores, NOON)
+        ids = (await members.enrol(unit, scores, NOON)).ids
         await outcomes.save(unit, [(ids[who], version, Scored(*board, *held, group)) for who, held in scores.items()])
         sent = tuple(Score(*board, who, ids[who], *held, version, group) for who, held in scores.items())
         outbox.publish(unit, msgspec.json.encode(Message(sent, (), dict.fromkeys(ids.values(), version), ties or {})))
