@@ -11,7 +11,7 @@ from achievements.outcomes import Effect
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, check_member, listen, listen_to
 from engagement.errors import InvalidInput, NotFound
-from engagement.records import holds, members
+from engagement.records import holds, members, redemptions
 from engagement.records.holds import Hold
 from engagement.records.unit import Database, Unit, Work
 
@@ -95,8 +95,8 @@ async def capture_hold(
 ) -> HoldChanged:
     """Spend points that are held, all or a part of them; the rest comes free.
 
-    Raises `NotFound` where there is no such hold, `HoldNotOpen` where it has ended, `InvalidInput` for more points than it holds; and
-    what `Database.perform` raises.
+    Raises `NotFound` where there is no such hold, `HoldNotOpen` where it has ended, `InvalidInput` for more points than it holds, and for
+    one that a redemption holds; and what `Database.perform` raises.
     """
     if command.points is not None and not 1 <= command.points <= POINTS_HELD_MAX:
         raise InvalidInput("Capture at least 1 point, and at most what is held.", "points")
@@ -165,6 +165,8 @@ async def _holder(unit: Unit, programs: Programs, hold_id: str) -> tuple[Listene
     found = await holds.find(unit, _id_of(hold_id))
     if found is None:
         raise NotFound("No hold of that id.", "hold")
+    if await redemptions.is_for_one(unit, found.member_id, found.id):
+        raise InvalidInput("It is for a reward that is reserved: capture or void the redemption.", "hold")
     listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
     await listener.arrive()
     return listener, await listener.open_hold(found.id)

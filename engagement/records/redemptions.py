@@ -91,6 +91,17 @@ async def find(unit: Unit, identity: UUID, *, locked: bool = False) -> Redemptio
     return None if row is None else _redemption(row)
 
 
+async def is_for_one(unit: Unit, member_id: UUID, hold: UUID) -> bool:
+    """Whether a hold of a member sets points aside for a redemption."""
+    found: bool = await unit.fetchval(
+        "SELECT EXISTS (SELECT FROM redemption WHERE program_id = $1 AND member_id = $2 AND hold = $3)",
+        unit.program,
+        member_id,
+        hold,
+    )
+    return found
+
+
 async def change(unit: Unit, changed: Redemption) -> None:
     """Write what became of a redemption, whose row is locked."""
     await unit.execute(

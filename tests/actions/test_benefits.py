@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from engagement.actions import benefits
+from engagement.actions import benefits, erasing
 from engagement.actions.benefits import CodeStanding
 from engagement.actions.screens import MemberNotFound
-from engagement.errors import BenefitRefused, InvalidInput, NotFound
+from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound, RewardRefused
 from engagement.records.unit import Database
 from tests.actions.conftest import House
-from tests.actions.shop import all_is_well, bring, names, open_shop, redeem, use, use_up
+from tests.actions.shop import all_is_well, bring, capture, names, open_shop, redeem, refund, reserve, use, use_up
 
 
 @pytest.fixture
@@ -103,3 +103,36 @@ async def test_codes_are_brought_in_once(shop: House) -> None:
     assert (await bring(shop, *(f"N{n}" for n in range(1_000)))).imported == 1_000
     with pytest.raises(InvalidInput):
         await bring(shop, *(f"M{n}" for n in range(1_001)))
+
+
+async def test_early_access_begins_and_ends_with_its_window(records: Database) -> None:
+    window = {"from": "2017-03-20T08:00:00Z", "until": "2017-03-27T08:00:00Z"}
+    first = {"key": "first", "kind": "early_access", "gives": [{"entitlement": "lounge"}], "window": window}
+    house = await open_shop(records, rewards=[first])
+    await redeem(house, "first")
+    with pytest.raises(NotFound):
+        await use_up(house, "lounge")
+    await house.advance("2017-03-20T08:00:00Z")
+    await use_up(house, "lounge")
+    await redeem(house, "first")
+    await house.advance("2017-03-27T08:00:00Z")
+    with pytest.raises(NotFound):
+        await use_up(house, "lounge")
+    with pytest.raises(RewardRefused) as refused:
+        await redeem(house, "first")
+    assert refused.value.reason.name == "ENDED"
+    await all_is_well(house)
+
+
+async def test_of_an_erased_member_nothing_is_burned_or_told(shop: House) -> None:
+    done = await redeem(shop, "off")
+    held = await reserve(shop, "mug")
+    await erasing.erase(shop.database, shop.cache, shop.program, "ann")
+    with pytest.raises(MemberErased):
+        await use(shop, done.benefits[0].code)
+    with pytest.raises(MemberErased):
+        await redeem(shop, "off")
+    with pytest.raises(MemberErased):
+        await refund(shop, done)
+    with pytest.raises(MemberErased):
+        await capture(shop, held)

@@ -6,11 +6,14 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from engagement.actions import holds
+from engagement.actions.holds import CaptureHold, VoidHold
 from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, RedemptionRefused, RewardRefused
 from engagement.records.unit import Database, Unit
 from tests.actions.conftest import House
 from tests.actions.shop import (
     all_is_well,
+    asked,
     balance,
     bring,
     capture,
@@ -205,3 +208,14 @@ async def test_a_row_that_was_changed_by_hand_is_named(shop: House, changed: str
     assert await shop.database.run(by_hand, shop.program) == 1
     (found,) = await discrepancies(shop)
     assert found.what.startswith(what)
+
+
+async def test_the_hold_of_a_reservation_is_ended_by_the_redemption_alone(shop: House) -> None:
+    held = await reserve(shop, "mug")
+    hold = str(held.redemption.hold)
+    with pytest.raises(InvalidInput):
+        await holds.capture_hold(shop.database, shop.cache, shop.program, CaptureHold(hold), **asked())
+    with pytest.raises(InvalidInput):
+        await holds.void_hold(shop.database, shop.cache, shop.program, VoidHold(hold), **asked())
+    assert (await capture(shop, held)).redemption.paid == 100
+    await all_is_well(shop)
