@@ -127,14 +127,14 @@ async def approach(unit: Unit, programs: Programs, command: RedeemReward) -> tup
     loaded = await programs.load(unit, for_writing=True)
     counter = _counter(loaded, command)
     taken = await _lock(unit, counter, loaded.now)
-    listener = await listen(unit, programs, command.member, pays=True)
+    listener = await listen(unit, programs, command.member, pays=True, loaded=loaded)
     await listener.arrive()
     found = await _look(unit, counter, listener, taken)
     _refuse(counter, found)
     if found.price is not None:
         listener.check_covered(str(found.price.currency), found.price.points)
     if counter.counted:
-        await stock.change(unit, counter.ready.key, dict.fromkeys(counter.sessions, 1))
+        stock.change(unit, counter.ready.key, dict.fromkeys(counter.sessions, 1))
     return counter, listener, found.price
 
 
@@ -236,17 +236,17 @@ async def give_back_over(unit: Unit, reward: str, now: datetime) -> int:
     over = await redemptions.expire(unit, now, reward)
     if over:
         await codes.free_again(unit, [each for each, _, _ in over])
-        await give_back(unit, reward, [session for _, session, counted in over if counted])
+        give_back(unit, reward, [session for _, session, counted in over if counted])
     return len(over)
 
 
-async def give_back(unit: Unit, reward: str, sessions: Sequence[str]) -> None:
+def give_back(unit: Unit, reward: str, sessions: Sequence[str]) -> None:
     """Put one back for each of these sessions, whose rows are locked or nobody's but the caller's to change."""
     by = {"": -len(sessions)}
     for session in filter(None, sessions):
         by[session] = by.get(session, 0) - 1
     if sessions:
-        await stock.change(unit, reward, by)
+        stock.change(unit, reward, by)
 
 
 async def _look(unit: Unit, counter: Counter, listener: Listener, taken: dict[str, int]) -> OnShelf:

@@ -52,7 +52,7 @@ async def _refund(unit: Unit, programs: Programs, command: RefundRedemption) -> 
     unused = [each for each in held if each.state == benefits.ISSUED]
     await benefits.end(unit, [each.id for each in unused], benefits.VOIDED, listener.at)
     if found.counted and not used:
-        await redeeming.give_back(unit, found.reward, [found.session])
+        redeeming.give_back(unit, found.reward, [found.session])
     said_of = redeeming.said_of(found)
     effects: tuple[Effect, ...]
     if found.paid:

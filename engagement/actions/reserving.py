@@ -160,7 +160,7 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption) -> Rede
         listener.show(freed)
     await codes.free_again(unit, [found.id])
     if found.counted:
-        await redeeming.give_back(unit, found.reward, [found.session])
+        redeeming.give_back(unit, found.reward, [found.session])
     made = msgspec.structs.replace(found, state=redemptions.VOIDED, ended_at=listener.at)
     await redemptions.change(unit, made)
     effects = (*freed, *say(listener, made))

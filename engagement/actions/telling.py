@@ -156,17 +156,30 @@ class Listener:
         await self._changes.save(self._unit)
 
 
-async def listen(unit: Unit, programs: Programs, member: str, *, pays: bool = False, patient: bool = False) -> Listener:
+async def listen(
+    unit: Unit,
+    programs: Programs,
+    member: str,
+    *,
+    pays: bool = False,
+    patient: bool = False,
+    loaded: Loaded | None = None,
+) -> Listener:
     """Lock a member by the app's own id, with her balances where she `pays`; one of whom nothing was heard yet is made known by it.
+    The program may be `loaded` already, for writing.
 
     Raises `MemberErased` for one who was erased, and `InProgress` as `locking.lock_one` does.
     """
-    loaded = await programs.load(unit, for_writing=True)
-    who = (await members.enrol(unit, [member], loaded.now)).ids.get(member)
+    if loaded is None:
+        loaded = await programs.load(unit, for_writing=True)
+    known = await members.enrol(unit, [member], loaded.now)
+    who = known.ids.get(member)
     if who is None:
         raise MemberErased.of(member)
     held = await locking.lock_one(unit, loaded, who, balances=pays, patient=patient)
-    return Listener(unit, loaded, Changes(loaded, [held]), who, pays=pays)
+    # Of one who is a part of another, it is not the other's name.
+    names = {} if member in known.former else {who: member}
+    return Listener(unit, loaded, Changes(loaded, [held], names), who, pays=pays)
 
 
 async def listen_to(unit: Unit, programs: Programs, ids: Sequence[UUID]) -> dict[UUID, Listener]:

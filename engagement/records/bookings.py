@@ -123,7 +123,7 @@ async def book(unit: Unit, booked: Iterable[Booked], booked_at: datetime) -> dic
     booked = [each for each in booked if each.opened or each.changed or each.transfers]
     _open(unit, [(each.member_id, lot) for each in booked for lot in each.opened])
     _earn(unit, [(each.member_id, lot) for each in booked for lot in each.earned], booked_at)
-    await _change(unit, [(each.member_id, lot) for each in booked for lot in each.changed])
+    _change(unit, [(each.member_id, lot) for each in booked for lot in each.changed])
     holds.save(unit, [hold for each in booked for hold in each.holds])
     transfers = [transfer for each in booked for transfer in each.transfers]
     _TRANSFERS.insert(unit, [(*msgspec.structs.astuple(each), booked_at) for each in transfers])
@@ -186,10 +186,10 @@ def _earn(unit: Unit, lots: Sequence[tuple[UUID, Lot]], booked_at: datetime) -> 
     )
 
 
-async def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
+def _change(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
     """Older lots as they are now."""
     if lots:
-        await unit.execute(
+        unit.write(
             "UPDATE lot SET points = new.points, remaining = new.remaining, expired = new.expired, earned_at = new.earned_at,"
             " expires_at = new.expires_at, event_id = new.event_id, held = new.held, pending = new.pending,"
             " release_at = new.release_at, extended = new.extended FROM unnest($2::uuid[], $3::text[], $4::bigint[],"
@@ -277,7 +277,7 @@ async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> 
         for transfer in each.transfers:
             _add(sums[transfer.member_id, transfer.currency], transfer)
     # A row to be inserted is checked by itself, and what a wallet loses is no wallet: so it is made first, and then changed.
-    await unit.execute(
+    unit.write(
         "INSERT INTO wallet (program_id, member_id, currency) SELECT $1, new.member_id, new.currency"
         " FROM unnest($2::uuid[], $3::text[]) AS new (member_id, currency) ON CONFLICT DO NOTHING",
         unit.program,

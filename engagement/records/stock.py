@@ -33,9 +33,9 @@ async def taken(unit: Unit, rewards: Sequence[str]) -> dict[Shelf, int]:
     return {(row["reward"], row["session"]): row["taken"] for row in rows}
 
 
-async def change(unit: Unit, reward: str, by: Mapping[str, int]) -> None:
+def change(unit: Unit, reward: str, by: Mapping[str, int]) -> None:
     """Take more of a reward and its sessions, whose rows are locked, or give some back (below 0)."""
-    await unit.execute(
+    unit.write(
         "UPDATE reward_stock AS held SET taken = held.taken + news.more"
         " FROM unnest($3::text[], $4::int[]) AS news (session, more)"
         " WHERE held.program_id = $1 AND held.reward = $2 AND held.session = news.session",

@@ -265,7 +265,7 @@ class Database:
                     raise IdempotencyKeyReused("This key was used with another input.", "idempotencyKey")
                 return decode(stored["result"].encode()), True
             result = await work(unit)
-            await unit.execute(f"UPDATE idempotency SET result = $5 WHERE {_NAMED}", *name, encode(result).decode())
+            unit.write(f"UPDATE idempotency SET result = $5 WHERE {_NAMED}", *name, encode(result).decode())
             return result, False
 
         return await self.run(once, program, deadline_seconds=deadline_seconds)
