@@ -1,8 +1,8 @@
 """A program with a shop, and what is done in it."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from engagement.actions import benefits, redeeming, refunding, reserving
@@ -11,11 +11,14 @@ from engagement.actions.programs import Sandbox
 from engagement.actions.redeeming import Redeemed, RedeemReward
 from engagement.actions.refunding import RefundRedemption
 from engagement.actions.reserving import CaptureRedemption, ReserveReward, VoidRedemption
+from engagement.errors import Refusal
 from engagement.records.unit import Database
 from tests.achievements.programs import BEGIN, document
 from tests.actions.books import books_balance
 from tests.actions.conftest import House, purchase
 from tests.actions.test_verify import discrepancies
+
+T = TypeVar("T")
 
 CLUB = {
     "key": "club",
@@ -125,6 +128,16 @@ async def use_up(house: House, entitlement: str, member: str = "ann") -> Benefit
     """Use an entitlement up."""
     command = UseEntitlement(member, entitlement)
     return await benefits.use_entitlement(house.database, house.cache, house.program, command, **asked())
+
+
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again for as long as a caller is told to: on a busy machine a lock may not be granted in time."""
+    while True:
+        try:
+            return await ask()
+        except Refusal as refusal:
+            if not refusal.retryable:
+                raise
 
 
 async def balance(house: House, member: str = "ann") -> int:

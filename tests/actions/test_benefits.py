@@ -1,6 +1,7 @@
 """Codes and entitlements at the counter: looked at, burned once, and brought in."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,19 @@ from engagement.actions.screens import MemberNotFound
 from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound, RewardRefused
 from engagement.records.unit import Database
 from tests.actions.conftest import House
-from tests.actions.shop import all_is_well, bring, capture, names, open_shop, redeem, refund, reserve, use, use_up
+from tests.actions.shop import (
+    all_is_well,
+    bring,
+    capture,
+    insist,
+    names,
+    open_shop,
+    redeem,
+    refund,
+    reserve,
+    use,
+    use_up,
+)
 
 
 @pytest.fixture
@@ -44,7 +57,8 @@ async def test_a_code_is_good_once_and_looking_at_it_burns_nothing(shop: House) 
 
 async def test_a_code_that_many_burn_at_once_is_burned_once(shop: House) -> None:
     code = (await redeem(shop, "off")).benefits[0].code
-    done = await asyncio.gather(*(use(shop, code) for _ in range(6)), return_exceptions=True)
+    asking = [insist(partial(use, shop, code, f"k{n}")) for n in range(6)]
+    done = await asyncio.gather(*asking, return_exceptions=True)
     assert names(done) == {"BenefitUsed": 1, "BenefitRefused": 5}
     await all_is_well(shop)
 

@@ -8,8 +8,11 @@ import pytest
 from engagement.actions import giving
 from engagement.records.unit import Database
 from tests.actions.conftest import House, purchase
-from tests.actions.shop import all_is_well, bring, open_shop, use
+from tests.actions.erased import tables_dumped
+from tests.actions.shop import all_is_well, bring, open_shop, redeem, use
 from tests.actions.test_amend_events import amend
+from tests.actions.test_erasing import erase
+from tests.actions.test_erasing import settle as forget
 
 FIRST: dict[str, Any] = {
     "key": "first",
@@ -139,3 +142,17 @@ async def test_an_automatic_reward_gives_as_often_as_it_is_taken(records: Databa
     await settle(house)
     assert [state for _, _, _, state, _ in await held(house)] == ["issued"] * 2
     await all_is_well(house)
+
+
+async def test_what_an_erased_member_was_given_says_nothing_of_her(shop: House) -> None:
+    """Her events have ids of the app's own, which are part of what names an outcome."""
+    await shop.send(purchase("order-of-alice-9", "alice@example.org", "2017-03-10T10:00:00Z", "60"))
+    await settle(shop)
+    mug = await redeem(shop, "gift", "alice@example.org")
+    assert mug.redemption.fact
+    await erase(shop)
+    assert await forget(shop) == 1
+    dumped = await tables_dumped(shop.database, shop.program)
+    assert [each for each in ("order-of-alice-9", "alice@example.org") if each in dumped] == []
+    assert await shop.rows("SELECT count(*) FROM benefit WHERE program_id = $1") == [(5,)]
+    await all_is_well(shop)

@@ -1,6 +1,7 @@
 """Reserved rewards: captured, voided, or over by themselves, exactly one of these; and redemptions taken back."""
 
 import asyncio
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -17,6 +18,7 @@ from tests.actions.shop import (
     balance,
     bring,
     capture,
+    insist,
     names,
     open_shop,
     redeem,
@@ -121,7 +123,8 @@ async def test_the_last_one_is_to_be_had_again_once_it_is_over_before_any_worker
 async def test_of_capturing_and_voiding_at_once_one_happens(shop: House) -> None:
     for _ in range(4):
         held = await reserve(shop, "off")
-        done = await asyncio.gather(capture(shop, held), void(shop, held), capture(shop, held), return_exceptions=True)
+        asking = [insist(partial(end, shop, held)) for end in (capture, void, capture)]
+        done = await asyncio.gather(*asking, return_exceptions=True)
         assert names(done) == {"Redeemed": 1, "RedemptionRefused": 2}
     await all_is_well(shop)
 
