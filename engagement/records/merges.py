@@ -83,6 +83,7 @@ async def move_points(
     both = (unit.program, member_id, into)
     await unit.execute(_TRANSFERS, *both, booked_at, *columns_of([*lots.items()], 2), *columns_of([*facts.items()], 2))
     await unit.execute(_LOTS, *both, *columns_of([*lots.items()], 2))
+    await unit.execute(_HOLDS, *both, *columns_of([*lots.items()], 2), *columns_of([*facts.items()], 2))
     await unit.execute(
         "UPDATE lot SET points = 0, remaining = 0, expired = 0, pending = false WHERE program_id = $1 AND member_id = $2",
         *both[:2],
@@ -127,6 +128,19 @@ INSERT INTO lot (program_id, member_id, id, currency, points, remaining, held, e
 SELECT $1, $3::uuid, coalesce(lots.new, lot.id), currency, points, remaining, held, earned_at, release_at, expires_at, event_id, source,
        expired, pending, extended, kind
 FROM lot LEFT JOIN unnest($4::text[], $5::text[]) AS lots (old, new) ON lots.old = lot.id
+WHERE program_id = $1 AND member_id = $2
+"""
+
+
+# None of them is open, so no lot is held.
+_HOLDS = """
+UPDATE hold SET member_id = $3::uuid,
+       fact_id = coalesce((SELECT new FROM unnest($6::text[], $7::text[]) AS facts (old, new) WHERE old = hold.fact_id), hold.fact_id),
+       lots = (
+           SELECT jsonb_agg(jsonb_build_array(coalesce(renamed.new, part ->> 0), (part ->> 1)::bigint) ORDER BY number)
+           FROM jsonb_array_elements(hold.lots) WITH ORDINALITY AS parts (part, number)
+           LEFT JOIN unnest($4::text[], $5::text[]) AS renamed (old, new) ON renamed.old = part ->> 0
+       )
 WHERE program_id = $1 AND member_id = $2
 """
 

@@ -1,6 +1,7 @@
 """Two members who are one person: one history, one purse, nothing lost, and one name that both ids lead to."""
 
 import asyncio
+import random
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,13 +10,21 @@ import pytest
 
 from engagement.actions import adjustments, erasing, holds, merging, teams, transfers
 from engagement.actions.adjustments import AdjustPoints
-from engagement.actions.holds import HoldPoints
+from engagement.actions.holds import CaptureHold, HoldPoints
 from engagement.actions.merging import Merged, MergeMembers
 from engagement.actions.programs import Sandbox
 from engagement.actions.teams import CreateTeam, JoinTeam
 from engagement.actions.timezones import SetTimezone, set_timezone
 from engagement.actions.transfers import TransferPoints
-from engagement.errors import InvalidInput, MemberErased, MergeRefused, NotEnoughPoints, NotFound, Unmergeable
+from engagement.errors import (
+    HoldNotOpen,
+    InvalidInput,
+    MemberErased,
+    MergeRefused,
+    NotEnoughPoints,
+    NotFound,
+    Unmergeable,
+)
 from engagement.records import members
 from engagement.records.unit import Database
 from tests.achievements.programs import EVERYTHING, document
@@ -185,6 +194,63 @@ async def test_points_with_other_origins_go_along(two: House) -> None:
     await merge(two)
     assert (await wallets(two))["ann"][3] >= before["ann"][3] + before["eve"][3]
     await is_sound(two)
+
+
+async def captured(house: House, member: str) -> CaptureHold:
+    """The word by which some of her points were spent that had been set aside."""
+    where = (house.database, house.cache, house.program)
+    await adjustments.adjust_points(*where, AdjustPoints(member, 30, "goodwill"), principal="operator", key=None)
+    made = await holds.hold_points(*where, HoldPoints(member, 20, "order"), principal="shop", key=None)
+    capture = CaptureHold(str(made.hold.id), 15)
+    await holds.capture_hold(*where, capture, principal="shop", key=None)
+    return capture
+
+
+async def test_what_she_captured_before_stays_captured(two: House) -> None:
+    _, hers = [await captured(two, member) for member in ("ann", "eve")]
+    await merge(two)
+    await is_sound(two)
+    with pytest.raises(HoldNotOpen) as refused:
+        await holds.capture_hold(two.database, two.cache, two.program, hers, principal="shop", key=None)
+    assert refused.value.state == "captured"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_did_what_the_whole_is_one_and_sound(records: Database, seed: int) -> None:
+    """A life told at random under two ids, with what was taken back and spent in it, stands as it does under one."""
+    chance = random.Random(seed)
+    life = [
+        purchase(f"p{n}", chance.choice(["ann", "eve"]), at, f"{chance.randint(1, 120)}.00", f"d{chance.randint(1, 4)}")
+        for n, at in enumerate(_instants(chance, 24))
+    ]
+    life += [(f"c{n}", chance.choice(["ann", "eve"]), "coupon", at, {}) for n, at in enumerate(_instants(chance, 6))]
+    life.sort(key=lambda each: str(each[3]))
+    taken_back = [each for each in life if chance.random() < 0.15]
+    two, one = House(records), House(records)
+    for house, key in ((two, "two"), (one, "one")):
+        written = program()
+        await house.apply({**written, "program": {**written["program"], "key": key}}, Sandbox(BEGIN))
+        for each in life:
+            event = each if house is two else (each[0], "ann", *each[2:])
+            await house.send(event)
+            if each in taken_back:
+                await amend(house, event)
+        await house.advance(AFTER)
+    before = await wallets(two)
+    former, into = chance.sample(["ann", "eve"], 2)
+    await merge(two, former, into, key=None)
+    await is_sound(two)
+    after = {name: sums for name, sums in (await wallets(two)).items() if any(sums)}
+    assert len(after) == 1
+    assert next(iter(after.values()))[3] >= sum(each[3] for each in before.values())
+    scores = "SELECT board, period, score, reached_at FROM board_score WHERE program_id = $1 ORDER BY 1, 2"
+    assert await two.rows(scores) == await one.rows(scores)
+    await two.send(purchase("late", "eve", "2017-03-11T11:11:11Z", "12.00"), purchase("next", "ann", AFTER, "12.00"))
+    await is_sound(two)
+
+
+def _instants(chance: random.Random, count: int) -> list[str]:
+    return [f"2017-03-{chance.randint(1, 28):02}T{chance.randint(0, 23):02}:00:00Z" for _ in range(count)]
 
 
 async def test_one_becomes_a_part_of_another_who_becomes_a_part_of_a_third(two: House) -> None:

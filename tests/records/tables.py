@@ -97,7 +97,8 @@ RIGHTS = {
     "wallet": ALL_BUT_DELETE,
     "lot": ALL_BUT_DELETE,
     "adjusted": READ | {"UPDATE(points)"},
-    "hold": READ | {f"UPDATE({c})" for c in ("state", "captured", "ended_at", "fact_id", "lots", "source")},
+    "hold": READ
+    | {f"UPDATE({c})" for c in ("member_id", "state", "captured", "ended_at", "fact_id", "lots", "source")},
     "transfer": READ | {f"UPDATE({c})" for c in ("lot_id", "event_id", "fact_id", "source")},
     "reward_stock": READ | {"UPDATE(taken)"},
     "redemption": READ | {f"UPDATE({c})" for c in ("state", "paid", "fact", "usable_from", "usable_until", "ended_at")},
