@@ -102,10 +102,6 @@ class Currency(Definition, frozen=True, kw_only=True):
     pending: Pending | None = None
     refund_grace: Annotated[int, msgspec.Meta(ge=0, le=GRACE_DAYS_MAX)] = 0
     """For how many full days points can be spent that come back to a lot which has ended."""
-    debt: Literal["owe", "write_off"] = "owe"
-    """What becomes of points that are taken back after they were spent, where the member has no others: she owes them, or they are
-    written off.
-    """
     transfers: Transfers | None = None
     """How members may give one another points of it; not at all, where nothing is said."""
 

@@ -24,6 +24,7 @@ from achievements.definitions import Program
 from achievements.earning import EarnRule, EarnRuleReady, unboosted
 from achievements.events import EventType
 from achievements.lifecycle import Status, Stretch, stops_of, turns
+from achievements.lots import Lot
 from achievements.measures import counts_points
 from achievements.moment import Judge, Keeper, Rule
 from achievements.outcomes import PointsEarned
@@ -128,11 +129,6 @@ class Rules:
         return {each.key: each for each in self.program.sections.get("currencies", ()) if isinstance(each, Currency)}
 
     @cached_property
-    def forgiven(self) -> frozenset[str]:
-        """The currencies in which nobody comes to owe anything."""
-        return frozenset(key for key, each in self.currencies.items() if each.debt == "write_off")
-
-    @cached_property
     def _pending(self) -> Mapping[str, Pending]:
         """How long points of an earn rule wait, by what the identities of its lots begin with; of a currency, by its key."""
         rules = (each for each in self.program.sections.get("earn_rules", ()) if isinstance(each, EarnRule))
@@ -209,6 +205,13 @@ class Rulebook:
             return self.latest
         position = bisect_right(self._starts, instant)
         return self._editions[position - 1] if position else None
+
+    def waits(self, confirmation: str, lot: Lot) -> bool:
+        """Whether the points of a lot wait for a confirmation, by the rules of when they were earned."""
+        rules = self.at(lot.earned_at) or self.latest
+        if lot.kind != "earn" or lot.currency not in rules.currencies:
+            return False
+        return rules.dates(lot.id, lot.currency, lot.earned_at).confirmed_by == confirmation
 
     def event_types_at(self, at: datetime) -> Mapping[str, EventType]:
         """The event types in force at an instant, by key; before the first, when events count for nothing, the newest."""

@@ -47,13 +47,18 @@ class Accounts:
         return Booked(self._member_id, opened, changed, self._transfers, [*self._changed_holds.values()])
 
     def bring(self, found: AtHand, *, complete: bool) -> None:
-        """Lots and open holds as they are stored; `complete` says that all with points left, and all holds, are among them."""
+        """Lots and open holds as they are stored; `complete` says that all with points left, and all holds, are among them.
+
+        What is at hand already stays as it is: something may have been done to it since it was read.
+        """
         for lot in found.lots:
-            self._lots[lot.id] = lot
-            self._mind(lot)
+            if lot.id not in self._lots:
+                self._lots[lot.id] = lot
+                self._mind(lot)
         for hold in found.holds:
-            self._holds[hold.id] = hold
-            self._mind_instant(hold.until)
+            if hold.id not in self._holds and hold.id not in self._changed_holds:
+                self._holds[hold.id] = hold
+                self._mind_instant(hold.until)
         self._earnings.update(found.earnings)
         self.complete = self.complete or complete
 
@@ -132,8 +137,8 @@ class Accounts:
         fact_id: str | None = None,
         corrects: UUID | None = None,
     ) -> None:
-        # A debt that begins, or is written off, touches no lot.
-        touched = None if debit == "debt" or (debit == "adjustment" and credit == "debt") else lot.id
+        # A debt that begins touches no lot.
+        touched = None if debit == "debt" else lot.id
         cause = lot.event_id if event_id is None else event_id
         named = lot.source if source is None else source
         self._transfers.append(

@@ -80,7 +80,7 @@ async def _adjust(unit: Unit, programs: Programs, command: AdjustPoints, princip
     currency = listener.loaded.currency(command.currency, at)
     _check_reason(rules, command)
     # The key's own row is locked last, by everybody: it is the one that most have in common.
-    await _check_limits(unit, listener.loaded, principal, currency, abs(command.change))
+    await check_limits(unit, listener.loaded, principal, currency, abs(command.change))
     if command.change < 0:
         listener.check_covered(currency, -command.change)
     expires_at = rules.currencies[currency].expires_at(at, rules.zone)
@@ -114,13 +114,15 @@ def _check_reason(rules: Rules, command: AdjustPoints) -> None:
 _DONE = {"give": "given", "take": "taken"}
 
 
-async def _check_limits(unit: Unit, loaded: Loaded, principal: str, currency: str, points: int) -> None:
-    """`LimitExceeded` for more than a key may give or take, at a time or on this day of the program."""
+async def check_limits(
+    unit: Unit, loaded: Loaded, principal: str, currency: str, points: int, field: str = "change"
+) -> None:
+    """`LimitExceeded` for more than a key may move, at a time or on this day of the program. Members' tokens have no such limits."""
     credential = principal.removeprefix("key:")
     limits = await credentials.limits_of(unit, credential)
     most = limits.points_per_adjustment
     if most is not None and points > most:
-        raise LimitExceeded(most, f"This key may give or take {most:,} points at a time.", "change")
+        raise LimitExceeded(most, f"This key may give or take {most:,} points at a time.", field)
     most = limits.points_per_day
     if most is None:
         return

@@ -7,13 +7,14 @@ are taken at once, on what is booked then; each becomes a fact, which is her nex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from achievements import fold
 from achievements.asked import PlaceAsked, SpendAsked
 from achievements.challenges import PLACE_MISSED, PLACE_TAKEN
-from achievements.movements import PointsAdjusted, PointsReleased, PointsTransferred
+from achievements.movements import HoldEnded, PointsAdjusted, PointsReleased, PointsTransferred
 from achievements.outcomes import (
     AnyOutcome,
     ConditionFailed,
@@ -37,7 +38,7 @@ from engagement.records.facts import REWARD_TAKEN, SPEND_REJECTED, SPENT
 from engagement.records.ledger import Spend
 from engagement.records.members import Held
 
-_RAISES_BALANCE = (PointsEarned, PointsReleased, PointsAdjusted, PointsTransferred)
+_RAISES_BALANCE = (PointsEarned, PointsReleased, PointsAdjusted, PointsTransferred, HoldEnded)
 
 Told: TypeAlias = tuple[int | None, Sequence[Effect]]
 """The number of the activity item that tells some effects, where there are any."""
@@ -184,10 +185,10 @@ class Draft:
         self.purse.refund(refunds, self.present)
         for gone in difference.gone:
             if isinstance(gone, Confirmed):
-                self.purse.unconfirm(gone.confirmed)
+                self.purse.unconfirm(gone.confirmed, partial(self._rulebook.waits, gone.confirmation))
         valid = [*(now for _, now in difference.moved), *changed, *difference.new]
         released = self._take(valid, difference.new, self.present)
-        self.purse.reprice(worth_of(difference), self.present, self._loaded.rules_at(self.present).forgiven)
+        self.purse.reprice(worth_of(difference), self.present)
         told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new, *released]
         ended = self.purse.advance(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
@@ -289,7 +290,9 @@ class Draft:
         rules = self._rulebook.at(at)
         if rules is None or not rules.auto_rewards:
             return []
-        earned = {each.currency for each in brought if isinstance(each, _RAISES_BALANCE)}
+        # A spend that is withdrawn came back.
+        came = [each.outcome if isinstance(each, Withdrawn) else each for each in brought]
+        earned = {each.currency for each in came if isinstance(each, (*_RAISES_BALANCE, PointsSpent))}
         effects: list[Effect] = []
         for reward in rules.auto_rewards:
             currency = str(reward.currency)
@@ -324,7 +327,7 @@ class Draft:
                 rules = self._rulebook.at(each.at) or self._rulebook.latest
                 self.purse.earn(each, rules.dates_of(each, self.state), at)
             elif type(each) is Confirmed:
-                brought += self.purse.confirm(each.confirmed, at)
+                brought += self.purse.confirm(each.confirmed, at, partial(self._rulebook.waits, each.confirmation))
         return brought
 
     def _pass(self, passed: list[tuple[datetime, Effect]]) -> None:

@@ -24,6 +24,8 @@ SOURCE_CHARACTERS_MAX = 200
 POINTS_HELD_MAX = 1_000_000_000
 CAPTURED = "captured"
 """The fact that held points were spent."""
+VOIDED = "voided"
+"""The fact that they came free."""
 
 
 class HoldPoints(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ async def capture_hold(
 async def void_hold(
     database: Database, programs: Programs, program_id: int, command: VoidHold, *, principal: str, key: str | None
 ) -> HoldChanged:
-    """Let points that are held come free. Raises `NotFound`, `HoldNotOpen`, and what `Database.perform` raises."""
+    """Let points that are held come free. Raises what `capture_hold` does."""
     return await _perform(
         database, program_id, "voidHold", command, lambda unit: _void(unit, programs, command), Asked(principal, key)
     )
@@ -154,8 +156,8 @@ async def _capture(unit: Unit, programs: Programs, command: CaptureHold) -> Hold
 
 async def _void(unit: Unit, programs: Programs, command: VoidHold) -> HoldChanged:
     listener, held = await _holder(unit, programs, command.hold)
-    effects = tuple(listener.purse.void(held, listener.at))
-    listener.show(effects)
+    freed = listener.purse.void(held, listener.at)
+    effects = await listener.tell(VOIDED, {"hold": str(held.id), "source": held.source}, beside=freed)
     await listener.save()
     return await _changed(unit, listener, held, effects)
 

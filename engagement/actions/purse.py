@@ -5,7 +5,7 @@ needs others than are at hand raises `LotsMissing`. Points never go below zero b
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
@@ -20,9 +20,6 @@ from engagement.actions.accounts import Accounts, LotsMissing, NotCovered
 from engagement.records import holds
 from engagement.records.holds import Hold
 from engagement.records.ledger import Spend
-
-WRITTEN_OFF = "written_off"
-"""The source of an adjustment by which nobody owes what she cannot give back."""
 
 Passed: TypeAlias = PointsExpired | PointsReleased | HoldEnded
 
@@ -180,11 +177,11 @@ class Purse(Accounts):
             self._put(lot)
             self._come_back(lot, each.points, present)
 
-    def reprice(self, worth: Mapping[str, int], present: datetime, forgiven: Container[str] = ()) -> None:
+    def reprice(self, worth: Mapping[str, int], present: datetime) -> None:
         """Make lots be worth other points than they were booked with, increases before decreases.
 
         More are booked where the lot was earned. Fewer are taken from the lot; what was spent of it from other lots with
-        points at `present`, in spending order; and what is not there is owed, or written off in currencies that are `forgiven`.
+        points at `present`, in spending order; and what is not there is owed.
         """
         for name, points in worth.items():
             if points > self._lots[name].points:
@@ -193,26 +190,24 @@ class Purse(Accounts):
         owed = [(lot, self._take_back(lot, worth[lot.id], present)) for lot in sorted(lower, key=_by_event)]
         for lot, points in owed:
             if points:
-                self._recover(lot, points, present, forgive=lot.currency in forgiven)
+                self._recover(lot, points, present)
 
-    def confirm(self, event_id: str, at: datetime) -> list[PointsReleased]:
-        """Release the points of an event that wait for what confirms it."""
+    def confirm(self, event_id: str, at: datetime, waits: Callable[[Lot], bool]) -> list[PointsReleased]:
+        """Release the points of an event whose lots wait for what has just confirmed it, as `waits` says of a lot."""
         if not self.complete:
             raise LotsMissing
-        waiting = [
-            each
-            for each in self._lots.values()
-            if each.pending and each.release_at is None and each.event_id == event_id
-        ]
+        waiting = [each for each in self._lots.values() if each.pending and each.event_id == event_id and waits(each)]
         return self._free(waiting, at)
 
-    def unconfirm(self, event_id: str) -> None:
-        """Let what is left of the points of an event wait again, where nothing of them is set aside."""
+    def unconfirm(self, event_id: str, waits: Callable[[Lot], bool]) -> None:
+        """Let what is left of the points of an event wait again, where their lots wait for what is taken back now. A lot of which
+        something is set aside at that moment stays free: what is pending is not held.
+        """
         if not self.complete:
             raise LotsMissing
         for lot in list(self._lots.values()):
-            if lot.event_id == event_id and lot.kind == "earn" and not lot.pending and not lot.held and lot.remaining:
-                self._put(replace(lot, pending=True, release_at=None))
+            if lot.event_id == event_id and not lot.pending and not lot.held and lot.remaining and waits(lot):
+                self._put(replace(lot, pending=True))
 
     def _expire(self, until: datetime) -> list[Passed]:
         ended: dict[tuple[datetime, str], int] = defaultdict(int)
@@ -303,8 +298,8 @@ class Purse(Accounts):
         self._put(replace(lot, points=to, remaining=left, expired=ended))
         return owed
 
-    def _recover(self, lot: Lot, owed: int, present: datetime, *, forgive: bool) -> None:
-        """Points of a lot that are not in it any more, from the others; the rest becomes debt, and that may be forgiven at once."""
+    def _recover(self, lot: Lot, owed: int, present: datetime) -> None:
+        """Points of a lot that are not in it any more, from the others; the rest becomes debt."""
         if not self.complete:
             raise LotsMissing
         corrects = self._earnings.get(lot.id)
@@ -325,9 +320,6 @@ class Purse(Accounts):
         if owed:
             self._owe(lot.currency, owed)
             self._move(lot, "reverse", owed, "debt", "issuance", present, corrects=corrects)
-            if forgive:
-                self._owe(lot.currency, -owed)
-                self._move(lot, "adjust", owed, "adjustment", "debt", present, source=WRITTEN_OFF)
 
     def _come_back(self, lot: Lot, points: int, present: datetime) -> None:
         """Pay what is owed from points that came back into a lot: first those beyond what it is worth."""

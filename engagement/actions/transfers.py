@@ -7,7 +7,7 @@ from achievements.movements import PointsTransferred
 from achievements.outcomes import Effect
 from achievements.parts import POINTS_MAX
 from achievements.points import Transfers
-from engagement.actions.adjustments import NOTE_CHARACTERS_MAX
+from engagement.actions.adjustments import NOTE_CHARACTERS_MAX, check_limits
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, check_member, listen_to
 from engagement.errors import InvalidInput, LimitExceeded, NotAllowed, NotFound
@@ -62,7 +62,7 @@ async def transfer_points(
     if len(command.note) > NOTE_CHARACTERS_MAX or not command.note.replace("\n", " ").isprintable():
         raise InvalidInput(f"A note has at most {NOTE_CHARACTERS_MAX} printable characters.", "note")
     done, replayed = await database.perform(
-        lambda unit: _transfer(unit, programs, command),
+        lambda unit: _transfer(unit, programs, command, principal),
         program_id,
         principal=principal,
         operation="transferPoints",
@@ -75,7 +75,7 @@ async def transfer_points(
     return answer
 
 
-async def _transfer(unit: Unit, programs: Programs, command: TransferPoints) -> Transferred:
+async def _transfer(unit: Unit, programs: Programs, command: TransferPoints, principal: str) -> Transferred:
     known = await members.ids_of(unit, [command.giver, command.receiver])
     for name, field in ((command.giver, "from"), (command.receiver, "to")):
         if name not in known:
@@ -88,6 +88,8 @@ async def _transfer(unit: Unit, programs: Programs, command: TransferPoints) -> 
     for each in (giver, receiver):
         await each.arrive()
     await _check(unit, giver, currency, command.points)
+    # A key moves no more points from one to another than it may give and take.
+    await check_limits(unit, giver.loaded, principal, currency, command.points, "points")
     given = giver.purse.give(currency, command.points, giver.at, TRANSFER, giver.fact_id(GIVEN))
     receiver.purse.receive(currency, given, receiver.at, TRANSFER, receiver.fact_id(RECEIVED))
     effects = await _tell(giver, GIVEN, currency, -command.points, command.note)

@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 
 from engagement.actions import exporting_members
 from engagement.api.pagination import InvalidCursor, PersonalCursor, cursor_of, page_size, place_of
-from engagement.api.principals import MEMBERS_READ_OR_OWN, Info, member_of, query
+from engagement.api.principals import MEMBERS_READ, Info, query
 from engagement.api.resources import resources_of
 from engagement.api.texts import MEMBER
 from engagement.records import personal
@@ -39,23 +39,22 @@ class PersonalQuery:
 
     @query(
         "All that is kept on a member, page by page: her id, alias, zone and attributes, what she agreed to, did, has and was told. Nothing"
-        " of it is written down again. Coded error: `NOT_FOUND`.",
-        MEMBERS_READ_OR_OWN,
+        " of it is written down again. It also says what was noted by the program's people, so a member's token does not read it. Coded"
+        " error: `NOT_FOUND`.",
+        MEMBERS_READ,
     )
     async def export_member(
         self,
         info: Info,
-        member: Annotated[
-            strawberry.ID | None, strawberry.argument(description=f"{MEMBER} A member's own token may leave it out.")
-        ] = None,
+        member: Annotated[strawberry.ID, strawberry.argument(description=MEMBER)],
         first: Annotated[int | None, strawberry.argument(description="How many rows, at most 500.")] = 100,
         after: Annotated[str | None, strawberry.argument(description="The cursor of the page before.")] = None,
     ) -> PersonalData:
         """A page."""
         principal = info.context.principal
-        who, size = member_of(principal, member), page_size(first, 100, ROWS_MAX)
+        size = page_size(first, 100, ROWS_MAX)
         place = _place(after)
-        found = await resources_of(info).read(principal, lambda unit: exporting_members.page(unit, who, place, size))
+        found = await resources_of(info).read(principal, lambda unit: exporting_members.page(unit, member, place, size))
         last = found[-1].place if len(found) == size else None
         return PersonalData(
             rows=[PersonalRow(table=each.place.table, row=JSON(msgspec.json.decode(each.row))) for each in found],

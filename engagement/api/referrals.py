@@ -73,6 +73,8 @@ class ReferralsQuery:
     ) -> list[ReferralMade]:
         """The latest first; none for a member of whom nothing was heard."""
         size = page_size(first, 20)
+        if "\0" in member:
+            return []
 
         async def work(unit: Unit) -> list[referrals.Made]:
             return await referrals.of_member(unit, member, size)

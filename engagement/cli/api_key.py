@@ -39,7 +39,9 @@ def create(
     name: Annotated[str, typer.Option("--name", help="What you will know it by.")] = "made by engagement api-key",
     points_per_adjustment: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="How many points it may give or take at a time, with `points:write`."),
+        typer.Option(
+            min=1, metavar="N", help="How many points it may give, take or transfer at a time, with `points:write`."
+        ),
     ] = None,
     points_per_day: Annotated[
         int | None,

@@ -144,19 +144,27 @@ async def test_what_returns_to_a_lot_that_has_ended_has_the_days_of_grace(
     await books_balance(shop)
 
 
-async def test_what_cannot_be_taken_back_is_written_off_where_the_currency_says_so(shop: House) -> None:
-    currency = {"key": "points", "expires": {"after_days": 5}, "debt": "write_off"}
-    await shop.apply(document(currencies=[currency], earn_rules=[EARN]))
-    await shop.advance("2017-03-03T10:30:00Z")
-    await pay(shop, 45)
-    await amend(shop, purchase("p1", "ann", "2017-03-01T10:00:00Z", "30"))
-    assert await shop.rows("SELECT balance, debt, reversed, spent, adjusted FROM wallet WHERE program_id = $1") == [
-        (0, 0, 30, 45, 25)
-    ]
-    assert await shop.rows(
-        "SELECT points, debit, credit FROM transfer WHERE program_id = $1 AND source = 'written_off'"
-    ) == [(25, "adjustment", "debt")]
-    await shop.send(purchase("p3", "ann", "2017-03-03T11:00:00Z", "10"))
-    assert await shop.rows("SELECT balance FROM wallet WHERE program_id = $1") == [(10,)]
+async def test_what_has_ended_and_is_not_swept_yet_ends_once_where_something_comes_back(shop: House) -> None:
+    await pay(shop, 10)
+
+    async def later(unit: Unit) -> None:
+        await unit.execute("UPDATE program SET clock = '2017-03-20T00:00:00Z' WHERE id = $1", unit.program)
+
+    await shop.database.run(later, shop.program)
+    await refund(shop)
+    assert await left(shop) == [("earn/base/p1", 0, 30), ("earn/base/p2", 0, 20)]
+    assert await shop.rows("SELECT balance, expired, spent FROM wallet WHERE program_id = $1") == [(0, 50, 0)]
+    assert await discrepancies(shop) == []
+    await books_balance(shop)
+
+
+async def test_what_comes_back_reaches_an_automatic_reward(shop: House) -> None:
+    await pay(shop, 30)
+    reward = {"key": "coffee", "at": 50, "currency": "points"}
+    currency = {"key": "points", "expires": {"after_days": 50}}
+    await shop.apply(document(currencies=[currency], earn_rules=[EARN], auto_rewards=[reward]))
+    await shop.advance("2017-03-03T12:00:00Z")
+    await refund(shop)
+    assert await shop.rows("SELECT balance, spent FROM wallet WHERE program_id = $1") == [(0, 50)]
     assert await discrepancies(shop) == []
     await books_balance(shop)

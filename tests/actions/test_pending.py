@@ -209,3 +209,27 @@ def test_mistakes_are_told(pending: dict[str, object], words: str) -> None:
     with pytest.raises(definitions.Mistaken, match=words) as refused:
         rulebook.ready(definitions.parse(written))
     assert refused.value.mistakes[0].path.startswith("currencies[0].pending")
+
+
+INSPECTED = {"key": "inspection", "on": "delivered", "when": "event.order == 'other'", "naming": "order"}
+GIFT = {"key": "gift", "on": "purchase", "earn": {"currency": "points", "fixed": 7}}
+
+
+async def test_a_confirmation_that_is_taken_back_stops_no_points_that_waited_for_nothing(empty: House) -> None:
+    written = program(of_rule={"confirmed_by": "delivery"}, confirmations=[CONFIRMS])
+    written["earn_rules"].append(GIFT)
+    await begin(empty, written)
+    await empty.send(CONFIRMED[0], CONFIRMED[2])
+    assert await wallet(empty) == (17, 0)
+    await take_back(empty, "d")
+    assert await wallet(empty) == (17, 10)
+    await is_clean(empty)
+
+
+async def test_another_confirmation_releases_nothing(empty: House) -> None:
+    delivery = {**CONFIRMS, "when": "event.order != 'other'"}
+    await begin(empty, program({"confirmed_by": "delivery"}, confirmations=[delivery, INSPECTED]))
+    await empty.send(purchase("other", "ann", START), delivered("d", "other", "2017-03-10T17:00:00Z"))
+    assert len(await told(empty, "confirmation")) == 1
+    assert await wallet(empty) == (10, 10)
+    await is_clean(empty)

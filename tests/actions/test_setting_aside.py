@@ -132,10 +132,13 @@ def test_points_that_wait_for_a_word_are_released_by_it_alone() -> None:
     made = purse()
     made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), Dates(confirmed_by="delivered"), NOON)
     assert made.advance(NOON + 1000 * HOUR) == []
-    assert made.confirm("another", NOON) == []
-    assert made.confirm("e", NOON + HOUR) == [PointsReleased("points", 100, NOON + HOUR)]
-    assert made.confirm("e", NOON + HOUR) == []
-    made.unconfirm("e")
+    assert made.confirm("another", NOON, lambda _: True) == []
+    assert made.confirm("e", NOON, lambda _: False) == []
+    assert made.confirm("e", NOON + HOUR, lambda _: True) == [PointsReleased("points", 100, NOON + HOUR)]
+    assert made.confirm("e", NOON + HOUR, lambda _: True) == []
+    made.unconfirm("e", lambda _: False)
+    assert made.balance("points") == 100
+    made.unconfirm("e", lambda _: True)
     assert made.balance("points") == 0
 
 

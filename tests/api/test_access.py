@@ -47,7 +47,7 @@ FIELDS = {
         True,
     ),
     "consents": Asked('{ consents(member: "anna") { purpose } }', "members:read", True),
-    "exportMember": Asked('{ exportMember(member: "anna") { cursor } }', "members:read", True),
+    "exportMember": Asked('{ exportMember(member: "anna") { cursor } }', "members:read", False),
     "setMemberTimezone": Asked(
         'mutation { setMemberTimezone(input: {member: "anna", timezone: "UTC", idempotencyKey: "k"}) { __typename } }',
         "events:write",

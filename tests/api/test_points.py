@@ -148,6 +148,14 @@ async def test_a_key_gives_and_takes_no_more_than_it_may_at_a_time_and_a_day(sho
     await is_clean(shop)
 
 
+async def test_a_key_moves_no_more_from_one_to_another_than_it_may(shop: House) -> None:
+    key = await limited(shop, Limits(20, 30))
+    assert (await give(shop, 21, key=key))["left"] == 20
+    assert (await give(shop, 20, key=key))["__typename"] == "TransferPointsSuccess"
+    assert (await adjust(shop, 11, key=key))["left"] == 10
+    assert (await give(shop, 20, key=shop.token("ann")))["__typename"] == "TransferPointsSuccess"
+
+
 async def test_a_member_gives_another_points_that_end_when_hers_would_have(shop: House) -> None:
     token = shop.token("ann")
     done = await give(shop, 40, key=token)
