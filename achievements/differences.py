@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-_FOR_PEOPLE = re.compile(r"(.*\]\.)?(name|description)")
+_FOR_PEOPLE = re.compile(r"(.*\]\.)?(name|description)|texts(\..+)?|image|category")
 """The fields that only say something to people, of a definition or of an entry in one; a property may have such a name too."""
 
 

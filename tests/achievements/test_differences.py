@@ -46,3 +46,14 @@ def test_a_property_that_is_called_name_counts() -> None:
     before, after = ({"properties": {"name": kind}} for kind in ("string", "int"))
     assert fields_changed(before, after) == (FieldChange("properties.name", "string", "int"),)
     assert fields_changed(before, after)[0].counts
+
+
+def test_what_only_shows_a_reward_does_not_count() -> None:
+    mug = {"key": "mug", "kind": "product", "price": {"points": 5}}
+    shown = {**mug, "texts": {"de": {"name": "Tasse"}}, "image": "/mug.jpg", "category": "home"}
+    assert [each.counts for each in fields_changed(mug, shown)] == [False] * 3
+    told = {**shown, "texts": {"de": {"name": "Becher"}}, "price": {"points": 6}}
+    assert {each.path: each.counts for each in fields_changed(shown, told)} == {
+        "texts.de.name": False,
+        "price.points": True,
+    }
