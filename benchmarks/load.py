@@ -24,7 +24,7 @@ ANSWER_SECONDS: Final = 60.0
 class Load(msgspec.Struct, frozen=True):
     """What to send: a GraphQL `document` on so many connections at once, each with one request under way.
 
-    With `tokens` it is sent as it is, each connection taking its share of them in turn. With a `reward`, `events` times at most, it is
+    With `tokens` it is sent as it is, each connection taking its share of them in turn. With `rewards`, `events` times at most, they are
     redeemed by the `spenders` in turn, each time with a key of its own. Else it records the events of
     `Shoppers(members)` from `start` on, `events` of them at most, `batch` a request; a member's events take one connection,
     so that they come in order. Ends after `seconds` (0: when there is nothing left) or when a connection has nothing left.
@@ -40,7 +40,7 @@ class Load(msgspec.Struct, frozen=True):
     events: int = 0
     batch: int = 1
     tokens: tuple[str, ...] = ()
-    reward: str = ""
+    rewards: tuple[str, ...] = ()
     spenders: tuple[str, ...] = ()
 
 
@@ -125,7 +125,7 @@ def requests_of(load: Load) -> list[list[bytes]]:
     if load.tokens:
         body = msgspec.json.encode({"query": load.document})
         return [[_request(body, token) for token in load.tokens[lane :: load.clients]] for lane in range(load.clients)]
-    if load.reward:
+    if load.rewards:
         return [_redemptions(load, lane) for lane in range(load.clients)]
     lanes: list[list[dict[str, object]]] = [[] for _ in range(load.clients)]
     for event in Shoppers(load.members).events(load.start, load.events):
@@ -140,7 +140,11 @@ def _redemptions(load: Load, lane: int) -> list[bytes]:
     members = itertools.cycle(load.spenders[lane :: load.clients])
     made = []
     for number in range(load.start + lane, load.start + load.events, load.clients):
-        given = {"reward": load.reward, "member": next(members), "idempotencyKey": f"bench-{number}"}
+        given = {
+            "reward": load.rewards[number % len(load.rewards)],
+            "member": next(members),
+            "idempotencyKey": f"bench-{number}",
+        }
         made.append(_request(msgspec.json.encode({"query": load.document, "variables": {"input": given}}), load.key))
     return made
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from benchmarks import crowd, documents
 from benchmarks.figures import Figure, median
 from benchmarks.load import HOST, Load
-from benchmarks.stand import MUG, Ran, Served, Stand, member_tokens, memory, processes, send
+from benchmarks.stand import REWARDS, Ran, Served, Stand, member_tokens, memory, processes, send
 from benchmarks.synthetic import BEGINNING, Shoppers
 from engagement.cli.client import Client
 
@@ -29,13 +29,13 @@ AT_MOST: Final = 15_000
 
 @dataclass(frozen=True)
 class Rate:
-    """One kind of load: the document, how many events a request (0: none), how many clients, and which reward is redeemed."""
+    """One kind of load: the document, how many events a request (0: none), how many clients, and how many rewards are redeemed."""
 
     name: str
     document: str
     batch: int
     clients: int
-    reward: str = ""
+    rewards: int = 0
 
 
 RATES: Final = (
@@ -43,7 +43,8 @@ RATES: Final = (
     Rate("batch-ids", documents.IDS, BATCH, LANES),
     Rate("single", documents.EFFECTS, 1, CLIENTS),
     Rate("me", documents.ME, 0, CLIENTS),
-    Rate("redeem", documents.REDEEM, 0, CLIENTS, str(MUG["key"])),
+    Rate("redeem", documents.REDEEM, 0, CLIENTS, len(REWARDS)),
+    Rate("redeem-one", documents.REDEEM, 0, CLIENTS, 1),
 )
 
 
@@ -62,9 +63,9 @@ class Shop:
     def run(self, rate: Rate, seconds: float) -> Ran:
         """One load."""
         load = Load(self._service.port, rate.document, rate.clients, seconds, batch=rate.batch)
-        if rate.reward:
+        if rate.rewards:
             asyncio.run(self._enrich())
-            load = replace(load, reward=rate.reward, spenders=SPENDERS)
+            load = replace(load, rewards=tuple(str(each["key"]) for each in REWARDS[: rate.rewards]), spenders=SPENDERS)
             return self._send(load, int(seconds * AT_MOST / 3))
         if rate.batch:
             return self._send(load, int(seconds * AT_MOST) if rate.batch > 1 else int(seconds * AT_MOST / 3))

@@ -31,8 +31,11 @@ from engagement.records.database import migrate
 ROOT: Final = Path(__file__).parents[1]
 GROCER: Final = ROOT / "examples" / "grocer.yaml"
 SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "rewards:write"})
-MUG: Final = {"key": "mug", "name": "A mug", "kind": "product", "price": {"points": 1}, "stock": 10_000_000}
-"""The grocer's only reward here, of which there are enough."""
+REWARDS: Final = [
+    {"key": f"mug-{number}", "name": "A mug", "kind": "product", "price": {"points": 1}, "stock": 10_000_000}
+    for number in range(50)
+]
+"""What the grocer has on the shelf here, enough of each."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -107,7 +110,7 @@ def served(on: Stand) -> Iterator[Served]:
 
 async def _prepared(url: str) -> str:
     async with database(url) as opened:
-        document = {**read_program(GROCER), "rewards": [MUG]}
+        document = {**read_program(GROCER), "rewards": REWARDS}
         await apply_directly(opened, document, Sandbox(BEGINNING.replace(year=1970)))
         return await make_key(opened, "grocer", "bench", SCOPES)
 
