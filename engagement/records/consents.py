@@ -58,7 +58,7 @@ async def of_member(unit: Unit, external_id: str, purpose: str | None, at_most: 
     """The last words of a member: on each purpose the one that holds, or all on one purpose, the latest first."""
     rows = await unit.fetch(
         f"SELECT {_COLUMNS} FROM (SELECT consent.*, row_number() OVER (PARTITION BY purpose ORDER BY n DESC) AS back FROM consent"
-        " JOIN member ON member.program_id = $1 AND member.id = member_id"
+        " JOIN member ON member.program_id = $1 AND coalesce(member.merged_into, member.id) = member_id"
         " WHERE consent.program_id = $1 AND external_id = $2 AND ($3::text IS NULL OR purpose = $3)) AS said"
         " WHERE back = 1 OR $3 IS NOT NULL ORDER BY purpose, n DESC LIMIT $4",
         *(unit.program, external_id, purpose, at_most),

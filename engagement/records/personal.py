@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 def is_place(place: Place) -> bool:
     """Whether there can be such a place."""
-    kinds = tuple(EXPORTED.get(place.table, {}).values())
+    kinds = tuple(_order(place.table).values()) if place.table in EXPORTED else ()
     return len(kinds) == len(place.keys) > 0 and all(map(_is_of_kind, place.keys, kinds))
 
 
@@ -83,8 +83,17 @@ def _is_of_kind(key: str, kind: str) -> bool:
     return True
 
 
+def _order(table: str) -> dict[str, str]:
+    """What orders the rows of a table: at last whose they are, since those of her former selves are hers."""
+    return {**EXPORTED[table], _owner(table): "uuid"}
+
+
+def _owner(table: str) -> str:
+    return "id" if table == "member" else "member_id"
+
+
 async def page(unit: Unit, member_id: UUID, after: Place | None, at_most: int) -> list[Row]:
-    """Rows of a member, from the one behind `after` on; fewer than asked for at the end alone."""
+    """Rows of a member and of whoever is a part of her, from the one behind `after` on; fewer than asked for at the end alone."""
     tables = list(EXPORTED)
     begin = 0 if after is None else tables.index(after.table)
     found: list[Row] = []
@@ -97,13 +106,14 @@ async def page(unit: Unit, member_id: UUID, after: Place | None, at_most: int) -
 
 
 async def _rows(unit: Unit, table: str, member_id: UUID, after: tuple[str, ...] | None, at_most: int) -> list[Row]:
-    order = EXPORTED[table]
+    order = _order(table)
     named = ", ".join(f"kept.{each}" for each in order)
     texts = ", ".join(f"kept.{each}::text" for each in order)
     behind = ", ".join(f"${number}::text::{kind}" for number, kind in enumerate(order.values(), 4))
     rows = await unit.fetch(
         f"SELECT ARRAY[{texts}] AS keys, (to_jsonb(kept) - 'program_id')::text AS row FROM {table} AS kept"
-        f" WHERE kept.program_id = $1 AND kept.{'id' if table == 'member' else 'member_id'} = $2"
+        f" WHERE kept.program_id = $1 AND kept.{_owner(table)} IN (SELECT whose.id FROM member AS whose"
+        " WHERE whose.program_id = $1 AND (whose.id = $2 OR whose.merged_into = $2))"
         f"{'' if after is None else f' AND ({named}) > ({behind})'} ORDER BY {named} LIMIT $3",
         *(unit.program, member_id, at_most, *(after or ())),
     )

@@ -151,7 +151,7 @@ async def of_member(unit: Unit, external_id: str, at_most: int) -> list[Made]:
     rows = await unit.fetch(
         f"SELECT {columns} FROM {joined} AND held.referrer = $2"
         f" UNION SELECT {columns} FROM {joined} AND held.member_id ="
-        " (SELECT id FROM member WHERE program_id = $1 AND external_id = $2)"
+        " (SELECT coalesce(merged_into, id) FROM member WHERE program_id = $1 AND external_id = $2)"
         " ORDER BY qualified_at DESC, external_id LIMIT $3",
         unit.program,
         external_id,

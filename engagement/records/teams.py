@@ -111,8 +111,8 @@ async def members(unit: Unit, team: str) -> list[tuple[str, datetime]]:
 async def team_of(unit: Unit, external_id: str) -> str | None:
     """The team that a member is in."""
     found: str | None = await unit.fetchval(
-        "SELECT held.team FROM team_member AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id"
-        " WHERE held.program_id = $1 AND member.external_id = $2",
+        "SELECT held.team FROM team_member AS held JOIN member ON member.program_id = $1"
+        " AND coalesce(member.merged_into, member.id) = held.member_id WHERE held.program_id = $1 AND member.external_id = $2",
         unit.program,
         external_id,
     )

@@ -1,15 +1,18 @@
 """Two members who are one person: one history, one purse, nothing lost, and one name that both ids lead to."""
 
 import asyncio
+import functools
 import random
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from engagement.actions import adjustments, erasing, holds, merging, teams, transfers
+from engagement.actions import adjustments, consents, erasing, exporting_members, holds, merging, teams, transfers
 from engagement.actions.adjustments import AdjustPoints
+from engagement.actions.consents import SetConsent
 from engagement.actions.holds import CaptureHold, HoldPoints
 from engagement.actions.merging import Merged, MergeMembers
 from engagement.actions.programs import Sandbox
@@ -25,6 +28,7 @@ from engagement.errors import (
     NotFound,
     Unmergeable,
 )
+from engagement.records import consents as kept_consents
 from engagement.records import members
 from engagement.records.unit import Database
 from tests.achievements.programs import EVERYTHING, document
@@ -39,7 +43,9 @@ COUPON = {"key": "ten", "on": "coupon", "spend": {"points": 10, "currency": "poi
 
 
 def program() -> dict[str, Any]:
-    written = document(**EVERYTHING, spend_rules=[COUPON], adjustment_reasons=[{"key": "goodwill"}])
+    written = document(
+        **EVERYTHING, spend_rules=[COUPON], adjustment_reasons=[{"key": "goodwill"}], purposes=[{"key": "news"}]
+    )
     written["event_types"].append({"key": "coupon"})
     currency = {"key": "points", "expires": {"after_days": 25}, "transfers": {"at_most": 1_000}}
     return {**written, "currencies": [currency]}
@@ -169,6 +175,47 @@ async def test_what_is_learned_later_of_either_past_counts_once(two: House) -> N
         await amend(two, event)
         await is_sound(two)
     assert (await wallets(two))["ann"][0] < before[0] + 33
+
+
+async def test_what_is_asked_by_her_former_id_is_told_of_her(two: House) -> None:
+    async def said(given: bool, member: str) -> None:
+        where = (two.database, two.cache, two.program)
+        command = SetConsent(member, "news", given, "form")
+        await consents.set_consent(*where, command, told_by="server", principal="shop", key=None)
+
+    for member in ("ann", "eve"):
+        await said(True, member)
+    await merge(two)
+    await said(False, "eve")
+    for member in ("ann", "eve"):
+        found = await two.database.run(
+            functools.partial(kept_consents.of_member, external_id=member, purpose=None, at_most=5), two.program
+        )
+        assert [each.given for each in found] == [False]
+
+
+async def test_all_that_is_kept_on_her_has_what_was_kept_on_her_former_self(two: House) -> None:
+    before = {member: await kept(two, member) for member in ("ann", "eve")}
+    await merge(two)
+    after = await kept(two, "ann")
+    assert await kept(two, "eve") == after
+    for table in ("member", "activity", "event"):
+        assert len(after[table]) >= len(before["ann"][table]) + len(before["eve"][table]), table
+        assert len(set(after[table])) == len(after[table]), table
+
+
+async def kept(house: House, member: str) -> dict[str, list[str]]:
+    """All that is kept on a member, by table, as it is read a few rows at a time."""
+    found: dict[str, list[str]] = defaultdict(list)
+    after = None
+    while True:
+        piece = functools.partial(exporting_members.page, member=member, after=after, at_most=7)
+        rows = await house.database.run(piece, house.program, read_only=True)
+        for each in rows:
+            found[each.place.table].append(each.row)
+        if len(rows) < 7:
+            return found
+        after = rows[-1].place
 
 
 async def test_her_feed_tells_it_once(two: House) -> None:

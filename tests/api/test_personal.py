@@ -2,6 +2,7 @@
 
 import base64
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -104,14 +105,16 @@ async def test_cursors_of_others_are_refused(house: House) -> None:
     assert (await house.refusal(EXPORT, {"member": "a\0b"}))["code"] == "NOT_FOUND"
     assert (await house.refusal(EXPORT, {"member": "anna"}, key=house.token("anna")))["code"] == "FORBIDDEN"
     assert (await house.refusal(EXPORT, {"member": "anna", "first": 501}))["code"] == "INVALID_INPUT"
+    who = str(uuid4())
     for place in (
-        *(["personal", "event", ["a\0b"]], ["personal", "event", []], ["personal", "credential", ["k"]]),
-        *(["personal", "lot", ["a", "b"]], ["personal", "activity", ["x"]], ["personal", "activity", [str(2**63)]]),
-        *(["personal", "hold", ["x"]], ["personal", "contribution", ["c", "p", "yesterday"]], ["teams", "t"]),
+        *(["personal", "event", ["a\0b", who]], ["personal", "event", []], ["personal", "credential", ["k", who]]),
+        *(["personal", "lot", ["a", "b", who]], ["personal", "activity", ["x", who]], ["personal", "lot", ["a", "b"]]),
+        *(["personal", "activity", [str(2**63), who]], ["personal", "hold", ["x", who]], ["teams", "t"]),
+        ["personal", "contribution", ["c", "p", "yesterday", who]],
     ):
         cursor = base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
         assert (await house.refusal(EXPORT, {"member": "anna", "after": cursor}))["code"] == "INVALID_CURSOR", place
-    end = base64.urlsafe_b64encode(msgspec.json.encode(["personal", "activity", ["7"]])).decode().rstrip("=")
+    end = base64.urlsafe_b64encode(msgspec.json.encode(["personal", "activity", ["7", who]])).decode().rstrip("=")
     assert (await house.data(EXPORT, {"member": "anna", "after": end}))["exportMember"]["rows"] == []
 
 
