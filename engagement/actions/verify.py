@@ -153,6 +153,7 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
             found.append(Discrepancy(each.external_id, "zone", _written(each.timezone), _written(zone)))
     found += await _kept(unit, names, folded)
     found += await _booked(unit, loaded, names)
+    found += [Discrepancy(names[who], *told) for who, *told in await audit.misdated(unit, ids)]
     found += [Discrepancy(names[who], *rest) for who, *rest in await teams.wrong(unit, ids)]
     found += [Discrepancy(names[who], *rest) for who, *rest in await shop_audit.wrong(unit, ids)]
     for who, told in (await teams.told(unit, ids)).items():
