@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from achievements.definitions import DEFINITIONS_MAX
 from engagement.actions.programs import Sandbox
 from engagement.cli.replaying import EPOCH
 from stress.report import Report
@@ -131,8 +132,11 @@ class _Round:
 
 
 def last_unit(seed: int) -> Report:
-    """Fifty members race for the last unit of a reward, each round: one wins, and the others keep their points."""
-    return banking(seed, racing(ROUNDS), kills=True)
+    """Fifty members race for the last unit of a reward, each round: one wins, and the others keep their points.
+
+    Each round has a reward of its own, of which a program has so many at most: five runs are a thousand rounds.
+    """
+    return banking(seed, racing(DEFINITIONS_MAX), kills=True)
 
 
 def racing(rounds: int) -> Play:

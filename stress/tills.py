@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 
 
 def program(rewards: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """A point a dollar for ten days, coupons of ten points, and whatever else moves points; `rewards` beside a mug."""
+    """A point a dollar for ten days, coupons of ten points, and whatever else moves points; these `rewards`, or a mug."""
     return {
         "program": {"key": "bank", "name": "Bank", "timezone": "UTC"},
         "currencies": [{"key": "points", "expires": {"after_days": KEPT_DAYS, "at": "same_time"}, "transfers": {}}],
@@ -73,7 +73,7 @@ def program(rewards: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         "earn_rules": [{"key": "base", "on": "buy", "earn": {"per": "amount"}}],
         "spend_rules": [{"key": "ten", "on": "coupon", "spend": {"points": PRICE}}],
         "adjustment_reasons": [{"key": "goodwill"}],
-        "rewards": [{"key": "mug", "kind": "product", "price": {"points": PRICE}}, *rewards],
+        "rewards": [*rewards] or [{"key": "mug", "kind": "product", "price": {"points": PRICE}}],
     }
 
 
