@@ -165,21 +165,27 @@ SELECT member_id, min(due_at) AS due_at, min(expiry) AS expiry FROM (
     SELECT member_id, NULL, until FROM hold WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND state = 'open'
 ) AS told GROUP BY member_id
 """
+# Each is looked up by itself, by an index: without statistics the planner would hash whole tables.
 _MISDATED = """
-SELECT moved.member_id, format('transfer %s', moved.id) AS what, moved.at::text AS stored, fact.at::text AS expected
-FROM transfer AS moved JOIN fact ON fact.program_id = $1 AND fact.member_id = moved.member_id AND fact.id = moved.fact_id
-WHERE moved.program_id = $1 AND moved.member_id = ANY($2::uuid[]) AND moved.kind IN ('spend', 'adjust', 'transfer')
-      AND fact.rank = 2 AND moved.at <> fact.at
-UNION ALL
-SELECT back.member_id, format('transfer %s', back.id), back.at::text, moved.at::text
-FROM transfer AS back JOIN transfer AS moved ON moved.program_id = $1 AND moved.id = back.corrects
-WHERE back.program_id = $1 AND back.member_id = ANY($2::uuid[]) AND back.kind = 'refund' AND back.at <> moved.at
+SELECT member_id, what, stored::text AS stored, expected::text AS expected FROM (
+    SELECT moved.member_id, format('transfer %s', moved.id) AS what, moved.at AS stored, (
+        SELECT fact.at FROM fact WHERE fact.program_id = $1 AND fact.member_id = moved.member_id AND fact.id = moved.fact_id
+        AND fact.rank = 2
+    ) AS expected
+    FROM transfer AS moved WHERE moved.program_id = $1 AND moved.member_id = ANY($2::uuid[])
+    AND moved.kind IN ('spend', 'adjust', 'transfer') AND moved.fact_id IS NOT NULL
+    UNION ALL
+    SELECT back.member_id, format('transfer %s', back.id), back.at, (
+        SELECT moved.at FROM transfer AS moved WHERE moved.program_id = $1 AND moved.id = back.corrects
+    )
+    FROM transfer AS back WHERE back.program_id = $1 AND back.member_id = ANY($2::uuid[]) AND back.kind = 'refund'
+) AS told WHERE expected IS NOT NULL AND stored <> expected
 UNION ALL
 SELECT lot.member_id, format('earning of lot %s', lot.id), format('%s by %s', lot.earned_at, lot.event_id), 'another, by its transfers'
-FROM lot WHERE lot.program_id = $1 AND lot.member_id = ANY($2::uuid[]) AND lot.kind = 'earn' AND lot.points > 0 AND NOT EXISTS (
-    SELECT FROM transfer AS moved WHERE moved.program_id = $1 AND moved.member_id = lot.member_id AND moved.at = lot.earned_at
-    AND moved.lot_id = lot.id AND moved.kind = 'earn' AND moved.event_id IS NOT DISTINCT FROM lot.event_id
-)
+FROM lot WHERE lot.program_id = $1 AND lot.member_id = ANY($2::uuid[]) AND lot.kind = 'earn' AND lot.points > 0 AND (
+    SELECT true FROM transfer AS moved WHERE moved.program_id = $1 AND moved.member_id = lot.member_id AND moved.at = lot.earned_at
+    AND moved.lot_id = lot.id AND moved.kind = 'earn' AND moved.event_id IS NOT DISTINCT FROM lot.event_id LIMIT 1
+) IS NULL
 UNION ALL
 SELECT member_id, format('hold %s', id), format('%s points', points), format('%s in its lots', held)
 FROM hold, LATERAL (SELECT sum((part ->> 1)::bigint) AS held FROM jsonb_array_elements(lots) AS part) AS parts
