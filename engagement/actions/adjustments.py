@@ -57,8 +57,7 @@ async def adjust_points(
     check_member(command.member)
     if command.change == 0 or abs(command.change) > POINTS_MAX:
         raise InvalidInput(f"Give 1 to {POINTS_MAX:,} points, or take as many: below 0.", "change")
-    if len(command.note) > NOTE_CHARACTERS_MAX or not command.note.replace("\n", " ").isprintable():
-        raise InvalidInput(f"A note has at most {NOTE_CHARACTERS_MAX} printable characters.", "note")
+    check_note(command.note)
     done, replayed = await database.perform(
         lambda unit: _adjust(unit, programs, command, principal),
         program_id,
@@ -71,6 +70,12 @@ async def adjust_points(
     )
     answer: Adjusted = msgspec.structs.replace(done, replayed=replayed)
     return answer
+
+
+def check_note(note: str) -> None:
+    """`InvalidInput` for what is too long for a note, or cannot be read."""
+    if len(note) > NOTE_CHARACTERS_MAX or not note.replace("\n", " ").isprintable():
+        raise InvalidInput(f"A note has at most {NOTE_CHARACTERS_MAX} printable characters.", "note")
 
 
 async def _adjust(unit: Unit, programs: Programs, command: AdjustPoints, principal: str) -> Adjusted:

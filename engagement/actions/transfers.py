@@ -7,7 +7,7 @@ from achievements.movements import PointsTransferred
 from achievements.outcomes import Effect
 from achievements.parts import POINTS_MAX
 from achievements.points import Transfers
-from engagement.actions.adjustments import NOTE_CHARACTERS_MAX, check_limits
+from engagement.actions.adjustments import check_limits, check_note
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, check_member, listen_to
 from engagement.errors import InvalidInput, LimitExceeded, NotAllowed, NotFound
@@ -59,8 +59,7 @@ async def transfer_points(
         raise InvalidInput("Points go to another member.", "to")
     if not 1 <= command.points <= POINTS_MAX:
         raise InvalidInput(f"Give 1 to {POINTS_MAX:,} points.", "points")
-    if len(command.note) > NOTE_CHARACTERS_MAX or not command.note.replace("\n", " ").isprintable():
-        raise InvalidInput(f"A note has at most {NOTE_CHARACTERS_MAX} printable characters.", "note")
+    check_note(command.note)
     done, replayed = await database.perform(
         lambda unit: _transfer(unit, programs, command, principal),
         program_id,
