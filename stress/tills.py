@@ -156,9 +156,10 @@ class Till:
 
     async def record(self, identity: str, member: str, kind: str, at: datetime | str, amount: int | None = None) -> Any:
         """Record one event; its effects."""
-        event = {"id": identity, "member": member, "type": kind, "occurredAt": at if isinstance(at, str) else _z(at)}
+        occurred_at = at if isinstance(at, str) else _z(at)
+        event: dict[str, object] = {"id": identity, "member": member, "type": kind, "occurredAt": occurred_at}
         if amount is not None:
-            event["properties"] = {"amount": str(amount)}  # type: ignore[assignment]
+            event["properties"] = {"amount": str(amount)}
         answer = await self.give("recordEvents", events=[event])
         assert not answer.data.get("refused"), answer
         return answer.data["receipts"][0]["effects"]

@@ -61,10 +61,10 @@ def test_a_shelf_with_every_kind_comes_back_as_it_was_written() -> None:
 
 
 def test_the_price_is_that_of_the_tier_or_of_one_below_it() -> None:
-    prices = [
-        _reward("mug").price(lambda _, tier, held=held: tier in held)  # type: ignore[misc]
-        for held in ((), ("silver",), ("silver", "gold"))
-    ]
+    def price_of_one_with(*tiers: str) -> Price | None:
+        return _reward("mug").price(lambda _, tier: tier in tiers)
+
+    prices = [price_of_one_with(*tiers) for tiers in ((), ("silver",), ("silver", "gold"))]
     assert prices == [Price(300, "points"), Price(250, "points"), Price(200, "points")]
     assert _reward("film").price(lambda *_: True) is None
 
