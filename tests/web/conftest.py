@@ -18,6 +18,7 @@ from engagement.embedded import Endpoints
 from engagement.records import credentials
 from engagement.records.unit import ALL, Database
 from tests.api.conftest import START, House, Service, _number_programs_from, founded, listening
+from tests.clients.node import install
 from tests.conftest import _database
 from tests.web import chromium
 from tests.web.cable import Cable
@@ -81,6 +82,13 @@ async def browser() -> AsyncIterator[Browser]:
             pytest.fail(f"{chromium.MISSING} {found.program} does not start:\n{error}")
         yield started
         await started.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of the audit for accessibility. npm has it, whether or not the machine has a Chromium of its own."""
+    install(chromium.HERE)
+    return (chromium.HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @dataclass

@@ -12,7 +12,6 @@ from playwright.async_api import Locator, Page, WebSocket, expect
 
 from tests.api.conftest import House
 from tests.web.cable import Cable
-from tests.web.chromium import HERE
 from tests.web.conftest import DESKTOP, PHONE, ROOT, Visit
 
 expect.set_options(timeout=15_000)
@@ -120,7 +119,9 @@ async def test_tokens_are_renewed_before_they_end(shop: House, visit: Visit, cab
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-async def test_page_is_accessible_and_fits(shop: House, visit: Visit, scheme: Any, size: tuple[int, int]) -> None:
+async def test_page_is_accessible_and_fits(
+    shop: House, visit: Visit, axe: str, scheme: Any, size: tuple[int, int]
+) -> None:
     page = visit.page
     await shop.bought("anna", "e1", 50)
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -131,7 +132,7 @@ async def test_page_is_accessible_and_fits(shop: House, visit: Visit, scheme: An
     await expect(progress).to_have_attribute("aria-valuetext", "1 of 2")
     await places(page, "1.*anna.*50")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    await page.evaluate((HERE / "node_modules/axe-core/axe.min.js").read_text())
+    await page.evaluate(axe)
     found = await page.evaluate("axe.run().then(({violations}) => violations)")
     assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
 
