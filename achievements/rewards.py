@@ -133,7 +133,7 @@ class ShopReward(ForMembers, frozen=True, kw_only=True):
     """What members can redeem: a discount, a voucher, a product, an experience, early access, a donation, or entries in a draw.
 
     `tier_prices` are lower prices from a tier (`LADDER/TIER`) on; `validity` says for how many days of the program what was redeemed
-    can be used, up to the end of the last.
+    can be used, up to the end of the last. One that is `reservable` members can reserve for themselves, and give up; any other servers alone.
     """
 
     kind = "reward"
@@ -151,6 +151,7 @@ class ShopReward(ForMembers, frozen=True, kw_only=True):
     limit: RedemptionLimit | None = None
     validity: Annotated[int, msgspec.Meta(ge=1, le=REWARD_DAYS_MAX)] | None = None
     gives: Rewards = ()
+    reservable: bool = False
     sessions: Annotated[tuple[Session, ...], msgspec.Meta(max_length=SESSIONS_MAX)] = ()
     window: Access | None = None
 

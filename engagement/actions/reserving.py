@@ -1,6 +1,9 @@
 """Rewards in two steps: reserved for a member for a while, with her points, the stock and the codes set aside, and then captured, or
 voided, or over by itself: exactly one of these.
 
+Servers do all of this. A member's own token reserves, and gives up, what the program lets members reserve: a few at a time and for a
+short while, since nobody else can have meanwhile what is set aside for her. Capturing is a server's, who knows what it waits for.
+
 Locks are taken as in `redeeming`: the stock, the member, and then what is hers.
 """
 
@@ -13,17 +16,22 @@ import msgspec
 
 from achievements.outcomes import Effect
 from achievements.redeeming import BenefitChanged, RedemptionChanged
-from achievements.rewards import REDEEMED
+from achievements.rewards import REDEEMED, RewardReady
 from engagement.actions import holds, redeeming, shelf
 from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX, OPEN_HOLDS_MAX, Asked
 from engagement.actions.programs import Programs
 from engagement.actions.redeeming import Counter, Redeemed, RedeemReward
 from engagement.actions.telling import Listener, check_member, listen_to
-from engagement.errors import HoldNotOpen, InvalidInput, NotFound, RedemptionRefused
+from engagement.errors import Forbidden, HoldNotOpen, InvalidInput, NotFound, RedemptionRefused
 from engagement.records import codes, members, redemptions, stock
 from engagement.records.holds import Hold
 from engagement.records.redemptions import Redemption
 from engagement.records.unit import Database, Unit
+
+OWN_RESERVATIONS_MAX = 3
+"""How many rewards can be reserved for a member at the same time, where she reserves another one by herself."""
+OWN_SECONDS_MAX = 900
+"""For how long she can."""
 
 
 class ReserveReward(RedeemReward, frozen=True, kw_only=True):
@@ -46,13 +54,24 @@ class VoidRedemption(msgspec.Struct, frozen=True):
 
 
 async def reserve_reward(
-    database: Database, programs: Programs, program_id: int, command: ReserveReward, *, principal: str, key: str | None
+    database: Database,
+    programs: Programs,
+    program_id: int,
+    command: ReserveReward,
+    *,
+    principal: str,
+    key: str | None,
+    own: str | None = None,
 ) -> Redeemed:
-    """Set a reward aside for a member, and her points for it, from the program's present on. Raises what `redeem_reward` does."""
+    """Set a reward aside for a member, and her points for it, from the program's present on.
+
+    Where she does so herself, `own` is the app's id of her. Raises what `redeem_reward` does, and `Forbidden` where it is not for members to reserve.
+    """
     check_member(command.member)
-    if not 1 <= command.seconds <= HOLD_SECONDS_MAX:
-        raise InvalidInput(f"A reward is reserved for 1 to {HOLD_SECONDS_MAX:,} seconds.", "seconds")
-    work = functools.partial(_reserve, programs=programs, command=command)
+    longest = HOLD_SECONDS_MAX if own is None else OWN_SECONDS_MAX
+    if not 1 <= command.seconds <= longest:
+        raise InvalidInput(f"A reward is reserved for 1 to {longest:,} seconds.", "seconds")
+    work = functools.partial(_reserve, programs=programs, command=command, own=own)
     return await redeeming.perform(database, program_id, "reserveReward", command, work, Asked(principal, key))
 
 
@@ -75,10 +94,21 @@ async def capture_redemption(
 
 
 async def void_redemption(
-    database: Database, programs: Programs, program_id: int, command: VoidRedemption, *, principal: str, key: str | None
+    database: Database,
+    programs: Programs,
+    program_id: int,
+    command: VoidRedemption,
+    *,
+    principal: str,
+    key: str | None,
+    own: str | None = None,
 ) -> Redeemed:
-    """Give a reserved reward up: her points, the stock and the codes are free again. Raises as `capture_redemption` does."""
-    work = functools.partial(_void, programs=programs, command=command)
+    """Give a reserved reward up: her points, the stock and the codes are free again.
+
+    Where a member does so herself, `own` is the app's id of her: then it has to be hers. Raises as `capture_redemption` does, and `Forbidden`
+    where it was not for members to reserve.
+    """
+    work = functools.partial(_void, programs=programs, command=command, own=own)
     return await redeeming.perform(database, program_id, "voidRedemption", command, work, Asked(principal, key))
 
 
@@ -101,8 +131,13 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
     )
 
 
-async def _reserve(unit: Unit, programs: Programs, command: ReserveReward) -> Redeemed:
+async def _reserve(unit: Unit, programs: Programs, command: ReserveReward, *, own: str | None) -> Redeemed:
     counter, listener, price = await redeeming.approach(unit, programs, command)
+    if own is not None:
+        _check_reservable(counter.ready)
+        if await redemptions.reserved(unit, listener.id, listener.at) >= OWN_RESERVATIONS_MAX:
+            said = f"{OWN_RESERVATIONS_MAX} rewards are reserved for her: they have to be captured or given up first."
+            raise InvalidInput(said, "member")
     if len(listener.purse.open_holds) >= OPEN_HOLDS_MAX:
         raise InvalidInput(f"She has {OPEN_HOLDS_MAX} holds already: capture or void some of them first.", "member")
     lasting = timedelta(seconds=command.seconds)
@@ -152,8 +187,12 @@ async def _capture(unit: Unit, programs: Programs, command: CaptureRedemption) -
     return Redeemed(await name_of(unit, listener.id), made, tuple(issued.benefits), effects)
 
 
-async def _void(unit: Unit, programs: Programs, command: VoidRedemption) -> Redeemed:
-    listener, found = await approach(unit, programs, command.redemption, redemptions.RESERVED)
+async def _void(unit: Unit, programs: Programs, command: VoidRedemption, *, own: str | None) -> Redeemed:
+    listener, found = await approach(unit, programs, command.redemption, redemptions.RESERVED, own)
+    if own is not None:
+        _check_reservable(
+            redeeming.reward_of(listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest, found.reward)
+        )
     freed: tuple[Effect, ...] = ()
     if found.hold is not None:
         freed = tuple(listener.purse.void(await _open(listener, found.hold), listener.at))
@@ -168,11 +207,21 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption) -> Rede
     return Redeemed(await name_of(unit, listener.id), made, (), effects)
 
 
-async def approach(unit: Unit, programs: Programs, redemption: str, state: str) -> tuple[Listener, Redemption]:
-    """Lock the stock that a redemption counts in, its member and itself; raises `RedemptionRefused` where it is in another state."""
+def _check_reservable(ready: RewardReady) -> None:
+    if not ready.definition.reservable:
+        raise Forbidden("Members cannot reserve this reward, nor give it up; a server can.", "reward")
+
+
+async def approach(
+    unit: Unit, programs: Programs, redemption: str, state: str, own: str | None = None
+) -> tuple[Listener, Redemption]:
+    """Lock the stock that a redemption counts in, its member and itself; raises `RedemptionRefused` where it is in another state.
+
+    Of whoever asks for her `own`, by the app's id of her, others' are not found.
+    """
     identity = redeeming.identity_of(redemption, "redemption", "redemption")
     found = await redemptions.find(unit, identity)
-    if found is None:
+    if found is None or (own is not None and (await members.ids_of(unit, [own])).get(own) != found.member_id):
         raise NotFound("No redemption of that id.", "redemption")
     if found.counted:
         await stock.lock(unit, found.reward, {"", found.session})

@@ -8,7 +8,13 @@ from engagement.actions import redeeming, refunding, reserving, screens
 from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from engagement.actions.redeeming import Redeemed, RedeemReward
 from engagement.actions.refunding import RefundRedemption
-from engagement.actions.reserving import CaptureRedemption, ReserveReward, VoidRedemption
+from engagement.actions.reserving import (
+    OWN_RESERVATIONS_MAX,
+    OWN_SECONDS_MAX,
+    CaptureRedemption,
+    ReserveReward,
+    VoidRedemption,
+)
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.pagination import InvalidCursor, PageInfo, RedemptionsCursor, cursor_of, page_size, place_of
@@ -85,7 +91,7 @@ class ReserveRewardInput:
     session: str | None = strawberry.field(default=None, description="Of an experience, the key of the session.")
     seconds: int = strawberry.field(
         default=HOLD_SECONDS,
-        description=f"After how many seconds it is over by itself, at most {HOLD_SECONDS_MAX}.",
+        description=f"After how many seconds it is over by itself, at most {HOLD_SECONDS_MAX}; by a member's own token {OWN_SECONDS_MAX}.",
     )
 
 
@@ -229,8 +235,9 @@ class RedemptionsMutation:
 
     @mutation(
         "Reserve a reward for a member: its price is set aside in her purse, and one of the stock and the codes with it. Then"
-        " `captureRedemption` lets her have it, or `voidRedemption` gives it up, or it is over by itself: exactly one of these.",
-        REWARDS_WRITE,
+        " `captureRedemption` lets her have it, or `voidRedemption` gives it up, or it is over by itself: exactly one of these. Her own token"
+        f" reserves rewards that are `reservable`, {OWN_RESERVATIONS_MAX} at a time and for at most {OWN_SECONDS_MAX} seconds.",
+        REWARDS_WRITE_OR_OWN,
     )
     async def reserve_reward(
         self,
@@ -246,6 +253,7 @@ class RedemptionsMutation:
             ReserveReward(member_of(principal, given.member), given.reward, given.session, seconds=given.seconds),
             principal=principal.name,
             key=given.idempotency_key,
+            own=principal.member,
         )
         return await _told(info, done)
 
@@ -271,8 +279,9 @@ class RedemptionsMutation:
         return await _told(info, done)
 
     @mutation(
-        "Give a reserved reward up: the points, the stock and the codes that were set aside are free again.",
-        REWARDS_WRITE,
+        "Give a reserved reward up: the points, the stock and the codes that were set aside are free again. A member's own token gives up"
+        " hers of rewards that are `reservable`.",
+        REWARDS_WRITE_OR_OWN,
     )
     async def void_redemption(
         self,
@@ -288,6 +297,7 @@ class RedemptionsMutation:
             VoidRedemption(given.redemption),
             principal=principal.name,
             key=given.idempotency_key,
+            own=principal.member,
         )
         return await _told(info, done)
 

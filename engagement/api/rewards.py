@@ -101,6 +101,7 @@ class Reward:
     limit_left: int | None = strawberry.field(
         description="How often she can still have it for now; null where no limit says so, or no member is named."
     )
+    reservable: bool = strawberry.field(description="Whether members can reserve it by their own tokens.")
     sessions: list[RewardSession] = strawberry.field(description="Its dates; empty for all but experiences.")
     can_redeem: bool = strawberry.field(description="Whether the member can redeem it now.")
     blocked_reasons: list[RewardReason] = strawberry.field(
@@ -135,6 +136,7 @@ class Reward:
             money=None if cost is None else cost.currency,
             left=shown.left,
             limit_left=shown.allowed,
+            reservable=definition.reservable,
             sessions=[RewardSession.of(each) for each in shown.sessions],
             can_redeem=shown.can_redeem,
             blocked_reasons=[*(RewardReason[each.name] for each in shown.reasons), *short],

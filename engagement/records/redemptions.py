@@ -141,6 +141,17 @@ async def over(unit: Unit, now: datetime) -> list[str]:
     return [row["reward"] for row in rows]
 
 
+async def reserved(unit: Unit, member_id: UUID, now: datetime) -> int:
+    """How many rewards are reserved for a member at an instant."""
+    count: int = await unit.fetchval(
+        "SELECT count(*) FROM redemption WHERE program_id = $1 AND member_id = $2 AND state = 'reserved' AND until > $3",
+        unit.program,
+        member_id,
+        now,
+    )
+    return count
+
+
 async def had(unit: Unit, member_id: UUID, asked: Sequence[tuple[str, datetime | None]], now: datetime) -> list[int]:
     """How often a member took each of these rewards since an instant (None: ever), without what was voided, refunded or is over."""
     if not asked:

@@ -34,6 +34,7 @@ SHELF: dict[str, Any] = {
         },
         {"key": "mug", "kind": "product", "price": {"points": 100, "currency": "points"}, "stock": 1},
         {"key": "later", "kind": "donation", "status": "paused"},
+        {"key": "pin", "kind": "product", "reservable": True, "stock": 9},
     ],
 }
 
@@ -158,6 +159,35 @@ async def test_a_members_token_takes_rewards_and_no_more(shop: House) -> None:
     given = {"redemption": await reserved(shop), "idempotencyKey": "k"}
     for asked in (CAPTURE, VOID, REFUND):
         assert (await shop.refusal(asked, {"input": given}, key=own))["code"] == "FORBIDDEN"
+    reserving = {"reward": "off", "idempotencyKey": "r"}
+    assert (await shop.refusal(RESERVE, {"input": reserving}, key=own))["code"] == "FORBIDDEN"
+
+
+async def test_a_member_reserves_for_herself_what_members_can_and_gives_it_up(shop: House) -> None:
+    own, other = shop.token("ann"), shop.token("bob")
+    shelf = (await shop.data("{ rewards { edges { node { key reservable } } } }", key=own))["rewards"]["edges"]
+    assert [each["node"]["key"] for each in shelf if each["node"]["reservable"]] == ["pin"]
+
+    async def reserve(**more: object) -> dict[str, Any]:
+        given = {"reward": "pin", "idempotencyKey": str(uuid4()), **more}
+        answer: dict[str, Any] = (await shop.data(RESERVE, {"input": given}, key=own))["reserveReward"]
+        return answer
+
+    held = [(await reserve())["redemption"] for _ in range(3)]
+    assert [(each["member"], each["state"]) for each in held] == [("ann", "RESERVED")] * 3
+    # A few at a time and not for long, by herself; a server keeps to the limits of servers.
+    assert refused(await reserve()) == ("InvalidInputError", "INVALID_INPUT", "member")
+    assert refused(await reserve(seconds=901)) == ("InvalidInputError", "INVALID_INPUT", "seconds")
+    given = {"member": "ann", "reward": "pin", "seconds": 901, "idempotencyKey": "s"}
+    assert (await shop.data(RESERVE, {"input": given}))["reserveReward"]["redemption"]["state"] == "RESERVED"
+    # Hers alone, and a server captures it.
+    voiding = {"redemption": held[0]["id"], "idempotencyKey": "v"}
+    theirs = (await shop.data(VOID, {"input": voiding}, key=other))["voidRedemption"]
+    assert refused(theirs) == ("NotFoundError", "NOT_FOUND", "redemption")
+    assert (await shop.refusal(CAPTURE, {"input": voiding}, key=own))["code"] == "FORBIDDEN"
+    hers = (await shop.data(VOID, {"input": voiding}, key=own))["voidRedemption"]
+    assert hers["redemption"]["state"] == "VOIDED"
+    assert (await end(shop, CAPTURE, held[1]["id"]))["redemption"]["state"] == "FULFILLED"
 
 
 async def test_who_follows_a_member_hears_what_became_of_it(shop: House) -> None:
