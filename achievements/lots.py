@@ -48,6 +48,11 @@ class Lot(msgspec.Struct, frozen=True):
         return 0 if self.pending else self.remaining - self.held
 
     @property
+    def waiting(self) -> int:
+        """What of it is not released yet."""
+        return self.remaining - self.held if self.pending else 0
+
+    @property
     def due(self) -> datetime | None:
         """When the next thing becomes of it by itself: what is free of it ends, or it is released."""
         if self.remaining == 0:

@@ -66,6 +66,14 @@ class Accounts:
         """What can be spent, less what is owed."""
         return self._balances.get(currency, 0)
 
+    def debt(self, currency: str) -> int:
+        """What is owed."""
+        return self._debts.get(currency, 0)
+
+    def lots_of(self, currency: str) -> Sequence[Lot]:
+        """The lots of a currency that are at hand, as they are now."""
+        return [each for each in self._lots.values() if each.currency == currency]
+
     @property
     def _is_unsteady(self) -> bool:
         """Whether something is ahead besides the ends of lots."""
@@ -76,9 +84,6 @@ class Accounts:
         if lot is None:
             raise LotsMissing
         return lot
-
-    def _of(self, currency: str) -> Sequence[Lot]:
-        return [each for each in self._lots.values() if each.currency == currency]
 
     def _open(self, lot: Lot) -> None:
         self._opened.add(lot.id)

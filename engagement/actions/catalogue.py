@@ -8,11 +8,11 @@ from uuid import UUID
 from achievements import fold
 from achievements.rewards import RewardReady
 from achievements.rulebook import Rules
-from engagement.actions import shelf
+from engagement.actions import shelf, wallets
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.screens import found
 from engagement.actions.shelf import Looker, OnShelf, Stock
-from engagement.records import codes, ledger, members, redemptions, stock
+from engagement.records import codes, members, redemptions, stock
 from engagement.records.unit import Unit
 
 POOL_COUNTED_MAX = 10_000
@@ -53,8 +53,8 @@ async def _looker(unit: Unit, loaded: Loaded, member_id: UUID) -> tuple[Rules, d
     at = max(loaded.now, held.state.at)
     rulebook = loaded.line.rulebook_of(held)
     state, _ = fold.advance(rulebook, held.state, at)
-    wallets = (await ledger.wallets(unit, [member_id], at)).get(member_id, [])
-    return rulebook.at(at) or rulebook.latest, at, Looker(state, {each.currency: each.balance for each in wallets})
+    seen = (await wallets.read(unit, [member_id], at))[member_id]
+    return rulebook.at(at) or rulebook.latest, at, Looker(state, {each.currency: each.balance for each, _ in seen})
 
 
 def _chosen(rules: Rules, wanted: Wanted, at_most: int) -> list[RewardReady]:

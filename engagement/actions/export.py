@@ -15,10 +15,10 @@ from msgspec.structs import astuple
 from achievements import fold
 from achievements.states import StreakPart, TierPart
 from achievements.tiers import LadderReady
-from engagement.actions import accounting
+from engagement.actions import accounting, wallets
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import export as tables
-from engagement.records import ledger, members
+from engagement.records import members
 from engagement.records.export import Totals
 from engagement.records.members import Member
 from engagement.records.unit import Database, Unit
@@ -98,8 +98,8 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
 
 
 async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
-    wallets = await ledger.wallets(unit, [each.id for each in page], now)
-    return [(member.external_id, *astuple(wallet)[1:]) for member in page for wallet in wallets[member.id]]
+    seen = await wallets.read(unit, [each.id for each in page], now)
+    return [(member.external_id, *astuple(wallet)[1:]) for member in page for wallet, _ in seen[member.id]]
 
 
 async def _roll_forward(unit: Unit, loaded: Loaded) -> Cells:

@@ -60,7 +60,7 @@ class Purse(Accounts):
             points, left = known.points + earned.points, known.remaining + earned.points
             news = {"earned_at": earned.at, "expires_at": dates.expires_at, "event_id": earned.event_id}
             # Points of it that came free of a hold since are there already, and are not kept waiting with the new ones.
-            waits = pending and known.remaining == 0
+            waits = pending and known.free == 0
             lot = replace(known, points=points, remaining=left, pending=waits, release_at=release_at, **news)
             self._move(lot, "earn", earned.points, "issuance", "wallet", earned.at)
             self._put(lot)
@@ -200,13 +200,14 @@ class Purse(Accounts):
         return self._free(waiting, at)
 
     def unconfirm(self, event_id: str, waits: Callable[[Lot], bool]) -> None:
-        """Let what is left of the points of an event wait again, where their lots wait for what is taken back now. A lot of which
-        something is set aside at that moment stays free: what is pending is not held.
+        """Let what is left of the points of an event wait again, where their lots wait for what is taken back now: what is free of
+        them at once, and what is set aside when it comes free.
         """
         if not self.complete:
             raise LotsMissing
         for lot in list(self._lots.values()):
-            if lot.event_id == event_id and not lot.pending and not lot.held and lot.remaining and waits(lot):
+            # A lot that is worth nothing any more holds what came back after others had paid for it: that waits for nothing.
+            if lot.event_id == event_id and not lot.pending and lot.points and lot.remaining and waits(lot):
                 self._put(replace(lot, pending=True))
 
     def _expire(self, until: datetime) -> list[Passed]:
@@ -219,7 +220,7 @@ class Purse(Accounts):
     def _end_lot(self, lot: Lot, points: int, at: datetime) -> int:
         """Let points of a lot come to their end."""
         self._move(lot, "expire", points, "wallet", "expired", at)
-        # What has ended waits for nothing any more: what is pending is not held, so all of it has.
+        # What has ended waits for nothing any more; what is set aside of it ends, or is spent.
         self._put(replace(lot, remaining=lot.remaining - points, expired=lot.expired + points, pending=False))
         return points
 
@@ -235,7 +236,7 @@ class Purse(Accounts):
         told: dict[tuple[datetime, str], int] = defaultdict(int)
         for lot in lots:
             released_at = lot.release_at or at
-            told[released_at, lot.currency] += lot.remaining
+            told[released_at, lot.currency] += lot.waiting
             self._put(replace(lot, pending=False))
             self._pay(self._lots[lot.id], released_at)
         return [PointsReleased(currency, points, at) for (at, currency), points in sorted(told.items()) if points]
@@ -264,7 +265,7 @@ class Purse(Accounts):
             raise NotCovered(f"{points} {currency} are asked for, and the balance is {self.balance(currency)}")
         if not self.complete:
             raise LotsMissing
-        plan = plan_spending(self._of(currency), points, at)
+        plan = plan_spending(self.lots_of(currency), points, at)
         there = sum(each.points for each in plan)
         if there != points:
             raise NotCovered(f"{points} {currency} are asked for, and the lots hold {there}")
@@ -295,7 +296,7 @@ class Purse(Accounts):
         if removed + unexpired:
             self._move(lot, "reverse", removed + unexpired, "wallet", "issuance", present, corrects=corrects)
         left, ended = lot.remaining - removed, lot.expired - unexpired
-        self._put(replace(lot, points=to, remaining=left, expired=ended))
+        self._put(replace(lot, points=to, remaining=left, expired=ended, pending=lot.pending and to > 0))
         return owed
 
     def _recover(self, lot: Lot, owed: int, present: datetime) -> None:
@@ -303,7 +304,7 @@ class Purse(Accounts):
         if not self.complete:
             raise LotsMissing
         corrects = self._earnings.get(lot.id)
-        for other, taken in plan_spending(self._of(lot.currency), owed, present):
+        for other, taken in plan_spending(self.lots_of(lot.currency), owed, present):
             self._move(
                 other,
                 "reverse",

@@ -26,12 +26,13 @@ from achievements.states import BadgePart, MemberState, StreakPart, TierPart
 from achievements.streaks import MeasuredStreakReady, Streak, StreakReady
 from achievements.tiers import LadderReady
 from achievements.values import Amount
-from engagement.actions import offers, shelf
+from engagement.actions import offers, shelf, wallets
 from engagement.actions.offers import OfferShown, TierOfferShown
 from engagement.actions.programs import Loaded
 from engagement.actions.shown_challenges import ChallengeShown, limited_windows, shown_challenge
+from engagement.actions.wallets import Seen
 from engagement.errors import NotFound
-from engagement.records import goals, ledger, members, places
+from engagement.records import goals, members, places
 from engagement.records.ledger import Expiry, Wallet
 from engagement.records.members import Held, Member
 from engagement.records.unit import Unit
@@ -172,24 +173,21 @@ async def found(unit: Unit, external_id: str) -> Member:
 async def read(unit: Unit, loaded: Loaded, shown: Sequence[Member]) -> list[Screen]:
     """The screens of members, in the given order, by three statements however many they are.
 
-    One more where a challenge has only so many places, one where there is a shop, and one in a while for rarity.
+    Up to three more where points of somebody fell due, one where a challenge has only so many places, one where there is a shop, and one
+    in a while for rarity.
     """
     ids = [each.id for each in shown]
     if not ids:
         return []
     held = await members.states(unit, ids)
-    wallets = await ledger.wallets(unit, ids, loaded.now)
-    expiries = await ledger.next_expiries(unit, ids, loaded.now)
+    seen = await wallets.read(unit, ids, loaded.now)
     badges = loaded.rulebook.latest.program.sections.get("badges")
     rarity = await loaded.rarities.of(unit, loaded.program.id) if badges else {}
     limited = sorted(limited_windows(loaded, held.values())) if loaded.rulebook.asks else []
     shop = loaded.rulebook.latest.program.sections.get("rewards")
     saving = await goals.of_members(unit, ids) if shop else {}
     common = _Common(rarity, await places.taken(unit, limited) if limited else {}, saving)
-    return [
-        _screen(loaded, each, held[each.id], wallets.get(each.id, []), expiries.get(each.id, []), common)
-        for each in shown
-    ]
+    return [_screen(loaded, each, held[each.id], seen[each.id], common) for each in shown]
 
 
 class _Common(NamedTuple):
@@ -202,14 +200,7 @@ class _Common(NamedTuple):
     goals: Mapping[UUID, str]
 
 
-def _screen(
-    loaded: Loaded,
-    member: Member,
-    held: Held,
-    wallets: Sequence[Wallet],
-    expiries: Sequence[Expiry],
-    common: _Common,
-) -> Screen:
+def _screen(loaded: Loaded, member: Member, held: Held, seen: Sequence[Seen], common: _Common) -> Screen:
     # Events of a sandbox may lie ahead of its clock: then her own time is the later one.
     as_of = max(loaded.now, held.state.at)
     rulebook = loaded.line.rulebook_of(held)
@@ -217,6 +208,7 @@ def _screen(
     rules = rulebook.at(as_of) or rulebook.latest
     local = fold.local_time(rulebook, state)
     kept = keeping.with_badges(state)
+    there = [each.wallet for each in seen]
     return Screen(
         member=member,
         zone=local.zone.key,
@@ -224,9 +216,9 @@ def _screen(
         segments=rules.members.segments(state, as_of),
         as_of=as_of,
         seq=held.seq,
-        wallets=tuple(_wallets(rules, member.id, wallets, expiries)),
+        wallets=tuple(_wallets(rules, member.id, seen)),
         streaks=tuple(
-            _streak(rules, each, state, local, as_of, wallets)
+            _streak(rules, each, state, local, as_of, there)
             for each in _defined(rules, state, as_of, "streaks", Streak)
         ),
         challenges=tuple(
@@ -237,12 +229,12 @@ def _screen(
             _badge(rules, each, kept, common.rarity) for each in _defined(rules, state, as_of, "badges", Badge)
         ),
         tiers=tuple(
-            _tier(rules, each, state, as_of, wallets)
+            _tier(rules, each, state, as_of, there)
             for each in _defined(rules, state, as_of, "tier_ladders", TierLadder)
         ),
         boosts=tuple(_boosts(rules, state, as_of)),
         hidden=held.hidden,
-        goal=_goal(rules, common.goals.get(member.id), state, wallets),
+        goal=_goal(rules, common.goals.get(member.id), state, there),
     )
 
 
@@ -268,16 +260,13 @@ def _defined(rules: Rules, state: MemberState, as_of: datetime, section: str, ki
     ]
 
 
-def _wallets(
-    rules: Rules, member_id: UUID, wallets: Sequence[Wallet], expiries: Sequence[Expiry]
-) -> Iterable[WalletShown]:
-    held = {each.currency: each for each in wallets}
-    ending = {each.currency: each for each in expiries}
+def _wallets(rules: Rules, member_id: UUID, seen: Sequence[Seen]) -> Iterable[WalletShown]:
+    held = {each.wallet.currency: each for each in seen}
     # Points outlive the definition of their currency.
     for key in dict.fromkeys((*rules.currencies, *held)):
         name = rules.currencies[key].title if key in rules.currencies else key
         empty = Wallet(member_id, key, earned=0, reversed=0, spent=0, expired=0, balance=0, pending=0, held=0, debt=0)
-        yield WalletShown(name, held.get(key, empty), ending.get(key))
+        yield WalletShown(name, *held.get(key, Seen(empty, None)))
 
 
 def _streak(

@@ -134,7 +134,7 @@ UNION ALL
 SELECT member_id, currency, 'lots', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, sum("left")::bigint, sum(held)::bigint,
        sum(pending)::bigint, min(due)
 FROM (
-    SELECT member_id, currency, remaining AS "left", held, CASE WHEN pending THEN remaining ELSE 0 END AS pending,
+    SELECT member_id, currency, remaining AS "left", held, CASE WHEN pending THEN remaining - held ELSE 0 END AS pending,
            CASE WHEN remaining > 0 THEN least(CASE WHEN remaining > held THEN expires_at END, CASE WHEN pending THEN release_at END)
            END AS due
     FROM lot WHERE program_id = $1 AND member_id = ANY($2::uuid[])

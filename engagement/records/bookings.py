@@ -114,7 +114,7 @@ _LOTS = Rows(
     " remaining = lot.remaining + excluded.remaining, expired = lot.expired + excluded.expired,"
     " earned_at = excluded.earned_at, expires_at = excluded.expires_at, event_id = excluded.event_id,"
     # What came free of a hold since is there already, and is not kept waiting with the new ones.
-    " release_at = excluded.release_at, pending = excluded.pending AND lot.remaining = 0",
+    " release_at = excluded.release_at, pending = excluded.pending AND lot.remaining = lot.held",
 )
 
 
@@ -256,7 +256,7 @@ _TOTALS = ("earned", "reversed", "spent", "expired", "adjusted", "transferred", 
 # What is set aside and waits in the lots of a wallet, and when the next thing of them falls due.
 _LOOKED_UP = """
 SELECT coalesce(sum(lot.held), 0)::bigint AS held,
-       coalesce(sum(lot.remaining) FILTER (WHERE lot.pending), 0)::bigint AS pending,
+       coalesce(sum(lot.remaining - lot.held) FILTER (WHERE lot.pending), 0)::bigint AS pending,
        least(min(lot.expires_at) FILTER (WHERE lot.remaining > lot.held), min(lot.release_at) FILTER (WHERE lot.pending),
              CASE WHEN sum(lot.held) > 0 THEN (
                  SELECT min(hold.until) FROM hold WHERE hold.program_id = $1 AND hold.member_id = new.member_id

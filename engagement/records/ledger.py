@@ -134,53 +134,27 @@ async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[S
     return [Spend(*row) for row in rows]
 
 
-async def wallets(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Wallet]]:
-    """The wallets of members as of an instant: what has ended or was released by then counts so, booked or not."""
+async def wallets(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[Wallet, datetime | None]]:
+    """The wallets of members as they are stored, by currency, and when the next thing of each falls due by itself."""
     rows = await unit.fetch(
-        "SELECT member_id, currency, earned, reversed, spent, expired + ended, in_all - ended - (pending - waits) - (held - freed),"
-        " pending - waits, held - freed, debt, adjusted, transferred FROM (SELECT wallet.*, wallet.balance AS in_all, due.*"
-        f" FROM wallet, LATERAL ({_DUE}) AS due WHERE program_id = $1 AND member_id = ANY($2::uuid[])) AS told ORDER BY currency",
+        "SELECT member_id, currency, earned, reversed, spent, expired, balance - pending - held, pending, held, debt, adjusted,"
+        " transferred, next_expiry_at FROM wallet WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY currency",
         unit.program,
         list(member_ids),
-        now,
     )
-    found: dict[UUID, list[Wallet]] = {who: [] for who in member_ids}
-    for row in rows:
-        found[row["member_id"]].append(Wallet(*row))
-    return found
+    return [(Wallet(*list(row)[:-1]), row["next_expiry_at"]) for row in rows]
 
 
-# Of a wallet, by $3: points that have come to their end, those that wait no more, and those that no hold holds any more. Looked
-# for only where something is due; points whose hold is over end with it where their lot has.
-_DUE = """
-SELECT coalesce(sum(CASE WHEN lot.expires_at <= $3 THEN lot.remaining - lot.held + over.points ELSE 0 END), 0)::bigint AS ended,
-       coalesce(sum(lot.remaining) FILTER (WHERE lot.pending AND (lot.release_at <= $3 OR lot.expires_at <= $3)), 0)::bigint AS waits,
-       coalesce(sum(over.points), 0)::bigint AS freed
-FROM lot, LATERAL (
-    SELECT coalesce(sum((part ->> 1)::bigint), 0)::bigint AS points
-    FROM hold, jsonb_array_elements(hold.lots) AS part
-    WHERE lot.held > 0 AND hold.program_id = $1 AND hold.member_id = lot.member_id AND hold.state = 'open' AND hold.until <= $3
-          AND part ->> 0 = lot.id
-) AS over
-WHERE wallet.next_expiry_at <= $3 AND lot.program_id = $1 AND lot.member_id = wallet.member_id
-      AND lot.currency = wallet.currency AND lot.remaining > 0
-"""
-
-
-async def next_expiries(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Expiry]]:
-    """For each member and currency, the points that end at the soonest instant after `now`."""
+async def next_expiries(unit: Unit, member_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Expiry]:
+    """For each member and currency, the points that end at the soonest instant."""
     rows = await unit.fetch(
         "SELECT DISTINCT ON (member_id, currency) member_id, currency, sum(remaining - held)::bigint, expires_at FROM lot"
-        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0 AND remaining > held AND expires_at > $3"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND remaining > 0 AND remaining > held AND expires_at IS NOT NULL"
         " GROUP BY member_id, currency, expires_at ORDER BY member_id, currency, expires_at",
         unit.program,
         list(member_ids),
-        now,
     )
-    found: dict[UUID, list[Expiry]] = {who: [] for who in member_ids}
-    for row in rows:
-        found[row["member_id"]].append(Expiry(*list(row)[1:]))
-    return found
+    return {(row["member_id"], row["currency"]): Expiry(*list(row)[1:]) for row in rows}
 
 
 async def earned(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, list[PointsEarned]]:

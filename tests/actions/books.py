@@ -41,7 +41,7 @@ async def books_balance(house: House) -> None:
         lots[who, currency][lot] = remaining
         assert set_aside == by_holds.pop((who, lot), 0) <= remaining
         held[who, currency] += set_aside
-        waiting[who, currency] += remaining * pending
+        waiting[who, currency] += (remaining - set_aside) * pending
     assert not by_holds
     wallets = {(who, currency): totals for who, currency, *totals in await house.rows(_WALLETS)}
     assert wallets.keys() == books.keys()

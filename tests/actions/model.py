@@ -14,7 +14,9 @@ Sums = dict[str, int]
 
 @dataclass
 class Credit:
-    """Points that came together: `left` counts those that are `held` too; one that `waits` cannot be spent before `release`."""
+    """Points that came together: `left` counts those that are `held` too; one that `waits` cannot be spent before `release`, or before a
+    word, where that is what it `awaits`.
+    """
 
     kind: str
     event: str
@@ -24,6 +26,7 @@ class Credit:
     left: int
     ends: datetime | None
     release: datetime | None = None
+    awaits: bool = False
     waits: bool = False
     held: int = 0
     ended: int = 0
@@ -86,7 +89,7 @@ class Account:
         earned, reversed_, spent, adjusted, transferred = (self.sums[name] for name in names)
         ended, left = sum(each.ended for each in self.credits), sum(each.left for each in self.credits)
         held = sum(each.held for each in self.credits)
-        waiting = sum(each.left for each in self.credits if each.waits)
+        waiting = sum(each.free for each in self.credits if each.waits)
         books = (earned, reversed_, spent, ended, adjusted, transferred)
         return (*books, left - self.debt, self.debt, held, waiting)
 
@@ -138,6 +141,7 @@ class Account:
             self.came(credit, now)
             return
         self.sums["reversed"] += less
+        credit.waits = credit.waits and points > 0
         here = min(credit.free, less)
         credit.left -= here
         unended = min(credit.ended, less - here)
@@ -156,6 +160,7 @@ class Person:
     holds: dict[str, Reserved] = field(default_factory=dict)
     spends: dict[str, tuple[str, list[tuple[Credit, int]]]] = field(default_factory=dict)
     earnings: dict[str, tuple[str, Credit]] = field(default_factory=dict)
+    words: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def hear(self, at: datetime, clock: datetime) -> None:
         """Hear of an event: at its instant where it comes next, and else when it becomes known."""
@@ -209,7 +214,7 @@ class Person:
         account = self.accounts[currency]
         account.credits.append(credit)
         account.sums["earned"] += credit.worth
-        credit.waits = credit.release is not None and credit.release > self.now
+        credit.waits = self._must_wait(credit)
         self.earnings[credit.event] = (currency, credit)
         account.came(credit, self.now)
         self.pass_until(self.now)
@@ -219,9 +224,29 @@ class Person:
         currency, credit = self.earnings[event]
         if points > 0 and credit.worth == 0:
             # Earned anew: it waits as if it were new, unless some of it is there already.
-            credit.waits = credit.left == 0 and credit.release is not None and credit.release > self.now
+            credit.waits = credit.free == 0 and self._must_wait(credit)
         self.accounts[currency].worth(credit, points, self.now)
         self.pass_until(self.now)
+
+    def _must_wait(self, credit: Credit) -> bool:
+        if credit.awaits:
+            return not self.words[credit.event]
+        return credit.release is not None and credit.release > self.now
+
+    def confirm(self, event: str, word: str) -> None:
+        """Hear a word that confirms an event: what awaits it can be spent."""
+        self.words[event].add(word)
+        currency, credit = self.earnings.get(event, ("", None))
+        if credit is not None and credit.waits:
+            credit.waits = False
+            self.accounts[currency].came(credit, self.now)
+
+    def unconfirm(self, event: str, word: str) -> None:
+        """Such a word is taken back: where there is no other one, what is left of the event waits again."""
+        self.words[event].discard(word)
+        _, credit = self.earnings.get(event, ("", None))
+        if credit is not None and not self.words[event] and credit.worth and credit.left:
+            credit.waits = True
 
     def spend(self, currency: str, points: int, name: str) -> bool:
         """Spend, where the balance allows it; whether it did."""

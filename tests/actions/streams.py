@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from engagement.actions import adjustments, holds, transfers
+from engagement.actions import adjustments, holds, transfers, wallets
 from engagement.actions.adjustments import AdjustPoints
 from engagement.actions.holds import CaptureHold, HoldPoints, VoidHold
 from engagement.actions.programs import Sandbox
 from engagement.actions.transfers import TransferPoints
+from engagement.actions.wallets import Seen
 from engagement.errors import HoldNotOpen, NotEnoughPoints
-from engagement.records.unit import Database
+from engagement.records import members
+from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.books import books_balance
 from tests.actions.conftest import BEGIN, House
@@ -23,7 +25,7 @@ from tests.actions.test_verify import discrepancies
 
 START: Final = datetime(2017, 3, 1, tzinfo=UTC)
 MEMBERS: Final = ("ann", "bob", "cid")
-EARNS: Final = {"buy": "points", "dig": "gems"}
+EARNS: Final = {"buy": "points", "dig": "gems", "find": "stars"}
 """The event types that earn, and what."""
 EARNED_BY: Final = {currency: kind for kind, currency in EARNS.items()}
 COUPON: Final = 100
@@ -40,15 +42,26 @@ _WALLETS = (
 
 
 def program(key: str) -> dict[str, Any]:
-    """Points that end after ten days, and gems that wait for the end of the next day and end after a month."""
+    """Points that end after ten days, gems that wait for the end of the next day and end after a month, and stars that wait for a word."""
     amount = {"amount": "decimal"}
     written = document(
         "UTC",
         currencies=[
             {"key": "points", "expires": {"after_days": 10, "at": "same_time"}, "transfers": {}},
             {"key": "gems", "expires": {"after_days": 30}, "pending": {"after_days": 1}, "transfers": {}},
+            {
+                "key": "stars",
+                "expires": {"after_days": 15, "at": "same_time"},
+                "pending": {"confirmed_by": "word"},
+                "transfers": {},
+            },
         ],
-        event_types=[*({"key": each, "properties": amount} for each in EARNS), {"key": "coupon"}],
+        event_types=[
+            *({"key": each, "properties": amount} for each in EARNS),
+            {"key": "coupon"},
+            {"key": "seen", "properties": {"found": "string"}},
+        ],
+        confirmations=[{"key": "word", "on": "seen", "naming": "found"}],
         earn_rules=[
             {"key": each, "on": each, "earn": {"currency": currency, "per": "amount"}}
             for each, currency in EARNS.items()
@@ -74,6 +87,7 @@ class Stream:
         self._log: list[str] = []
         self._buys: list[tuple[object, ...]] = []
         self._coupons: list[tuple[object, ...]] = []
+        self._words: list[tuple[object, ...]] = []
         self._ended: list[tuple[str, str]] = []
         self._operations: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (3.0, self._wait),
@@ -82,6 +96,8 @@ class Stream:
             (1.0, self._again),
             (1.5, self._correct),
             (0.6, self._give_back),
+            (1.0, self._confirm),
+            (0.6, self._unconfirm),
             (2.0, self._hold),
             (1.2, self._capture),
             (0.6, self._void),
@@ -150,7 +166,19 @@ class Stream:
         hours = self._random.choice([1, 5, 12, 30, 90])
         self._clock += timedelta(hours=hours, microseconds=self.steps)
         self._say("wait until", self._clock)
+        foreseen = await self._seen()
         await self._catch_up()
+        assert foreseen == await self._seen(), "what is told before it is booked is what is booked"
+
+    async def _seen(self) -> list[Seen]:
+        """What is told of all wallets at the clock."""
+
+        async def look(unit: Unit) -> list[Seen]:
+            ids = await members.ids_of(unit, MEMBERS)
+            found = await wallets.read(unit, [*ids.values()], self._clock)
+            return [seen for who in sorted(found) for seen in found[who]]
+
+        return await self._house.database.run(look, self._house.program, read_only=True)
 
     async def _catch_up(self) -> None:
         await self._house.advance(self._clock.isoformat())
@@ -175,7 +203,7 @@ class Stream:
 
     def _event(self, identity: str, name: str, at: datetime) -> tuple[object, ...]:
         """An event of any type, that the model knows of already."""
-        kind = self._random.choice(["buy", "buy", "dig", "coupon"])
+        kind = self._random.choice(["buy", "buy", "dig", "find", "find", "coupon"])
         points = self._random.choice([0, 10, 35, 60, 120, 400])
         properties = {} if kind == "coupon" else {"amount": f"{points}.9"}
         event = (identity, name, kind, at.isoformat(), properties)
@@ -229,9 +257,36 @@ class Stream:
         person.give_back(str(event[0]))
         await amend(self._house, event)
 
+    async def _confirm(self) -> None:
+        """Confirm what was found, once or again."""
+        found = [each for each in self._buys if each[2] == "find"]
+        if not found:
+            return
+        event = self._random.choice(found)
+        name, order = str(event[1]), str(event[0])
+        person = self._people[name]
+        at = max(person.lived, self._clock) + timedelta(minutes=1, microseconds=self.steps)
+        word = (f"w{self.steps:05d}", name, "seen", at.isoformat(), {"found": order})
+        self._say("confirm", order)
+        person.hear(at, self._clock)
+        person.confirm(order, str(word[0]))
+        self._words.append(word)
+        await self._house.send(word)
+
+    async def _unconfirm(self) -> None:
+        if not self._words:
+            return
+        word = self._words.pop(self._random.randrange(len(self._words)))
+        properties: Any = word[4]
+        self._say("unconfirm", properties["found"])
+        person = self._people[str(word[1])]
+        person.now = max(self._clock, person.lived)
+        person.unconfirm(properties["found"], str(word[0]))
+        await amend(self._house, word)
+
     async def _hold(self) -> None:
         name, person = self._someone()
-        currency = self._random.choice(["points", "gems"])
+        currency = self._random.choice(["points", "gems", "stars"])
         points = self._random.choice([1, 15, 60, 150, 600])
         seconds = self._random.choice([1, 3_600, 90_000, 500_000])
         self._say("hold", points, currency, "of", name, "for", seconds, "s")
@@ -246,7 +301,7 @@ class Stream:
     async def _adjust(self) -> None:
         """Give points, or take some, as people of the program do."""
         name, person = self._someone()
-        currency = self._random.choice(["points", "gems"])
+        currency = self._random.choice(["points", "gems", "stars"])
         points = self._random.choice([5, 40, 200, -5, -40, -200])
         self._say("adjust by", points, currency, "of", name)
         person.now = max(self._clock, person.lived)
@@ -262,7 +317,7 @@ class Stream:
     async def _transfer(self) -> None:
         """Let one member give another points."""
         (name, giver), (other, receiver) = self._random.sample([*self._people.items()], 2)
-        currency = self._random.choice(["points", "gems"])
+        currency = self._random.choice(["points", "gems", "stars"])
         points = self._random.choice([1, 30, 150, 500])
         if not all(each.earnings for each in (giver, receiver)):
             return
@@ -325,6 +380,9 @@ class Stream:
 
 
 def _credit(kind: str, event: str, at: datetime, points: int) -> Credit:
+    if kind == "find":
+        ends = at + timedelta(days=15)
+        return Credit("earn", event, f"earn/{kind}/{event}", at, points, points, ends, awaits=True)
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     if kind == "buy":
         return Credit("earn", event, f"earn/{kind}/{event}", at, points, points, at + timedelta(days=10))

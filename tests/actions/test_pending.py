@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from achievements import definitions, rulebook
-from engagement.actions import amend_events, verify
+from achievements.periods import rfc3339
+from engagement.actions import amend_events, holds, verify, wallets
 from engagement.actions.amend_events import Amend
+from engagement.actions.holds import CaptureHold, HoldPoints
 from engagement.actions.programs import Sandbox
-from engagement.records.unit import Database
+from engagement.actions.wallets import Seen
+from engagement.records import members
+from engagement.records.ledger import Expiry, Wallet
+from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.books import books_balance
 from tests.actions.conftest import BEGIN, House, purchase
@@ -232,4 +237,40 @@ async def test_another_confirmation_releases_nothing(empty: House) -> None:
     await empty.send(purchase("other", "ann", START), delivered("d", "other", "2017-03-10T17:00:00Z"))
     assert len(await told(empty, "confirmation")) == 1
     assert await wallet(empty) == (10, 10)
+    await is_clean(empty)
+
+
+async def test_what_is_told_before_anybody_has_booked_it_is_what_is_booked(empty: House) -> None:
+    await begin(empty, program({"after_days": 14}))
+    where = empty.database, empty.cache, empty.program
+    await empty.send(purchase("spent", "ann", START, "40.00"))
+    await empty.advance("2017-03-25T04:00:00Z")
+    wanted = [
+        await holds.hold_points(*where, HoldPoints("ann", 15, "order"), principal="p", key=None) for _ in range(2)
+    ]
+    await holds.capture_hold(*where, CaptureHold(str(wanted[0].hold.id)), principal="p", key=None)
+    await empty.send(purchase("waits", "ann", "2017-03-25T05:00:00Z", "50.00"))
+    await take_back(empty, "spent")
+    # 15 were spent, and 15 are held: she owes 30, and gets 15 back in a quarter of an hour, and 50 after two weeks.
+    assert await wallet(empty) == (35, 50)
+
+    async def told(at: str) -> tuple[Wallet, Expiry | None]:
+        async def look(unit: Unit) -> list[Seen]:
+            (who,) = (await members.ids_of(unit, ["ann"])).values()
+            return (await wallets.read(unit, [who], rfc3339(at)))[who]
+
+        ((found, ends),) = await empty.database.run(look, empty.program, read_only=True)
+        return found, ends
+
+    for at, expected in (
+        ("2017-03-25T04:15:00Z", (-15, 50, 15, 0, 0)),
+        ("2017-04-09T04:00:00Z", (35, 0, 0, 0, 0)),
+        ("2017-09-22T04:00:00Z", (0, 0, 0, 0, 35)),
+    ):
+        found, ends = await told(at)
+        assert (found.balance, found.pending, found.debt, found.held, found.expired) == expected
+        assert (ends is None) == (found.expired == 35)
+        if found.debt == 0:
+            await empty.advance(at)
+            assert await told(at) == (found, ends)
     await is_clean(empty)

@@ -142,6 +142,23 @@ def test_points_that_wait_for_a_word_are_released_by_it_alone() -> None:
     assert made.balance("points") == 0
 
 
+def test_what_is_held_when_its_confirmation_is_taken_back_waits_when_it_comes_free_and_is_spent_when_it_is_captured() -> (
+    None
+):
+    made = purse()
+    made.earn(PointsEarned("points", 100, "base", "l", NOON, "e"), Dates(confirmed_by="delivered"), NOON)
+    made.confirm("e", NOON, lambda _: True)
+    held = hold(made, 60)
+    made.unconfirm("e", lambda _: True)
+    (lot,) = made.lots_of("points")
+    assert (made.balance("points"), lot.held, lot.waiting) == (0, 60, 40)
+    made.capture(held, 50, NOON, "f")
+    (lot,) = made.lots_of("points")
+    assert (made.balance("points"), made.debt("points"), lot.held, lot.waiting) == (0, 0, 0, 50)
+    assert made.confirm("e", NOON + HOUR, lambda _: True) == [PointsReleased("points", 50, NOON + HOUR)]
+    assert made.balance("points") == 50
+
+
 def test_pending_points_that_end_are_not_released_any_more() -> None:
     made = purse()
     dates = Dates(NOON + HOUR, NOON + HOUR)

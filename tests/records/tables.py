@@ -126,7 +126,6 @@ CHECKS = {
     "wallet_below_zero_by_debt_alone",
     "lot_counts_not_negative",
     "lot_kind_known",
-    "lot_pending_is_not_held",
     "wallet_sets_aside_what_it_has",
     "hold_points_positive",
     "hold_ends_after_it_began",
