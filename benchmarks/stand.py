@@ -139,6 +139,11 @@ def send(service: Served, load: Load) -> Ran:
     if process.returncode != 0:
         raise subprocess.CalledProcessError(process.returncode, command)
     sent = msgspec.json.decode(line, type=Sent)
+    if sent.again:
+        print(
+            f"{sent.again} of {sent.requests} requests were sent once more: too much for this machine now.",
+            file=sys.stderr,
+        )
     return Ran(sent, Shares(used.api, used.postgres, used.valkey, sent.cpu_seconds))
 
 

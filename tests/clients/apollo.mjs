@@ -26,7 +26,8 @@ const take = (client) =>
         if (error) reject(error);
         received.push(data);
         if (received.length === items) {
-          resolve(received);
+          // More may come in the same chunk, before the client hears that this was enough.
+          resolve([...received]);
           queueMicrotask(() => running.unsubscribe());
         }
       },

@@ -6,10 +6,9 @@ from contextlib import suppress
 
 import httpx
 import msgspec
-import pytest
 
 from tests.api.conftest import Service, following
-from tests.ops.conftest import SECONDS, Shop, Start, as_owner, purchase, record
+from tests.ops.conftest import SECONDS, Running, Shop, Start, as_owner, purchase, record
 
 CLIENTS = 16
 
@@ -18,6 +17,20 @@ async def ended(process: object) -> int:
     """The exit status."""
     status: int = await asyncio.to_thread(process.wait, SECONDS)  # type: ignore[attr-defined]
     return status
+
+
+async def answered_live(running: Running) -> None:
+    """Ask on a connection of its own."""
+    async with running.client() as other:
+        await other.get("/live")
+
+
+async def refused(running: Running) -> None:
+    """Wait until the service takes no new connection."""
+    with suppress(httpx.ConnectError):
+        async with asyncio.timeout(SECONDS):
+            while True:
+                await answered_live(running)
 
 
 async def stored(shop: Shop) -> set[str]:
@@ -32,16 +45,17 @@ async def test_mutations_under_way_are_finished_and_nothing_new_is_taken(shop: S
     owner = await as_owner(shop)
     async with running.client(shop.key) as client:
         await record(client, purchase("first"))
+        # As many connections stand open, so that requests are on their way as soon as they are sent.
+        await asyncio.gather(*(client.get("/live") for _ in range(CLIENTS)))
         async with owner.transaction():
             # No batch can begin while the program's row is held.
             await owner.execute("SELECT FROM program WHERE id = $1 FOR UPDATE", shop.program.id)
             under_way = [asyncio.create_task(record(client, purchase(f"late-{each}"))) for each in range(CLIENTS)]
             await asyncio.sleep(0.5)
+            # Whatever was there before this was read before it.
+            await answered_live(running)
             running.terminate()
-            await asyncio.sleep(0.5)
-            async with running.client() as other:
-                with pytest.raises(httpx.ConnectError):
-                    await other.get("/live")
+            await refused(running)
             assert not any(each.done() for each in under_way)
         answers = await asyncio.gather(*under_way)
     await owner.close()
