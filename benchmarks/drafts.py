@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.figures import Figure
-from benchmarks.stand import GROCER
+from benchmarks.grocer import grocer
 from benchmarks.synthetic import BEGINNING, Shoppers
 from engagement.cli import baskets
 
@@ -37,7 +37,8 @@ def crowd(members: int) -> list[Figure]:
 
 def _tried(name: str, events: Iterable[dict[str, Any]], year: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="engagement-bench-") as folder:
-        draft, history = Path(folder) / "draft.yaml", Path(folder) / "events.ndjson"
+        program, draft, history = (Path(folder) / name for name in ("program.yaml", "draft.yaml", "events.ndjson"))
+        program.write_text(json.dumps(grocer()))
         draft.write_text(DRAFT)
         with history.open("w") as lines:
             lines.writelines(json.dumps(_line(each)) + "\n" for each in events)
@@ -47,7 +48,7 @@ def _tried(name: str, events: Iterable[dict[str, Any]], year: int) -> list[Figur
             "-m",
             "engagement.cli.main",
             "backtest",
-            *map(str, (GROCER, history, "--draft", draft)),
+            *map(str, (program, history, "--draft", draft)),
             *span,
         ]
         begun = time.perf_counter()

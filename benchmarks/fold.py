@@ -19,7 +19,7 @@ from achievements.rulebook import Rulebook, Rules, editions, ready
 from achievements.states import BEGINNING, MemberState
 from achievements.values import Event
 from benchmarks.figures import Figure
-from benchmarks.stand import GROCER, ROOT
+from benchmarks.grocer import ROOT, grocer
 from benchmarks.synthetic import Shoppers
 from engagement.cli.documents import read_program
 
@@ -38,7 +38,7 @@ History: TypeAlias = Sequence[tuple[str, Event]]
 
 def rate(count: int) -> float:
     """Events a second of the example program, each on its member's latest state; the events are read beforehand."""
-    rules = ready(parse(read_program(GROCER)))
+    rules = ready(parse(grocer()))
     sent = Shoppers(MEMBERS).events(0, count)
     events = [
         _event(rules, each["member"], each["id"], each["type"], each["occurredAt"], each["properties"]) for each in sent

@@ -35,6 +35,10 @@ _GRAPHIQL_POLICY: Final = (
     " img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
+_PICTURE: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cache-Control": "public, max-age=3600",
+}
 _SAFE: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -78,6 +82,7 @@ def page_routes(pages: Pages, database: Database) -> list[BaseRoute]:
     if pages.graphiql:
         routes.append(_page("/graphiql", "graphiql", _GRAPHIQL_POLICY))
     if pages.demo is not None:
+        routes.append(Mount("/static/rewards", _Pictures(directory=BUILT / "rewards")))
         routes += [_page("/", "demo", _DEMO_POLICY), Route("/demo/session", _session(pages.demo, database))]
     return routes
 
@@ -89,6 +94,16 @@ class _Assets(StaticFiles):
         """The file, to be kept for good."""
         response = super().file_response(*arguments, **more)
         response.headers.update({**_SAFE, "Cache-Control": "public, max-age=31536000, immutable"})
+        return response
+
+
+class _Pictures(StaticFiles):
+    """Pictures of the demo's rewards, by names that a program can state. One that is opened by itself can load and run nothing."""
+
+    def file_response(self, *arguments: Any, **more: Any) -> Response:
+        """The file, to be asked for again after a while."""
+        response = super().file_response(*arguments, **more)
+        response.headers.update({**_SAFE, **_PICTURE})
         return response
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final, Self
 
 import httpx
@@ -76,11 +76,17 @@ class Client:
         return answer
 
     async def settle(
-        self, document: str, variables: Mapping[str, Any], field: str, *, seconds: float = ANSWER_SECONDS
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        field: str,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        also: Container[str] = (),
     ) -> dict[str, Any]:
         """The success of a mutation that is safe to repeat: it is, while the service asks for that or cannot be reached.
 
-        Stop for any other member of the result union.
+        Stop for any other member of the result union, but for those that are an answer `also`.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -97,7 +103,8 @@ class Client:
             if errors and (last or not all(each.get("extensions", {}).get("retryable") for each in errors)):
                 raise Stop(told(errors, self._key))
             result: dict[str, Any] = {} if errors else answer["data"][field]
-            if result.get("__typename", "").endswith("Success"):
+            typename = result.get("__typename", "")
+            if typename.endswith("Success") or typename in also:
                 return result
             if not errors and (last or result["__typename"] != "TryAgainError"):
                 raise Stop(refused(result))

@@ -5,7 +5,9 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,7 +19,7 @@ from achievements import periods
 from engagement.actions.export import totals
 from engagement.actions.programs import Applied, Sandbox
 from engagement.api.pages import Shown, built
-from engagement.cli import baskets
+from engagement.cli import baskets, shopping
 from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly, tell
 from engagement.cli.client import Client
@@ -33,8 +35,7 @@ from engagement.records.export import Totals
 from engagement.records.unit import ALL, Database
 
 GROCER: Final = Path(__file__).parents[2] / "examples" / "grocer.yaml"
-SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "clock:write"})
-PORTION_EVENTS: Final = 15_000
+SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "rewards:write", "clock:write"})
 SHOWN_MEMBERS: Final = 6
 
 _TOLD: Final = (
@@ -73,10 +74,11 @@ def demo(
         key, applied = asyncio.run(_prepare(found))
         tell("grocer", applied.changes)
         events = baskets.events(members)
-        with hosted(found, port, _shown(events) if built() else None) as service:
+        shown = _shown(events)
+        with hosted(found, port, shown if built() else None) as service:
             if built():
                 _console.print(f"Watch it happen at {_page(service.url)}", soft_wrap=True)
-            seconds, fed = asyncio.run(_feed(service.url, key, events))
+            seconds, fed = asyncio.run(_feed(service.url, key, events, shown.members[1:]))
             top = asyncio.run(_report(found, service.url, key, fed, seconds))
             if once:
                 return
@@ -97,7 +99,8 @@ async def _key(opened: Database, data: Path | None) -> str:
     if kept is not None:
         with suppress(FileNotFoundError):
             held = kept.read_text().strip()
-            if await opened.run(lambda unit: credentials.find(unit, held), ALL):
+            known = await opened.run(lambda unit: credentials.find(unit, held), ALL)
+            if known is not None and known.scopes >= SCOPES:
                 return held
     made = await make_key(opened, "grocer", "demo", SCOPES)
     if kept is not None:
@@ -108,11 +111,8 @@ async def _key(opened: Database, data: Path | None) -> str:
 def _shown(events: list[Event]) -> Shown:
     """What the page shows: those who spend most, who will lead the board, and those who come most often."""
     visits = Counter(str(event["member"]) for event in events)
-    spent: Counter[str] = Counter()
-    for event in events:
-        spent[str(event["member"])] += int(float(event["properties"]["amount"]))
     # Both in turn, each once.
-    ranked = zip(spent.most_common(SHOWN_MEMBERS), visits.most_common(SHOWN_MEMBERS), strict=True)
+    ranked = zip(shopping.spending(events).most_common(SHOWN_MEMBERS), visits.most_common(SHOWN_MEMBERS), strict=True)
     members = dict.fromkeys(member for pair in ranked for member, _ in pair)
     return Shown("grocer", "all-time", tuple(members)[:SHOWN_MEMBERS])
 
@@ -130,17 +130,24 @@ def _keep(file: Path, secret: str) -> None:
         os.close(descriptor)
 
 
-async def _feed(url: str, key: str, events: list[Event]) -> tuple[float, Fed]:
-    """Send everything, then let the year end; how many seconds the events took."""
-    fed = Fed()
+async def _feed(url: str, key: str, events: list[Event], savers: Sequence[str]) -> tuple[float, Fed]:
+    """Send everything month by month, with what members take at the end of each, then let the year end; how many seconds the events took.
+
+    A month of which every event was known before has had its end.
+    """
+    fed, seconds = Fed(), 0.0
     async with Client(url, key) as client:
         with progress_bar() as bar:
             task = bar.add_task("Feeding", total=len(events))
-            begun = time.monotonic()
-            for start in range(0, len(events), PORTION_EVENTS):
-                portion = events[start : start + PORTION_EVENTS]
+            for month, together in groupby(events, key=lambda event: str(event["occurredAt"])[:7]):
+                portion, known = list(together), fed.taken - fed.replayed
+                begun = time.monotonic()
                 await send(client, portion, fed, lambda count: bar.advance(task, count))
-            seconds = time.monotonic() - begun
+                seconds += time.monotonic() - begun
+                if fed.taken - fed.replayed > known:
+                    await shopping.redeem(client, month, portion)
+            if fed.taken > fed.replayed:
+                await shopping.save(client, savers)
         end = periods.rfc3339(baskets.END)
         if periods.rfc3339((await client.ask("{ program { now } }"))["program"]["now"]) < end:
             await advance(client, end)
@@ -182,6 +189,8 @@ def _happened(sums: Totals, fed: Fed, seconds: float, now: str) -> Table:
         ("members", sums.members),
         ("points issued", sums.points),
         ("  of them expired", sums.expired),
+        ("  of them spent", sums.spent),
+        ("rewards taken", sums.redemptions),
         ("badge levels awarded", sums.badges),
         ("challenge completions", sums.completions),
     ):

@@ -72,18 +72,24 @@ SELECT (SELECT count(*) FROM member WHERE program_id = $1),
        (SELECT count(*) FROM event WHERE program_id = $1),
        (SELECT coalesce(sum(earned), 0)::bigint FROM wallet WHERE program_id = $1),
        (SELECT coalesce(sum(expired), 0)::bigint FROM wallet WHERE program_id = $1),
+       (SELECT coalesce(sum(spent), 0)::bigint FROM wallet WHERE program_id = $1),
+       (SELECT count(*) FROM redemption WHERE program_id = $1 AND state = 'fulfilled'),
        (SELECT count(*) FROM badge_award WHERE program_id = $1),
        (SELECT count(*) FROM completion WHERE program_id = $1)
 """
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What a program holds: `points` issued in all, of them `expired`, levels of `badges` awarded, challenges completed."""
+    """What a program holds: `points` issued in all, of them `expired` and `spent`, rewards of the shop that members took and have
+    (`redemptions`), levels of `badges` awarded, challenges completed.
+    """
 
     members: int
     events: int
     points: int
     expired: int
+    spent: int
+    redemptions: int
     badges: int
     completions: int
 

@@ -24,6 +24,8 @@ def test_says_what_happened(grocer: Grocer) -> None:
     assert told["of them known before"] == 0
     assert told["members"] == 20
     assert told["events per second, through the API"] > 0
+    assert told["rewards taken"] == 24
+    assert 0 < told["of them spent"] < told["points issued"] - told["of them expired"]
     assert re.search(r"│\s+1 │ H0019\s+│\s+8,271 │", grocer.first)
     assert len(re.findall(r"│ H\d{4}\s+│", grocer.first)) == 10
 
@@ -31,7 +33,15 @@ def test_says_what_happened(grocer: Grocer) -> None:
 def test_changes_nothing_the_second_time_and_says_so(grocer: Grocer) -> None:
     first, second = counts(grocer.first), counts(grocer.second)
     assert second["of them known before"] == 1473
-    same = ("events in the program", "members", "points issued", "badge levels awarded", "challenge completions")
+    same = (
+        "events in the program",
+        "members",
+        "points issued",
+        "of them spent",
+        "rewards taken",
+        "badge levels awarded",
+        "challenge completions",
+    )
     assert {name: second[name] for name in same} == {name: first[name] for name in same}
     assert "nothing to change" in grocer.second
     assert "nothing changed" in grocer.second

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from engagement.api.pages import Pages
+from engagement.cli.demo import GROCER
+from engagement.cli.documents import read_program
 from engagement.embedded import Endpoints
 from tests.api.conftest import House, Service, founded
 from tests.web.conftest import SHOWN, serving
@@ -47,6 +49,17 @@ async def test_policy_lets_in_nothing_from_elsewhere(shop: House) -> None:
             assert "immutable" in found.headers["cache-control"]
     assert "unsafe" not in (await client.get("/")).headers["content-security-policy"]
     assert (await client.get("/static/assets/../.hash")).status_code == 404
+
+
+async def test_pictures_of_the_demos_rewards_are_there_and_run_nothing(shop: House) -> None:
+    pictures = {each["image"] for each in read_program(GROCER)["rewards"]}
+    assert len(pictures) == 8
+    for picture in pictures:
+        found = await shop.service.client.get(picture)
+        assert found.headers["content-type"] == "image/svg+xml"
+        assert found.headers["content-security-policy"].startswith("default-src 'none'; style-src")
+        assert not re.search(r"<script|\bon\w+=|href|url\(", found.text)
+    assert (await shop.service.client.get("/static/rewards/../.hash")).status_code == 404
 
 
 async def test_visitor_reads_the_shown_members_and_the_boards_and_does_nothing(shop: House) -> None:
