@@ -21,13 +21,14 @@ WHOLE_DAY = timedelta(hours=24)
 class LocalTime:
     """The days of one zone, or of a member since she changed to it."""
 
-    __slots__ = ("_day", "_since", "short", "zone")
+    __slots__ = ("_begun", "_day", "_since", "short", "zone")
 
     def __init__(self, zone: ZoneInfo, own: OwnZone | None = None) -> None:
         self.zone = zone
         self.short: frozenset[int] = frozenset(own.short if own else ())
         self._since = own.since if own else None
         self._day = own.day if own else 0
+        self._begun = own.begun if own else None
 
     def day(self, instant: datetime) -> int:
         """The ordinal of the local date at an instant that is not before the last change."""
@@ -49,14 +50,15 @@ class LocalTime:
         zone = periods.zone(timezone)
         old = self.day(at)
         new = max(periods.local_day(at, zone), old)
+        begun = self._begun if self._begun is not None and old == self._day else self.start(DAY, old)
         # The old date ends now where the new zone is further on; dates between the two have no hours at all.
         lengths = {day: timedelta(0) for day in range(old, new)}
         if old < new:
-            lengths[old] = at - self.start(DAY, old)
-        begun = self.start(DAY, old) if old == new else at
+            lengths[old], begun = at - begun, at
         lengths[new] = periods.start(DAY, new + 1, zone) - begun
-        short = {day for day, length in lengths.items() if length < WHOLE_DAY}
-        return OwnZone(timezone, at, new, tuple(sorted(self.short | short)[-SHORT_DAYS_MAX:]))
+        # A date that an earlier change cut short may have its hours by this one.
+        short = self.short.difference(lengths).union(day for day, length in lengths.items() if length < WHOLE_DAY)
+        return OwnZone(timezone, at, new, tuple(sorted(short)[-SHORT_DAYS_MAX:]), begun)
 
 
 @lru_cache(maxsize=4096)

@@ -40,8 +40,13 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_day(instant: datetime, where: ZoneInfo) -> int:
-    """The ordinal of the local date on which an instant falls."""
-    return instant.astimezone(where).toordinal()
+    """The ordinal of the local date on which an instant falls. It never goes back: a date that has begun goes on, even where clocks
+    are put back over its midnight.
+    """
+    local = instant.astimezone(where)
+    day = local.toordinal()
+    # In what clocks show for the second time, the next date may have begun the first time.
+    return day + 1 if local.fold and start(DAY, day + 1, where) <= instant else day
 
 
 # A fold asks for the same few days over and over.
@@ -91,18 +96,23 @@ def start(calendar: Calendar, period: int, where: ZoneInfo) -> datetime:
     day = first_day(calendar, period)
     guess = datetime(day.year, day.month, day.day, tzinfo=where).astimezone(UTC)
     second = timedelta(seconds=1)
-    if local_day(guess, where) == day.toordinal() and local_day(guess - second, where) < day.toordinal():
+    if _shown(guess, where) == day.toordinal() and _shown(guess - second, where) < day.toordinal():
         return guess
     # The clocks change around this midnight: look for the second in which the date turns. A date that a zone left out
     # altogether starts, and ends, where the next one starts.
     low, high = guess - timedelta(hours=30), guess + timedelta(hours=30)
     while high - low > second:
         middle = low + (high - low) // 2
-        if local_day(middle, where) >= day.toordinal():
+        if _shown(middle, where) >= day.toordinal():
             high = middle
         else:
             low = middle
     return high.replace(microsecond=0)
+
+
+def _shown(instant: datetime, where: ZoneInfo) -> int:
+    """The ordinal of the date that calendars on the wall show."""
+    return instant.astimezone(where).toordinal()
 
 
 def clock(day: int, hour: time, where: ZoneInfo) -> datetime:

@@ -233,13 +233,15 @@ Part: TypeAlias = (
 class OwnZone(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's own time zone, since when, the local day of that instant, and the days that were short of 24 hours.
 
-    Her local date never goes back: until the new zone has come to `day`, it is still `day`.
+    Her local date never goes back: until the new zone has come to `day`, it is still `day`, which had `begun` for her in whatever
+    zone she was then (None: as `since` or the zone says).
     """
 
     timezone: str
     since: datetime
     day: int
     short: tuple[int, ...] = ()
+    begun: datetime | None = None
 
 
 class MemberState(msgspec.Struct, frozen=True, gc=False):

@@ -53,6 +53,7 @@ from achievements.values import Amount, Fact
 from achievements.windows import Span
 
 LENGTH_MAX = 10_000
+_NO_DAYS: frozenset[int] = frozenset()
 MILESTONES_MAX = 50
 
 
@@ -176,14 +177,16 @@ class StreakReady(Rule, frozen=True, kw_only=True):
     def lapse(self, part: StreakPart, moment: Moment) -> StreakPart:
         """A whole period was missed: a freeze stands in for it, or the streak is over. Or it is about to be: the member is told.
 
-        One in which its definition was paused is over, and neither.
+        One in which its definition was paused is over, and neither; nor is a date that the member's zone left out.
         """
         local, over = moment.local, moment.event.at
         missed = self._missed(part.kept, local)
         ends = local.start(self.calendar, missed + 1)
         if over < ends:
             return self._warned(part, missed, ends, moment)
-        if self.stopped and self._stopped_in(missed, local):
+        # A date that its zone left out, as it came to the other side of the date line, ends where it begins.
+        left_out = self.calendar is DAY and periods.start(DAY, missed, local.zone) == ends
+        if left_out or (self.stopped and self._stopped_in(missed, local)):
             due = self._due(missed, None, local)
             return msgspec.structs.replace(part, carried=missed, warned=None, due=due)
         frozen, held, lost = part.freezes_held > 0, part.freezes_held, part.lost
@@ -226,9 +229,11 @@ class StreakReady(Rule, frozen=True, kw_only=True):
 
     def _missed(self, kept: int, local: LocalTime) -> int:
         """The first period after one that was kept, and that can be missed."""
-        missed = kept + 1
-        while missed in self.paused or (self.calendar is DAY and missed in local.short):
-            missed += 1
+        missed, paused = kept + 1, self.paused
+        short = local.short if self.calendar is DAY else _NO_DAYS
+        if paused or short:
+            while missed in paused or missed in short:
+                missed += 1
         return missed
 
     def _stopped_in(self, period: int, local: LocalTime) -> bool:

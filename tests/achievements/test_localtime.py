@@ -18,6 +18,7 @@ from tests.achievements.programs import rulebook
 ZONES = sorted(available_timezones())
 YEAR = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 MICROSECOND = timedelta(microseconds=1)
+QUARTER = timedelta(minutes=15)
 
 
 def changes_of_the_clocks(name: str) -> list[datetime]:
@@ -159,3 +160,31 @@ def test_short_dates_are_remembered_over_further_flights_but_not_without_end() -
         local = of_member(own)
     assert len(own.short) == 32
     assert max(own.short) >= own.day - 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(ZONES),
+    st.lists(st.tuples(st.sampled_from(ZONES), st.integers(1, 200)), min_size=1, max_size=6),
+    st.integers(0, 300 * 96),
+)
+def test_a_date_is_short_that_had_less_than_a_day_however_often_she_flies(
+    home: str, flights: list[tuple[str, int]], quarter: int
+) -> None:
+    instant, local = YEAR[0] + QUARTER * quarter, LocalTime(periods.zone(home))
+    changes, lasted, touched = {}, dict[int, int](), set[int]()
+    at = instant + timedelta(days=3)
+    for name, quarters in flights:
+        changes[at] = name
+        at += QUARTER * quarters
+    while instant < at + timedelta(days=3):
+        if instant in changes:
+            touched.add(local.day(instant))
+            local = of_member(local.moved(instant, changes[instant]))
+            touched.add(local.day(instant))
+        day = local.day(instant)
+        lasted[day] = lasted.get(day, 0) + 1
+        instant += QUARTER
+    for day in range(min(lasted) + 1, max(lasted)):
+        hours = lasted.get(day, 0)
+        assert (day in local.short) == (hours < 96 and (day in touched or not hours)), (day, hours)

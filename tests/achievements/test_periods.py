@@ -115,3 +115,24 @@ def test_points_end_with_a_local_day() -> None:
     zone = periods.zone("America/New_York")
     earned = periods.rfc3339("2017-01-02T04:30:00Z")  # Still the first of January in New York.
     assert periods.end_of_day_after(earned, 180, zone) == periods.rfc3339("2017-07-01T04:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("name", "turn", "back_to", "day"),
+    [
+        # A minute into the 7th clocks were put back an hour, into the 6th; and three hours, two into the 5th.
+        ("America/St_Johns", "2010-11-07T02:31:00Z", 23, "2010-11-07"),
+        ("Antarctica/Casey", "2010-03-04T15:00:00Z", 23, "2010-03-05"),
+    ],
+)
+def test_a_date_that_has_begun_goes_on_where_clocks_are_put_back_over_midnight(
+    name: str, turn: str, back_to: int, day: str
+) -> None:
+    zone, at, second = periods.zone(name), periods.rfc3339(turn), timedelta(seconds=1)
+    begun = periods.parse(Calendar.DAY, day)
+    assert at.astimezone(zone).hour == back_to
+    days = [periods.local_day(at + timedelta(minutes=10 * number), zone) for number in range(-20, 40)]
+    assert days == sorted(days)
+    start = periods.start(Calendar.DAY, begun, zone)
+    assert start < at
+    assert [periods.local_day(each, zone) - begun for each in (start - second, start, at - second, at)] == [-1, 0, 0, 0]

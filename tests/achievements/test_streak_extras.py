@@ -147,3 +147,16 @@ def test_mistakes(written: dict[str, Any], path: str, words: str) -> None:
     (mistake,) = raised.value.mistakes
     assert mistake.path == path
     assert words in mistake.message
+
+
+def test_a_date_that_a_zone_left_out_is_not_missed() -> None:
+    # Samoa went from the 29th to the 31st.
+    check(
+        rulebook("Pacific/Apia", streaks=[days()]),
+        """
+        2011-12-28 10:00 | purchase 1.00 | streak days 1
+        2011-12-29 10:00 | purchase 1.00 | streak days 2
+        2011-12-31 23:00 | purchase 1.00 | streak days 3
+        2012-01-02 00:00 |               | streak days 0
+        """,
+    )
