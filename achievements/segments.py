@@ -147,18 +147,20 @@ class Segment(Definition, frozen=True, kw_only=True):
 
     def ready(self, building: Building) -> SegmentReady:
         """Compile it; mistakes are told to `building`."""
+        # A state tells what each counted by its place, however they were written: that in which PostgreSQL keeps names.
+        written = sorted(self.measures.items(), key=lambda each: (len(each[0]), each[0]))
         measures = tuple(
             MeasureReady(
                 building.measure(each.measure, each.on, f"measures.{name}.measure"),
                 None if each.on is None else building.conditions(each.on, each.when, f"measures.{name}."),
                 span_of(each.window),
             )
-            for name, each in self.measures.items()
+            for name, each in written
         )
-        environment = building.measured({name: each.type for name, each in self.measures.items()})
+        environment = building.measured({name: each.type for name, each in written})
         return SegmentReady(
             key=self.key,
-            names=tuple(self.measures),
+            names=tuple(name for name, _ in written),
             measures=measures,
             condition=None if self.when is None else building.compiled(environment, self.when, "when"),
             environment=environment,

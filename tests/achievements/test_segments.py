@@ -9,6 +9,7 @@ from achievements import fold
 from achievements.definitions import Mistaken, parse
 from achievements.rulebook import Rulebook, ready
 from achievements.states import MemberState
+from achievements.values import Event
 from tests.achievements.diary import check
 from tests.achievements.programs import document, rulebook
 
@@ -149,3 +150,29 @@ def test_a_segment_that_is_not_there_is_a_mistake() -> None:
                 )
             )
         )
+
+
+def test_what_measures_have_counted_is_theirs_in_whatever_order_they_are_written() -> None:
+    measures = {
+        "visits": {"on": "visit"},
+        "spent": {"on": "purchase", "measure": {"sum": "amount"}},
+        "a": {"on": "purchase"},
+    }
+    orders = ("visits", "spent", "a"), ("a", "visits", "spent")
+    lines = [
+        ready(parse(document(segments=[{"key": "seen", "measures": written, "when": "measure.visits > 1"}])))
+        for written in ({name: measures[name] for name in order} for order in orders)
+    ]
+    second = datetime(2017, 3, 2, tzinfo=UTC)
+    book = Rulebook(1, [(datetime(2017, 1, 1, tzinfo=UTC), lines[0]), (second, lines[1])])
+    state = check(
+        book,
+        """
+        2017-03-01 10:00 | purchase 60.00 |
+        2017-03-01 11:00 | purchase 60.00 |
+        2017-03-03 10:00 | visit          |
+        """,
+    )
+    assert _of(book, state, state.at) == ()
+    state, _ = fold.apply(book, state, Event("last", "visit", state.at + timedelta(hours=1), {}))
+    assert _of(book, state, state.at) == ("seen",)
