@@ -125,6 +125,12 @@ def beside(state: MemberState, emitted: list[Emitted]) -> MemberState:
     return state
 
 
+def beyond(state: MemberState, brought: Emitted) -> Iterable[Emitted]:
+    """What is said of something that an input brought to a member in a state: nothing where she keeps it anyway."""
+    part = _part(state)
+    return (brought,) if part is None else _beyond(part, brought)
+
+
 def _beyond(part: KeptPart, each: Emitted) -> Iterable[Emitted]:
     """An outcome where nothing is kept under its name, or of points what it gives beyond what is."""
     if isinstance(each, Asked | ConditionFailed):

@@ -5,14 +5,14 @@ added. Without a trace nothing is wrapped, so the fold pays nothing for it.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from achievements import fold, periods
+from achievements import fold, keeping, periods
 from achievements.audience import Aimed
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Conditions
@@ -84,7 +84,7 @@ def traced(rulebook: Rulebook, before: MemberState, event: Event) -> tuple[Rules
     found = []
     for name, rule in rules.by_name.items() if rulebook.at(event.at) is not None else ():
         watched = watching.watched.get(name)
-        brought = () if watched is None else tuple(watched.brought)
+        brought = () if watched is None else tuple(_said(state, watched.brought, emitted))
         parts = state.parts.get(name), after.parts.get(name)
         if parts[0] != parts[1] or brought:
             found.append(Traced(rule, Reason.COUNTED, *parts, (*brought, *watching.unboosted(rule))))
@@ -116,9 +116,12 @@ class _Watched:
         """What the rule does."""
         if self.moment is None:
             self.moment = moment
-        begun = len(moment.emitted)
+        # A ladder that rises once more takes back what it said before: what is new need not stand at the end.
+        before = [*moment.emitted]
+        known = {id(each) for each in before}
         after = self.judge.apply(part, moment)
-        self.brought += [each for each in moment.emitted[begun:] if not isinstance(each, ConditionFailed)]
+        fresh = (each for each in moment.emitted if id(each) not in known)
+        self.brought += [each for each in fresh if not isinstance(each, ConditionFailed)]
         return after
 
 
@@ -148,6 +151,11 @@ class _Watching(Rulebook):
 
     def _watched(self, judges: Sequence[tuple[str, Judge]]) -> Any:
         return tuple((name, self.watched.setdefault(name, _Watched(judge))) for name, judge in judges)
+
+
+def _said(before: MemberState, brought: Iterable[Emitted], emitted: Sequence[Emitted]) -> Iterator[Emitted]:
+    """What of all that a rule brought stands in the end, beside what a member in the state before it keeps anyway."""
+    return (one for each in brought for one in keeping.beyond(before, each) if one in emitted)
 
 
 def _why_not(judge: Judge, rule: Rule, part: Any, moment: Moment) -> tuple[Reason, tuple[str, ...]]:

@@ -1,17 +1,17 @@
 """Explanations: the law that they agree with the outcomes, and by hand what they say to whom."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from achievements import fold
+from achievements import fold, keeping
 from achievements.controls import Share
 from achievements.definitions import parse
 from achievements.explaining import Explained, explain_event, explain_member
-from achievements.outcomes import ConditionFailed, Emitted, HeldOut
+from achievements.outcomes import AnyOutcome, BadgeAwarded, ConditionFailed, Emitted, HeldOut, PointsEarned
 from achievements.rulebook import Rulebook, ready
 from achievements.states import BEGINNING, MemberState
 from achievements.tracing import Reason
@@ -23,6 +23,7 @@ from tests.achievements.programs import EVERYTHING, EXACT, document
 from tests.achievements.random_programs import documents
 
 some = settings(max_examples=40, deadline=None)
+AT = datetime(2017, 3, 1, 17, tzinfo=UTC)
 known = st.sampled_from([document(**EVERYTHING), document(**EXACT)])
 FIELDS = {
     "streak": "streaks",
@@ -321,3 +322,40 @@ def test_nothing_is_said_of_what_no_event_counts_for() -> None:
     assert {each.section for each in said}.isdisjoint({"rewards", "auto_rewards"})
     assert {each.section for each in said} >= {"earn_rules", "badges"}
     assert not [each for each in explain_member(book, MemberState(), bought.at) if each.section == "rewards"]
+
+
+def test_a_ladder_on_which_one_event_rises_twice_says_where_it_led() -> None:
+    points, stars = ({"points": each, "including": "rewards"} for each in ("points", "stars"))
+    ten, hundred = {"points": 10, "currency": "stars"}, {"points": 100, "currency": "points"}
+    sections: dict[str, list[dict[str, Any]]] = {
+        "currencies": [{"key": "points"}, {"key": "stars"}],
+        "earn_rules": [{"key": "base", "on": "purchase", "earn": {"fixed": 20, "currency": "points"}}],
+        "challenges": [{"key": "ten", "objectives": [{"measure": stars, "target": 10}], "rewards": [hundred]}],
+        "badges": [{"key": "first", "on": "purchase", "levels": [{"target": 1, "key": "one", "rewards": [ten]}]}],
+        "tier_ladders": [
+            {
+                "key": "club",
+                "measure": points,
+                "tiers": [{"key": "low"}, {"key": "mid", "from": 15}, {"key": "high", "from": 100}],
+            }
+        ],
+    }
+    book = Rulebook(1, [(BEGINNING, ready(parse(document(**sections))))])
+    told = _by_key(explain_event(book, MemberState(), _event("e1", "03-01 10")))
+    assert told["club"].told == "From low to high, with 120 points."
+
+
+def test_what_is_kept_is_not_told_as_given_again() -> None:
+    book = Rulebook(1, [(BEGINNING, ready(parse(document(**EVERYTHING))))])
+    kept: list[AnyOutcome] = [
+        BadgeAwarded("purchases", "2", BEGINNING, "e0"),
+        PointsEarned("points", 4, "base", "earn/base/e1", AT, "e1"),
+    ]
+    state, _ = fold.apply(book, MemberState(), keeping.fact_of("kept", AT - timedelta(days=9), kept, {}))
+    state, _ = fold.apply(book, state, _event("e0", "02-25 1.00"))
+    event = _event("e1", "03-01 10.00")
+    _, emitted = fold.apply(book, fold.advance(book, state, AT)[0], event)
+    assert not [each for each in emitted if isinstance(each, BadgeAwarded)]
+    told = _by_key(explain_event(book, state, event))
+    assert told["purchases"].told == "It came to 2."
+    assert told["base"].told == "It gave 6 points."
