@@ -10,6 +10,7 @@ from achievements.moment import Moment, Rule, Stage
 from achievements.outcomes import Confirmed
 from achievements.parts import Living, PropertyName, Trigger
 from achievements.states import ConfirmedPart
+from achievements.values import ID_CHARACTERS_MAX
 
 REMEMBERED_MAX = 500
 """So many events that were confirmed last are remembered, for the case that they are heard of later."""
@@ -35,7 +36,8 @@ class ConfirmationReady(Rule, frozen=True, kw_only=True):
             return part
         named = moment.event.properties.get(self.naming)
         known = () if part is None else part.events
-        if not named or named in known:
+        # No event has a longer id: such a name is of nothing, and would only be kept.
+        if not named or len(named) > ID_CHARACTERS_MAX or named in known:
             return part
         moment.emitted.append(Confirmed(self.key, str(named), moment.event.at, moment.event.id))
         return ConfirmedPart((*known, str(named))[-REMEMBERED_MAX:])

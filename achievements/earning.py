@@ -15,6 +15,7 @@ from achievements.boosts import EXACT, BoostReady, OfferedBoost, boosted
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.controls import Share, Unboosted
+from achievements.measures import mark_of
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Key, Misfit, Points, PropertyName, Recounting, Shape, Trigger
 from achievements.points import Pending
@@ -159,8 +160,10 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
             points = self.earning.fixed
         else:
             points = self.round(self.earning.exact(moment.event.properties))
-        points = 0 if points < 0 else min(points, self.per_event)
-        if points and self.limited:
+        if points <= 0:
+            return part
+        points = min(points, self.per_event)
+        if self.limited:
             points, part = self._limited(points, part, moment)
         if points:
             moment.earn(self.currency, points, self.key)
@@ -171,9 +174,9 @@ class EarnRuleReady(Rule, frozen=True, kw_only=True):
         before = LimitPart(0, Tally()) if part is None else part
         if self.once_per is not None:
             value = moment.event.properties.get(self.once_per)
-            if value is None or str(value) in before.seen or len(before.seen) >= ONCE_MAX:
+            if value is None or len(before.seen) >= ONCE_MAX or (mark := mark_of(str(value))) in before.seen:
                 return 0, part
-            before = LimitPart(before.window, before.tally, (*before.seen, str(value)))
+            before = LimitPart(before.window, before.tally, (*before.seen, mark))
         if self.per_member is None:
             return points, before
         granted, after = self._within(points, self.per_member, before, moment)

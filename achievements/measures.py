@@ -6,6 +6,7 @@ and `{distinct: local_day}` different local days, `{points: points}` adds up the
 for each period.
 """
 
+import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -19,6 +20,12 @@ from achievements.windows import Span, added, sighted
 LOCAL_DAY = "local_day"
 DISTINCT_MAX = 1_000
 """The most different values that a target may ask for; beyond a target no value is kept, in windows that roll the oldest."""
+SEEN_CHARACTERS_MAX = 64
+"""Of a value as a state keeps it. Of a longer one it keeps a digest: a member's row is written anew with every event."""
+
+# To make a union anew takes longer than to ask for it.
+_NUMBERS = (int, Decimal)
+_LISTS = (list, tuple)
 
 
 class MeasureShape(Shape, frozen=True):
@@ -71,20 +78,23 @@ def mistaken(measure: Measure, types: Mapping[str, str], event_type: str) -> str
 
 def take(measure: Measure, tally: Tally, moment: Moment, span: Span, target: Amount) -> Tally:
     """The tally with one more event in it; the same tally where nothing changed."""
-    if measure == "count":
+    if isinstance(measure, str):
         return _plus(tally, 1, moment, span)
     properties = moment.event.properties
     if measure.sum is not None:
         value = properties.get(measure.sum)
-        return _plus(tally, value, moment, span) if isinstance(value, int | Decimal) and value else tally
+        return _plus(tally, value, moment, span) if isinstance(value, _NUMBERS) and value else tally
     if measure.distinct == LOCAL_DAY and not span.rolls:
         # Inputs come in order of time, so a day that is not the last one counted is a new one.
         day = moment.local_day
         return tally if tally.marks and tally.marks[0] >= day else Tally(tally.amount + 1, (), (day,))
-    values = _values(str(measure.distinct), properties, moment)
     if span.rolls:
+        values = _values(str(measure.distinct), properties, moment)
         return sighted(tally, span.mark(moment), values, span.length, int(target)) if values else tally
-    room = max(0, int(target) - len(tally.seen))
+    room = int(target) - len(tally.seen)
+    if room <= 0:
+        return tally
+    values = _values(str(measure.distinct), properties, moment)
     fresh = tuple(dict.fromkeys(each for each in values if each not in tally.seen))[:room]
     return Tally(len(tally.seen) + len(fresh), tally.seen + fresh) if fresh else tally
 
@@ -107,5 +117,13 @@ def _values(name: str, properties: Mapping[str, Any], moment: Moment) -> list[st
     if name == LOCAL_DAY:
         return [str(moment.local_day)]
     value = properties.get(name)
-    values = value if isinstance(value, list | tuple) else () if value is None else (value,)
-    return [str(each) for each in values]
+    values = value if isinstance(value, _LISTS) else () if value is None else (value,)
+    return [text if len(text := str(each)) <= SEEN_CHARACTERS_MAX else mark_of(text) for each in values]
+
+
+def mark_of(value: str) -> str:
+    """By what a value is told apart from others in a state: itself, or of a long one a digest, which no value is that stands for itself."""
+    if len(value) <= SEEN_CHARACTERS_MAX:
+        return value
+    whole = value.encode(errors="surrogatepass")
+    return value[:1] + hashlib.blake2b(whole, digest_size=SEEN_CHARACTERS_MAX // 2).hexdigest()

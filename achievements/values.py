@@ -15,6 +15,8 @@ import msgspec
 Amount: TypeAlias = int | Decimal
 """What a measure adds up: integers for counts, distinct values and points, exact decimals for sums of money."""
 
+ID_CHARACTERS_MAX = 200
+"""Of a caller's ids, of events as of members."""
 OWN = "/"
 """In the type of an event of our own, and of no caller's: their keys hold no stroke."""
 

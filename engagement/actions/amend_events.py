@@ -10,12 +10,13 @@ import msgspec
 
 from achievements.amendments import Amendment
 from achievements.outcomes import Effect
+from achievements.values import ID_CHARACTERS_MAX
 from engagement.actions import locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
-from engagement.actions.sent_events import ID_CHARACTERS_MAX, PROPERTIES_BYTES_MAX
+from engagement.actions.sent_events import PROPERTIES_BYTES_MAX
 from engagement.errors import AlreadyReversed, InvalidInput, NotFound
 from engagement.records import activity, erasures, events, members
 from engagement.records.events import Recorded, StoredEvent

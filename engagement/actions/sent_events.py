@@ -14,13 +14,12 @@ from achievements import periods
 from achievements.events import EventType
 from achievements.outcomes import Effect
 from achievements.rulebook import Rulebook
-from achievements.values import Event
+from achievements.values import ID_CHARACTERS_MAX, Event
 from engagement.actions.programs import Loaded
 from engagement.errors import InvalidInput, MemberErased
 
 EVENTS_MAX = 1_000
 """In one request."""
-ID_CHARACTERS_MAX = 200
 PROPERTIES_BYTES_MAX = 16_384
 AHEAD_MAX = timedelta(minutes=5)
 """How far ahead of the server's clock a caller's may run; what is further ahead is refused."""

@@ -17,9 +17,8 @@ from achievements.challenges import Challenge, ChallengeReady
 from achievements.parts import NAME_CHARACTERS_MAX
 from achievements.rulebook import Rules
 from achievements.teams import TEAM, TEAM_TARGET_MET
-from achievements.values import Amount
+from achievements.values import ID_CHARACTERS_MAX, Amount
 from engagement.actions.programs import Loaded, Programs
-from engagement.actions.sent_events import ID_CHARACTERS_MAX
 from engagement.actions.telling import check_member, listen
 from engagement.errors import InvalidInput, NotFound
 from engagement.records import teams

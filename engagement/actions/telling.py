@@ -12,13 +12,12 @@ from uuid import UUID
 from achievements.outcomes import Effect, PointsSpent, Withdrawn
 from achievements.parts import Price
 from achievements.states import MemberState
-from achievements.values import Fact, Order, Rank
+from achievements.values import ID_CHARACTERS_MAX, Fact, Order, Rank
 from engagement.actions import locking
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Draft
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.purse import Purse
-from engagement.actions.sent_events import ID_CHARACTERS_MAX
 from engagement.errors import HoldNotOpen, InvalidInput, MemberErased, NotEnoughPoints
 from engagement.records import holds, ledger, members
 from engagement.records.facts import PAID, REFUNDS
