@@ -126,11 +126,12 @@ class BadgeReady(Rule, frozen=True, kw_only=True):
         return tuple(each.detail or lowest for each in moment.received(self._given_as, self.stage))
 
     def _take(self, tally: Tally, moment: Moment) -> Tally:
-        if self.measure != "count" and self.measure.points is not None:
-            return measures.take_points(self.measure, tally, moment, _LIFETIME, self.stage)
+        measure = self.measure
+        if not isinstance(measure, str) and measure.points is not None:
+            return measures.take_points(measure, tally, moment, _LIFETIME, self.stage)
         if not moment.first_pass:
             return tally
-        return measures.take(self.measure, tally, moment, _LIFETIME, self.levels_up[-1].target)
+        return measures.take(measure, tally, moment, _LIFETIME, self.levels_up[-1].target)
 
 
 class Badge(Recounting, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from achievements.moment import Happening, Judge, Moment, Stage
 from achievements.outcomes import AnyOutcome, ConditionFailed, Emitted, Identity
 from achievements.rulebook import Rulebook, Rules
 from achievements.states import MemberState, Part
-from achievements.values import OWN, Event, Fact, Input, Order
+from achievements.values import OWN, Event, Fact, Input
 
 SNAPSHOT_EVERY = 32
 """Inputs between two snapshots."""
@@ -32,7 +32,7 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
     The caller sees to the order: the input is later than `state.last`, and not before `state.at`; ValueError otherwise.
     """
     order = entry.order
-    if not _follows(state, order):
+    if entry.at < state.at or (state.last is not None and not state.last < order):
         raise ValueError("an input out of order needs a refold")
     emitted: list[Emitted] = []
     if state.due is not None and state.due <= entry.at:
@@ -43,10 +43,11 @@ def apply(rulebook: Rulebook, state: MemberState, entry: Input) -> tuple[MemberS
         return keeping.beside(state, emitted) if keeps else state, emitted
     rules = rulebook.at(entry.at)
     parts = state.parts
-    if rules is not None and entry.type in rules.by_type:
+    looking = None if rules is None else rules.by_type.get(entry.type)
+    if rules is not None and looking is not None:
         parts = dict(parts)
-        looking = rules.by_type[entry.type]
-        _pass(rules, looking, Happening(rules, entry, local_time(rulebook, state), state, parts, emitted))
+        local = rulebook.program_time if state.zone is None else of_member(state.zone)
+        _pass(rules, looking, Happening(rules, entry, local, state, parts, emitted))
         due = _next_due(rulebook, parts)
     else:
         due = state.due
@@ -76,11 +77,7 @@ def advance(rulebook: Rulebook, state: MemberState, until: datetime) -> tuple[Me
 
 def is_next(state: MemberState, entry: Input) -> bool:
     """Whether an input is one step from the state: not before what was applied, nor before what time has brought."""
-    return _follows(state, entry.order)
-
-
-def _follows(state: MemberState, order: Order) -> bool:
-    return order.at >= state.at and (state.last is None or state.last < order)
+    return entry.at >= state.at and (state.last is None or state.last < entry.order)
 
 
 def local_time(rulebook: Rulebook, state: MemberState) -> LocalTime:

@@ -195,8 +195,9 @@ class Moment:
 
     def earn(self, currency: str, points: int, rule: str) -> None:
         """Points by an earn rule: a lot of this event."""
-        self.earned[currency] = self.earned.get(currency, 0) + points
-        self._emit_points(currency, points, rule, f"earn/{rule}/{self.event.id}")
+        event, earned = self.event, self.earned
+        earned[currency] = earned.get(currency, 0) + points
+        self.emitted.append(PointsEarned(currency, points, rule, f"earn/{rule}/{event.id}", event.at, event.id))
 
     def reward(self, stage: Stage, rewards: Sequence[Reward], source: str, outcome: str) -> None:
         """What the rewards of a definition give: each is an outcome, and points a lot, of the outcome that gave it.
@@ -256,7 +257,19 @@ class Happening(Moment):
         parts: dict[str, Part],
         emitted: list[Emitted],
     ) -> None:
-        super().__init__(rules, event, local, state, parts, emitted, first_pass=True)
+        # All that a moment has: to ask it takes longer than to set it.
+        self.event = event
+        self.local = local
+        self.state = state
+        self.parts = parts
+        self.emitted = emitted
+        self.carried = ()
+        self.first_pass = True
+        self.earned = {}
+        self.given = []
+        self._rules = rules
+        self._activation = self._member = self._failed = None
+        self._met = {}
         self.local_day = day = local.day(event.at)
         program_time = rules.program_time
         self.program_day = day if local is program_time else program_time.day(event.at)

@@ -69,7 +69,7 @@ class ObjectiveReady(msgspec.Struct, frozen=True):
     def take(self, tally: Tally, moment: Moment, span: Span) -> Tally:
         """Its tally with the event in it."""
         measure = self.measure
-        if measure != "count" and measure.points is not None:
+        if not isinstance(measure, str) and measure.points is not None:
             counts = self.conditions is None or moment.meets(self.conditions)
             return take_points(measure, tally, moment, span, self.stage) if counts else tally
         if not moment.first_pass or self.conditions is None or not moment.meets(self.conditions):
