@@ -1,7 +1,7 @@
 """What is owed to members in points, how much of it will come to its end unspent, and what rewards cost."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,6 @@ import msgspec
 from achievements import breakage, periods
 from achievements.breakage import Cohort, Estimate, Outstanding
 from achievements.periods import Calendar
-from achievements.rewards import Cost, ShopReward
 from engagement.actions.accounting import check_currency
 from engagement.actions.programs import Loaded
 from engagement.errors import InvalidInput
@@ -62,18 +61,6 @@ class Breakage(msgspec.Struct, frozen=True):
     step_days: int
 
 
-class RewardCost(msgspec.Struct, frozen=True):
-    """What was spent on a reward, and what one of it costs the program; None where that does not say."""
-
-    spent: Spent
-    each: Cost | None
-
-    @property
-    def amount(self) -> Decimal | None:
-        """What all of them cost, in money."""
-        return None if self.each is None else self.spent.times * self.each.amount
-
-
 def check_value(value: Decimal, field: str) -> None:
     """Raise `InvalidInput` for what is no value of a point."""
     exponent = value.as_tuple().exponent
@@ -119,22 +106,14 @@ async def broken(unit: Unit, loaded: Loaded, currency: str) -> Breakage:
     return Breakage(now, points, breakage.estimate(cohorts, there, step_days), cohorts, step_days)
 
 
-async def reward_costs(unit: Unit, loaded: Loaded, since: datetime, until: datetime) -> list[RewardCost]:
-    """What was spent on each reward from an instant on and before another, the most points first; of at most 1,000 of them.
+async def reward_costs(unit: Unit, since: datetime, until: datetime) -> list[Spent]:
+    """What was spent on each reward from an instant on and before another, the most points first; at most 1,000 of them.
 
     Raises `InvalidInput` for a time that ends before it begins.
     """
     if since >= until:
         raise InvalidInput("The time has to end after it begins.", "to")
-    each = _cost_of_each(loaded)
-    spent = await liabilities.spent(unit, since, until, REWARDS_MAX)
-    return [RewardCost(one, each.get(one.source)) for one in spent]
-
-
-def _cost_of_each(loaded: Loaded) -> Mapping[str, Cost | None]:
-    """What one of each reward of the shop costs, by its key."""
-    shelf = loaded.rulebook.latest.program.sections.get("rewards", ())
-    return {each.key: each.cost for each in shelf if isinstance(each, ShopReward)}
+    return await liabilities.spent(unit, since, until, REWARDS_MAX)
 
 
 def _cohorts(fates: Sequence[Fate], months: Sequence[str], lived: Sequence[int]) -> tuple[Cohort, ...]:

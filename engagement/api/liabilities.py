@@ -7,12 +7,13 @@ import strawberry
 
 from achievements.breakage import Cohort
 from engagement.actions import liabilities
-from engagement.actions.liabilities import Liability, RewardCost
+from engagement.actions.liabilities import Liability
 from engagement.actions.programs import Loaded
 from engagement.api.principals import LEDGER_READ, Info, query
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, Decimal, Points, exact, instant, money, written
 from engagement.api.texts import CURRENCY
+from engagement.records.liabilities import Spent
 from engagement.records.unit import Unit
 
 METHOD: Final = (
@@ -120,26 +121,28 @@ class RewardCosts:
     """One reward's."""
 
     key: str = strawberry.field(description="The key of the reward, or of whatever else points were spent on.")
-    currency: str = strawberry.field(description=CURRENCY)
+    currency: str | None = strawberry.field(
+        description="The key of the currency that it was paid in; null for what was taken for nothing."
+    )
     times: int = strawberry.field(description="How often, but for those that were refunded wholly.")
     points: Points = strawberry.field(description="How many points were spent, less what was refunded.")
     cost: Decimal | None = strawberry.field(
-        description="What all of them cost: `times` what one of the reward costs now; null where the program does not say."
+        description="What all of them cost, each as the reward said when it was redeemed; null where it did not say."
     )
     cost_currency: str | None = strawberry.field(
-        description="The money that this is in, by its three letters; null where there is no cost."
+        description="The money that this is in, by its three letters; null where there is no cost. What cost different money stands apart."
     )
 
     @classmethod
-    def of(cls, found: RewardCost) -> "RewardCosts":
+    def of(cls, found: Spent) -> "RewardCosts":
         """As clients read it."""
         return cls(
-            key=found.spent.source,
-            currency=found.spent.currency,
-            times=found.spent.times,
-            points=Points(found.spent.points),
-            cost=None if found.amount is None else exact(found.amount),
-            cost_currency=None if found.each is None else found.each.currency,
+            key=found.source,
+            currency=found.currency,
+            times=found.times,
+            points=Points(found.points),
+            cost=None if found.cost is None else exact(found.cost),
+            cost_currency=found.money,
         )
 
 
@@ -212,7 +215,7 @@ class LiabilitiesQuery:
         """One for each."""
         resources, begin, end = resources_of(info), instant(since, "from"), instant(until, "to")
 
-        async def work(unit: Unit, loaded: Loaded) -> list[RewardCost]:
-            return await liabilities.reward_costs(unit, loaded, begin, end)
+        async def work(unit: Unit, _: Loaded) -> list[Spent]:
+            return await liabilities.reward_costs(unit, begin, end)
 
         return [RewardCosts.of(each) for each in await resources.read_all(info.context.principal, work)]

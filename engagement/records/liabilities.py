@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -26,12 +27,16 @@ class Fate(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What was spent on something, by the key of what it was spent on: how often, and how many points."""
+    """What was spent on something, by the key of what it was spent on: how often, and how many points (of no currency, where it was
+    free). `cost` is what that cost the program, in `money`: for redemptions of a reward that said so when it was taken.
+    """
 
     source: str
-    currency: str
+    currency: str | None
     times: int
     points: int
+    cost: Decimal | None = None
+    money: str | None = None
 
 
 # What is there at an instant: points that have ended by then are gone, booked or not, but for those that are held.
@@ -59,12 +64,20 @@ FROM stepped WHERE points <> 0 GROUP BY 1, 2, 3
 UNION ALL
 SELECT cohort, 'entered', 0, sum(stayed + CASE WHEN is_spent THEN points ELSE 0 END)::bigint FROM stepped GROUP BY 1
 """
+# Facts are a member's own: two members' may have the same id.
 _SPENT = """
-SELECT source, currency, count(*) FILTER (WHERE points > 0) AS times, sum(points)::bigint AS points FROM (
-    SELECT source, currency, coalesce(fact_id, id::text) AS what,
-           sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END) AS points
-    FROM transfer WHERE program_id = $1 AND kind IN ('spend', 'refund') AND at >= $2 AND at < $3 GROUP BY 1, 2, 3
-) AS spent GROUP BY 1, 2 HAVING sum(points) <> 0 ORDER BY points DESC, source, currency LIMIT $4
+WITH spent AS (
+    SELECT member_id, source, currency, fact_id, sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END) AS points
+    FROM transfer WHERE program_id = $1 AND kind IN ('spend', 'refund') AND at >= $2 AND at < $3 GROUP BY 1, 2, 3, 4
+)
+SELECT source, currency, count(*) AS times, sum(points)::bigint AS points, sum(cost) AS cost, money FROM (
+    SELECT spent.source, spent.currency, spent.points, held.cost, held.money FROM spent LEFT JOIN redemption AS held
+        ON held.program_id = $1 AND held.member_id = spent.member_id AND held.fact = spent.fact_id
+    WHERE spent.points <> 0
+    UNION ALL
+    SELECT reward, NULL, 0, cost, money FROM redemption
+    WHERE program_id = $1 AND state = 'fulfilled' AND points = 0 AND at >= $2 AND at < $3
+) AS taken GROUP BY source, currency, money ORDER BY points DESC, source, currency, money LIMIT $4
 """
 
 
@@ -122,5 +135,7 @@ async def fates(unit: Unit, currency: str, bounds: Sequence[datetime], step_days
 
 
 async def spent(unit: Unit, since: datetime, until: datetime, at_most: int) -> list[Spent]:
-    """What was spent from an instant on and before another, less what was refunded of it, by what for; the most points first."""
+    """What was spent from an instant on and before another, less what was refunded of it, by what for and the money that it cost; the most points
+    first.
+    """
     return [Spent(*row) for row in await unit.fetch(_SPENT, unit.program, since, until, at_most)]

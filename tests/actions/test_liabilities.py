@@ -10,12 +10,14 @@ import pytest
 from achievements import periods
 from achievements.breakage import Estimate
 from engagement.actions import liabilities
-from engagement.actions.liabilities import Breakage, Due, Liability, RewardCost
+from engagement.actions.liabilities import Breakage, Due, Liability
 from engagement.actions.programs import Loaded, Sandbox
 from engagement.errors import InvalidInput, NotFound
 from engagement.records.liabilities import Spent
 from engagement.records.unit import Database, Unit
+from tests.achievements.programs import document
 from tests.actions.conftest import BEGIN, House, purchase
+from tests.actions.shop import SHELF, open_shop, redeem, refund
 from tests.actions.test_amend_events import amend
 from tests.actions.test_decisions import spending
 
@@ -37,9 +39,9 @@ async def broken(house: House, currency: str = "points") -> Breakage:
     return await read(house, lambda unit, loaded: liabilities.broken(unit, loaded, currency))
 
 
-async def costs(house: House, since: str, until: str) -> list[RewardCost]:
+async def costs(house: House, since: str, until: str) -> list[Spent]:
     span: tuple[datetime, datetime] = (periods.rfc3339(since), periods.rfc3339(until))
-    return await read(house, lambda unit, loaded: liabilities.reward_costs(unit, loaded, *span))
+    return await read(house, lambda unit, _: liabilities.reward_costs(unit, *span))
 
 
 @pytest.fixture
@@ -106,34 +108,33 @@ async def test_a_young_program_tells_no_breakage(records: Database) -> None:
 
 
 async def test_what_was_spent_is_told_by_what_for(shop: House) -> None:
-    assert await costs(shop, "2017-03-01T00:00:00Z", "2017-05-01T00:00:00Z") == [
-        RewardCost(Spent("hundred", "points", 2, 200), None)
-    ]
+    assert await costs(shop, "2017-03-01T00:00:00Z", "2017-05-01T00:00:00Z") == [Spent("hundred", "points", 2, 200)]
     await amend(shop, ("c4", "ann", "coupon", "2017-04-02T15:00:00Z", {}))
-    assert await costs(shop, "2017-03-01T00:00:00Z", "2017-05-01T00:00:00Z") == [
-        RewardCost(Spent("hundred", "points", 1, 100), None)
-    ]
+    assert await costs(shop, "2017-03-01T00:00:00Z", "2017-05-01T00:00:00Z") == [Spent("hundred", "points", 1, 100)]
     assert await costs(shop, "2018-03-01T00:00:00Z", "2018-05-01T00:00:00Z") == []
     with pytest.raises(InvalidInput):
         await costs(shop, "2017-05-01T00:00:00Z", "2017-05-01T00:00:00Z")
 
 
-async def test_a_reward_costs_what_the_shelf_says(shop: House) -> None:
-    written = spending()
-    written["earn_rules"][0]["earn"]["currency"] = "points"
-    written["rewards"] = [
-        {
-            "key": "hundred",
-            "kind": "product",
-            "price": {"points": 100},
-            "cost": {"amount": "2.35", "currency": "EUR"},
-        }
-    ]
-    await shop.apply(written)
-    (found,) = await costs(shop, "2017-03-01T00:00:00Z", "2017-06-01T00:00:00Z")
-    assert (found.spent, found.amount) == (Spent("hundred", "points", 3, 300), Decimal("7.05"))
-    assert found.each is not None
-    assert found.each.currency == "EUR"
+async def test_a_reward_costs_what_it_cost_when_it_was_redeemed(records: Database) -> None:
+    def shelf(amount: str, currency: str) -> list[dict[str, object]]:
+        cost = {"amount": amount, "currency": currency}
+        mug: dict[str, object] = {"key": "mug", "kind": "product", "price": {"points": 100}, "cost": cost}
+        return [mug, {"key": "sticker", "kind": "product", "cost": {"amount": "0.15", "currency": "EUR"}}]
+
+    house = await open_shop(records, ("ann", "bob", "cid"), rewards=shelf("3.20", "EUR"))
+    # Their facts have the same ids.
+    back = [await redeem(house, "mug", each) for each in ("ann", "bob")][1]
+    await redeem(house, "sticker")
+    for amount, currency in (("3.55", "EUR"), ("4.00", "USD")):
+        await house.apply(document("UTC", **{**SHELF, "rewards": shelf(amount, currency)}))
+        await redeem(house, "mug", "cid")
+    span = "2017-03-01T00:00:00Z", "2017-04-01T00:00:00Z"
+    dollars = Spent("mug", "points", 1, 100, Decimal("4.00"), "USD")
+    free = Spent("sticker", None, 1, 0, Decimal("0.15"), "EUR")
+    assert await costs(house, *span) == [Spent("mug", "points", 3, 300, Decimal("9.95"), "EUR"), dollars, free]
+    await refund(house, back)
+    assert await costs(house, *span) == [Spent("mug", "points", 2, 200, Decimal("6.75"), "EUR"), dollars, free]
 
 
 async def test_currencies_that_are_none_are_told(shop: House) -> None:
