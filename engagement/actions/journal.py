@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from engagement.records import journal
-from engagement.records.journal import Entry
+from engagement.records.journal import Entry, Place
 from engagement.records.unit import Database, Unit
 
 PIECE_ENTRIES = 5_000
@@ -26,16 +25,13 @@ async def read(
 
     async def work(unit: Unit) -> int:
         await unit.take_time(SECONDS_MAX)
-        total, after = await journal.count(unit, since, until), None
+        total = await journal.count(unit, since, until)
+        after: Place | None = None
         while True:
             piece = await journal.page(unit, since, until, after, PIECE_ENTRIES)
             if not piece:
                 return total
             keep(piece, total)
-            after = _last(piece)
+            after = piece[-1].place
 
     return await database.run(work, program_id, read_only=True, deadline_seconds=SECONDS_MAX)
-
-
-def _last(piece: Sequence[Entry]) -> UUID:
-    return piece[-1].id

@@ -107,14 +107,15 @@ class JournalQuery:
             raise InvalidCursor("This cursor points into another list.", "after")
         begin = None if since is None else instant(since, "from")
         end = None if until is None else instant(until, "to")
-        known = None if place is None else place.transfer
+        known = None if place is None else (place.at, place.transfer)
 
         async def work(unit: Unit) -> list[Entry]:
             return await journal.page(unit, begin, end, known, size + 1)
 
         found = await resources_of(info).read(info.context.principal, work)
         edges = [
-            JournalEdge(node=JournalEntry.of(each), cursor=cursor_of(JournalCursor(each.id))) for each in found[:size]
+            JournalEdge(node=JournalEntry.of(each), cursor=cursor_of(JournalCursor(*each.place)))
+            for each in found[:size]
         ]
         cursors = [each.cursor for each in edges]
         return JournalConnection(edges=edges, page_info=PageInfo.of(cursors, after=after, more=len(found) > size))

@@ -6,7 +6,7 @@ list is known for what it is.
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -45,8 +45,9 @@ class TeamsCursor(msgspec.Struct, frozen=True, array_like=True, tag="teams", for
 
 
 class JournalCursor(msgspec.Struct, frozen=True, array_like=True, tag="journal", forbid_unknown_fields=True):
-    """A place in the journal: the last transfer that was shown."""
+    """A place in the journal: when the last transfer that was shown was booked, and its id."""
 
+    at: datetime
     transfer: UUID
 
 
@@ -127,6 +128,9 @@ def place_of(cursor: str, field: str = "after") -> Cursor:
     text = (
         place.external_id if isinstance(place, MembersCursor) else place.team if isinstance(place, TeamsCursor) else ""
     )
+    at = getattr(place, "at", None)
+    if at is not None and at.utcoffset() != timedelta(0):
+        raise InvalidCursor("This is no cursor of this service.", field)
     if cursor_of(place) != cursor or not 0 <= number < 2**63 or "\0" in text:
         raise InvalidCursor("This is no cursor of this service.", field)
     return place

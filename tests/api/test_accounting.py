@@ -1,9 +1,12 @@
 """The books over GraphQL: what rolls forward, and closing months."""
 
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from engagement.api.pagination import JournalCursor, cursor_of
 from tests.api.conftest import House
 from tests.api.test_members import advance
 
@@ -108,7 +111,9 @@ async def test_the_journal_is_read_page_by_page(house: House) -> None:
     assert seen[0]["countsAt"] == seen[0]["at"] == "2026-11-20T12:00:00Z"
     none = (await house.data(JOURNAL, {"from": "2026-11-21T12:00:01Z"}))["journal"]
     assert none == {"edges": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
-    for cursor in ("x", "WyJtZW1iZXJzIiwiYSJd"):
+    nobody = UUID(int=0)
+    far = [datetime.min.replace(tzinfo=zone) for zone in (None, timezone(timedelta(hours=14)))]
+    for cursor in ("x", "WyJtZW1iZXJzIiwiYSJd", *(cursor_of(JournalCursor(each, nobody)) for each in far)):
         assert (await house.refusal(JOURNAL, {"after": cursor}))["code"] == "INVALID_CURSOR"
     asked: list[dict[str, object]] = [{"from": "today"}, {"first": 101}, {"first": 0}]
     for wrong in asked:
