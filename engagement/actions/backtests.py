@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
@@ -38,6 +38,8 @@ NICENESS: Final = 19
 """Of the processes: whatever else the machine does goes first."""
 NOTE_SECONDS: Final = 1.0
 """How often it is noted how far a backtest is, at most."""
+AHEAD: Final = 4
+"""So many stretches for each process are read beyond one that is not counted yet: then reading waits for that one."""
 CHECK_SECONDS: Final = 20.0
 READ_SECONDS: Final = 60.0
 VALUE_MAX: Final = Decimal(1_000_000)
@@ -136,8 +138,19 @@ async def run(running: Running) -> Report:
     return backtest.report(counting.tally, values=command.values, budgets=command.budgets)
 
 
+class _Counted(NamedTuple):
+    """What a stretch came to: how many members, the last of them, and their tally."""
+
+    members: int
+    last: UUID | None
+    tally: Tally
+
+
 class _Counting:
-    """Members read, folded and added up, on several cores."""
+    """Members read, folded and added up, on several cores.
+
+    What is counted waits for all that comes before it; `_room` bounds how much of it may, however long one member's history takes.
+    """
 
     def __init__(self, running: Running, tried: Tried, revision: int) -> None:
         self._running = running
@@ -149,7 +162,8 @@ class _Counting:
         self._after = self._read_after = None if place is None else place.after
         self._reading, self._adding = asyncio.Lock(), asyncio.Lock()
         self._read = self._added = 0
-        self._waiting: dict[int, tuple[Stretch, Tally]] = {}
+        self._waiting: dict[int, _Counted] = {}
+        self._room = asyncio.Semaphore(AHEAD)
         self._total = self._done
         self._noted = time.monotonic()
 
@@ -161,6 +175,7 @@ class _Counting:
             free: asyncio.Queue[int] = asyncio.Queue()
             for position in range(len(cores)):
                 free.put_nowait(position)
+            self._room = asyncio.Semaphore(AHEAD * (len(cores) + 1))
             try:
                 async with asyncio.TaskGroup() as together:
                     # One more than there are processes, so that the next stretch is there when one comes free.
@@ -180,10 +195,11 @@ class _Counting:
             position, told = await free.get(), [astuple(each) for each in stretch.members]
             tally = await asyncio.get_running_loop().run_in_executor(threads, cores.ask, position, told)
             free.put_nowait(position)
-            await self._add(number, stretch, tally)
+            await self._add(number, _Counted(len(told), stretch.last, tally))
 
     async def _next(self) -> tuple[int, Stretch] | None:
-        """The next stretch, with its number; None after the last."""
+        """The next stretch, with its number, once there is room for it; None after the last."""
+        await self._room.acquire()
         async with self._reading:
             after, until, running = self._read_after, self._tried.until, self._running
 
@@ -195,20 +211,23 @@ class _Counting:
                 work, running.program_id, deadline_seconds=READ_SECONDS, read_only=True
             )
             if stretch.last is None:
+                # Whoever waits for room finds that there is nothing more.
+                self._room.release()
                 return None
             self._read_after = stretch.last
             self._read += 1
             return self._read, stretch
 
-    async def _add(self, number: int, stretch: Stretch, tally: Tally) -> None:
+    async def _add(self, number: int, counted: _Counted) -> None:
         """Add what a stretch came to once all before it are, and note from time to time how far that is."""
         async with self._adding:
-            self._waiting[number] = (stretch, tally)
+            self._waiting[number] = counted
             while (found := self._waiting.pop(self._added + 1, None)) is not None:
-                self.tally.add(found[1])
+                self.tally.add(found.tally)
                 self._added += 1
-                self._done += len(found[0].members)
-                self._after = found[0].last
+                self._done += found.members
+                self._after = found.last
+                self._room.release()
             if self._after is not None and time.monotonic() - self._noted >= NOTE_SECONDS:
                 await self._note(self._after)
                 self._noted = time.monotonic()

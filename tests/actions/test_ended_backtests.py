@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -136,3 +137,30 @@ async def test_a_cancelled_backtest_ends_with_its_processes(house: House, monkey
     assert (job.state, job.result) == ("cancelled", None)
     (cores,) = made
     assert not any(each.is_alive() for each in cores._processes)
+
+
+async def test_one_long_history_does_not_let_all_others_pile_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stretched(house, monkeypatch, 30)
+    monkeypatch.setattr(backtests, "available", lambda: 3)
+    at_most = backtests.AHEAD * 3
+    read, first = list[int](), threading.Lock()
+    there, further = threading.Event(), threading.Event()
+    stretch, asking = histories.stretch, Cores[Any, Any].ask
+
+    async def counting(*given: Any) -> Any:
+        read.append(1)
+        if len(read) >= at_most:
+            (there if len(read) == at_most else further).set()
+        return await stretch(*given)
+
+    def slow(cores: Cores[Any, Any], position: int, task: Any) -> Any:
+        # The first one takes until the others have been read as far as they may be, and longer.
+        if first.acquire(blocking=False):
+            assert there.wait(PATIENCE_SECONDS)
+            assert not further.wait(0.3), "reading went on without it"
+        return asking(cores, position, task)
+
+    monkeypatch.setattr(histories, "stretch", counting)
+    monkeypatch.setattr(Cores, "ask", slow)
+    report = await told(house, (await ask(house)).id)
+    assert [report.members, *(each.winners for each in report.definitions)] == [30, 0, 30]
