@@ -27,7 +27,6 @@ from achievements.parts import (
     Mistake,
     Properties,
     PropertyShape,
-    Recounting,
     Reward,
     Trigger,
     event_types_of,
@@ -74,8 +73,7 @@ class Building:
     def life(self, definition: Definition) -> Life:
         """The life of the definition at hand; for ever, where what is written makes no sense."""
         try:
-            if isinstance(definition, Recounting):
-                _ = definition.counted_from
+            _ = definition.counted_from
             return life_of(definition)
         except Misfit as error:
             self.mistake(error.field, str(error))

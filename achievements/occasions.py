@@ -19,7 +19,7 @@ from achievements import periods
 from achievements.building import Building
 from achievements.localtime import LocalTime
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Granting, Misfit, PropertyName, Reward, Rewards
+from achievements.parts import Misfit, PropertyName, Recounting, Reward, Rewards
 from achievements.periods import Calendar
 from achievements.states import OccasionPart
 from achievements.values import Fact
@@ -132,7 +132,7 @@ def _dated(part: OccasionPart, local: LocalTime) -> OccasionPart:
     return replace(part, due=due)
 
 
-class Occasion(Granting, frozen=True, kw_only=True):
+class Occasion(Recounting, frozen=True, kw_only=True):
     """What is given at a welcome, or each year on a birthday or an anniversary, whose date the `attribute` holds."""
 
     kind = "occasion"

@@ -93,6 +93,12 @@ class Definition(Shape, frozen=True, kw_only=True):
         """The keys of what others can name within it: the levels of a badge, the tiers of a ladder."""
         return ()
 
+    @property
+    def counted_from(self) -> datetime | None:
+        """The instant in the past from which it counts as well, where its kind can and it says so; Misfit where that is none."""
+        written: str | None = getattr(self, "counts_from", None)
+        return None if written is None else instant_of(written, "counts_from")
+
 
 class Living(Definition, frozen=True, kw_only=True):
     """What counts for some time: from the instant `starts` until `ends`, unless it is a draft, or paused. Always, where nothing is said."""
@@ -118,11 +124,6 @@ class Recounting(Granting, frozen=True, kw_only=True):
     """What can count the past as well, once it is published: from an instant in it, as if it had been in force since."""
 
     counts_from: Instant | None = None
-
-    @property
-    def counted_from(self) -> datetime | None:
-        """That instant; Misfit where it is none."""
-        return None if self.counts_from is None else instant_of(self.counts_from, "counts_from")
 
 
 class Price(Shape, frozen=True):

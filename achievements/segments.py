@@ -19,7 +19,7 @@ from achievements.conditions import Condition, Conditions, Environment
 from achievements.localtime import LocalTime
 from achievements.measures import Measure, counted_rewards, counts_points, take, take_points
 from achievements.moment import Moment, Rule, Stage
-from achievements.parts import Definition, Misfit, PropertyName, Shape, Trigger
+from achievements.parts import Definition, Instant, Misfit, PropertyName, Shape, Trigger
 from achievements.states import SegmentPart, Tally
 from achievements.values import Amount, Fact
 from achievements.windows import Span, Window, pruned, span_of
@@ -129,7 +129,10 @@ class SegmentReady(Rule, frozen=True, kw_only=True):
 
 
 class Segment(Definition, frozen=True, kw_only=True):
-    """Members for whom a condition holds, on its measures, their attributes and tiers; or, with `list: true`, those named."""
+    """Members for whom a condition holds, on its measures, their attributes and tiers; or, with `list: true`, those named.
+
+    With `counts_from` its measures count the past as well, once it is published, and its condition holds of it.
+    """
 
     kind = "segment"
     fixed = ("measures", "list")
@@ -138,6 +141,7 @@ class Segment(Definition, frozen=True, kw_only=True):
     measures: Annotated[Mapping[PropertyName, SegmentMeasure], msgspec.Meta(max_length=MEASURES_MAX)] = {}
     when: str | None = None
     list: bool = False
+    counts_from: Instant | None = None
 
     def __post_init__(self) -> None:
         if self.list and (self.when is not None or self.measures):

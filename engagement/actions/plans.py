@@ -12,7 +12,7 @@ from achievements.compiling import compiled
 from achievements.definitions import SECTIONS, Mistaken, parse, plain
 from achievements.definitions import Program as Document
 from achievements.differences import FieldChange, fields_changed
-from achievements.parts import Definition, Granting, Mistake, Recounting
+from achievements.parts import Definition, Granting, Mistake
 from engagement.actions import lines
 from engagement.actions.lines import Line, definition_in
 from engagement.errors import InvalidInput, InvalidProgram
@@ -130,9 +130,9 @@ def _changes(
                 change = Change(definition.kind, definition.key, "CHANGED", fields_changed(plain(before), body))
         changes.append(change)
         version = 1 if held is None else held.version + 1
-        counts_from = definition.counted_from if isinstance(definition, Recounting) else None
+        written = msgspec.json.encode(body)
         published = DefinitionVersion(
-            definition.kind, definition.key, version, msgspec.json.encode(body), now, counts_from=counts_from
+            definition.kind, definition.key, version, written, now, counts_from=definition.counted_from
         )
         new.append(published)
     for held in last.values():
