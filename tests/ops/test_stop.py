@@ -26,11 +26,15 @@ async def answered_live(running: Running) -> None:
 
 
 async def refused(running: Running) -> None:
-    """Wait until the service takes no new connection."""
-    with suppress(httpx.ConnectError):
-        async with asyncio.timeout(SECONDS):
-            while True:
+    """Wait until the service takes no new connection. One that it took while it closed may end without an answer."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
                 await answered_live(running)
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:
+                continue
 
 
 async def stored(shop: Shop) -> set[str]:
