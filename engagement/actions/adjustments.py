@@ -135,6 +135,4 @@ async def check_limits(
     total = await credentials.adjusted(unit, credential, currency, today, points)
     if total > most:
         left = max(0, most - total + points)
-        raise LimitExceeded(
-            left, f"This key may give or take {most:,} points a day, and {left:,} more today.", "change"
-        )
+        raise LimitExceeded(left, f"This key may give or take {most:,} points a day, and {left:,} more today.", field)

@@ -8,6 +8,7 @@ import msgspec
 
 from achievements.movements import PointsHeld
 from achievements.outcomes import Effect
+from engagement.actions.adjustments import check_limits
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, check_member, listen, listen_to
 from engagement.errors import InvalidInput, NotFound
@@ -98,7 +99,7 @@ async def capture_hold(
     """Spend points that are held, all or a part of them; the rest comes free.
 
     Raises `NotFound` where there is no such hold, `HoldNotOpen` where it has ended, `InvalidInput` for more points than it holds, and for
-    one that a redemption holds; and what `Database.perform` raises.
+    one that a redemption holds; `LimitExceeded` for more than the key may take; and what `Database.perform` raises.
     """
     if command.points is not None and not 1 <= command.points <= POINTS_HELD_MAX:
         raise InvalidInput("Capture at least 1 point, and at most what is held.", "points")
@@ -107,7 +108,7 @@ async def capture_hold(
         program_id,
         "captureHold",
         command,
-        lambda unit: _capture(unit, programs, command),
+        lambda unit: _capture(unit, programs, command, principal),
         Asked(principal, key),
     )
 
@@ -115,7 +116,7 @@ async def capture_hold(
 async def void_hold(
     database: Database, programs: Programs, program_id: int, command: VoidHold, *, principal: str, key: str | None
 ) -> HoldChanged:
-    """Let points that are held come free. Raises what `capture_hold` does."""
+    """Let points that are held come free. Raises what `capture_hold` does, but for limits."""
     return await _perform(
         database, program_id, "voidHold", command, lambda unit: _void(unit, programs, command), Asked(principal, key)
     )
@@ -144,11 +145,13 @@ async def _set_aside(unit: Unit, programs: Programs, command: HoldPoints) -> Hol
     return HoldChanged(command.member, made, effects)
 
 
-async def _capture(unit: Unit, programs: Programs, command: CaptureHold) -> HoldChanged:
+async def _capture(unit: Unit, programs: Programs, command: CaptureHold, principal: str) -> HoldChanged:
     listener, held = await _holder(unit, programs, command.hold)
     points = held.points if command.points is None else command.points
     if points > held.points:
         raise InvalidInput(f"It holds {held.points:,} points.", "points")
+    # Else a key could take by holds what it may not take.
+    await check_limits(unit, listener.loaded, principal, held.currency, points, "points")
     effects = await listener.capture(held, points, CAPTURED, {"hold": str(held.id), "source": held.source})
     await listener.save()
     return await _changed(unit, listener, held, effects)

@@ -15,6 +15,7 @@ from engagement.api.refusals import (
     HoldNotOpenError,
     IdempotencyKeyReusedError,
     InvalidInputError,
+    LimitExceededError,
     MemberErasedError,
     NotEnoughPointsError,
     NotFoundError,
@@ -134,7 +135,18 @@ HoldPointsResult: TypeAlias = Annotated[
     | TryAgainError,
     strawberry.union("HoldPointsResult", description="What became of setting points aside."),
 ]
-EndHoldResult: TypeAlias = Annotated[
+CaptureHoldResult: TypeAlias = Annotated[
+    HoldSuccess
+    | HoldNotOpenError
+    | LimitExceededError
+    | NotFoundError
+    | InvalidInputError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
+    strawberry.union("CaptureHoldResult", description="What became of spending points that were held."),
+]
+VoidHoldResult: TypeAlias = Annotated[
     HoldSuccess
     | HoldNotOpenError
     | NotFoundError
@@ -142,7 +154,7 @@ EndHoldResult: TypeAlias = Annotated[
     | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
-    strawberry.union("EndHoldResult", description="What became of ending a hold."),
+    strawberry.union("VoidHoldResult", description="What became of letting points come free."),
 ]
 
 
@@ -210,12 +222,15 @@ class HoldsMutation:
         )
         return await _told(info, done)
 
-    @mutation("Spend points that are held, all of them or a part: the rest comes free.", POINTS_WRITE)
+    @mutation(
+        "Spend points that are held, all of them or a part: the rest comes free. Within the limits of the key.",
+        POINTS_WRITE,
+    )
     async def capture_hold(
         self,
         info: Info,
         given: Annotated[CaptureHoldInput, strawberry.argument(name="input", description="Which hold.")],
-    ) -> EndHoldResult:
+    ) -> CaptureHoldResult:
         """Spend them."""
         resources, principal = resources_of(info), info.context.principal
         done = await holds.capture_hold(
@@ -233,7 +248,7 @@ class HoldsMutation:
         self,
         info: Info,
         given: Annotated[VoidHoldInput, strawberry.argument(name="input", description="Which hold.")],
-    ) -> EndHoldResult:
+    ) -> VoidHoldResult:
         """Give them free."""
         resources, principal = resources_of(info), info.context.principal
         done = await holds.void_hold(

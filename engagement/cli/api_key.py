@@ -40,7 +40,9 @@ def create(
     points_per_adjustment: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="How many points it may give, take or transfer at a time, with `points:write`."
+            min=1,
+            metavar="N",
+            help="How many points it may give, take, capture or transfer at a time, with `points:write`.",
         ),
     ] = None,
     points_per_day: Annotated[

@@ -12,6 +12,7 @@ from engagement.records import credentials
 from engagement.records.credentials import Limits
 from engagement.records.unit import ALL
 from tests.api.conftest import APPLY, NOON, House, Service, document, founded
+from tests.api.test_holds import CAPTURE, HOLD
 
 ADJUST = """mutation($input: AdjustPointsInput!) { adjustPoints(input: $input) { __typename
   ... on AdjustPointsSuccess { change balance reason replayed effects { __typename } }
@@ -72,6 +73,24 @@ async def limited(house: House, limits: Limits) -> str:
     return await house.service.database.run(
         lambda unit: credentials.create(unit, house.program.id, "till", ["points:write"], limits), ALL
     )
+
+
+async def held_by(house: House, key: str, points: int) -> str:
+    wanted = {
+        "member": "ann",
+        "currency": "points",
+        "points": points,
+        "source": "order",
+        "idempotencyKey": str(uuid4()),
+    }
+    return str((await house.data(HOLD, {"input": wanted}, key=key))["holdPoints"]["hold"]["id"])
+
+
+async def captured_by(house: House, key: str, hold: str, points: int) -> str | None:
+    """The code with which a capture is refused; None where it is done."""
+    wanted = {"hold": hold, "points": points, "idempotencyKey": str(uuid4())}
+    answer: dict[str, str] = (await house.data(CAPTURE, {"input": wanted}, key=key))["captureHold"]
+    return answer.get("code")
 
 
 async def test_points_are_given_and_taken_for_a_reason(shop: House) -> None:
@@ -153,6 +172,14 @@ async def test_a_key_moves_no_more_from_one_to_another_than_it_may(shop: House) 
     assert (await give(shop, 21, key=key))["left"] == 20
     assert (await give(shop, 20, key=key))["__typename"] == "TransferPointsSuccess"
     assert (await adjust(shop, 11, key=key))["left"] == 10
+    # Nor takes by a hold what it may not take: held is not moved yet, and captured is.
+    hold = await held_by(shop, key, 40)
+    assert [await captured_by(shop, key, hold, points) for points in (21, 11, 10)] == [
+        "LIMIT_EXCEEDED",
+        "LIMIT_EXCEEDED",
+        None,
+    ]
+    assert (await adjust(shop, 1, key=key))["left"] == 0
     assert (await give(shop, 20, key=shop.token("ann")))["__typename"] == "TransferPointsSuccess"
 
 
