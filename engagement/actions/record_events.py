@@ -1,14 +1,13 @@
 """Recording events: from the request to the receipts, in one transaction for all who ask at the same time.
 
-While a batch of a program commits, requests for it queue; the next batch takes them all. No timer, no added delay. Where
-many events wait, a second batch goes beside the first: PostgreSQL writes what one brought while another is judged.
+While a batch of a program commits, requests for it wait for the next one (`gathering`). Where many events wait, a second batch goes
+beside the first: PostgreSQL writes what one brought while another is judged.
 """
 
-import asyncio
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -21,6 +20,7 @@ from engagement.actions import locking, refolding
 from engagement.actions.accounts import LotsMissing
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause, Draft
+from engagement.actions.gathering import Gathering, Limits
 from engagement.actions.places import Places, PlacesMissing
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.sent_events import (
@@ -35,7 +35,7 @@ from engagement.actions.sent_events import (
     erased,
     same,
 )
-from engagement.errors import OutcomeUnknown, Overloaded, Refusal, Unavailable
+from engagement.errors import Refusal
 from engagement.observer import INTERNAL, NOBODY, BatchReport, Observer
 from engagement.records import activity, events, members
 from engagement.records.events import Earlier, StoredEvent
@@ -45,7 +45,6 @@ from engagement.records.unit import Database, Unit
 
 BATCH_EVENTS_MAX = 1_000
 """A batch takes waiting requests up to so many events; a single request always fits."""
-BATCHES_MAX = 2
 BESIDE_EVENTS_MIN = 200
 """So many waiting events are worth a batch beside another; fewer cost less all together in the next one."""
 QUEUED_EVENTS_MAX = 50_000
@@ -68,9 +67,8 @@ class Intake:
         self._database = database
         self._programs = programs
         self._observer = observer
-        self._queues: dict[int, deque[tuple[Request, asyncio.Future[Recorded]]]] = defaultdict(deque)
-        self._waiting: dict[int, int] = defaultdict(int)
-        self._draining: dict[int, set[asyncio.Task[None]]] = defaultdict(set)
+        limits = Limits(BATCH_EVENTS_MAX, QUEUED_EVENTS_MAX, BESIDE_EVENTS_MIN)
+        self.gathering: Gathering[Request, Recorded] = Gathering(self._record, limits, len)
 
     async def record(self, program_id: int, sent: Sequence[SentEvent]) -> Recorded:
         """Take events into a program. Safe to repeat: an event that was taken before gives its first reply again.
@@ -79,57 +77,17 @@ class Intake:
         events was taken (or, after `OutcomeUnknown`, all or none were).
         """
         check_batch(sent)
-        queue = self._queues[program_id]
-        if self._waiting[program_id] + len(sent) > QUEUED_EVENTS_MAX:
-            raise Overloaded("Too many events are waiting; send these again later.")
-        answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
-        queue.append((tuple(sent), answer))
-        self._waiting[program_id] += len(sent)
-        if self._is_worth_a_batch(program_id, len(self._draining[program_id])):
-            self._draining[program_id].add(asyncio.create_task(self._drain(program_id)))
-        return await answer
+        return await self.gathering.ask(program_id, tuple(sent))
 
-    def _is_worth_a_batch(self, program_id: int, beside: int) -> bool:
-        return beside == 0 or (beside < BATCHES_MAX and self._waiting[program_id] >= BESIDE_EVENTS_MIN)
-
-    async def _drain(self, program_id: int) -> None:
-        queue, draining = self._queues[program_id], self._draining[program_id]
-        try:
-            while queue and self._is_worth_a_batch(program_id, len(draining) - 1):
-                batch = [queue.popleft()]
-                size = len(batch[0][0])
-                while queue and size + len(queue[0][0]) <= BATCH_EVENTS_MAX:
-                    size += len(queue[0][0])
-                    batch.append(queue.popleft())
-                self._waiting[program_id] -= size
-                await self._answer(program_id, batch)
-        finally:
-            draining.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-
-    async def _answer(self, program_id: int, batch: Sequence[tuple[Request, "asyncio.Future[Recorded]"]]) -> None:
-        requests = [request for request, _ in batch]
+    async def _record(self, program_id: int, requests: Sequence[Request]) -> list[Recorded]:
         report = BatchReport(program_id, len(requests), sum(map(len, requests)), begun=time.perf_counter())
         try:
             answers = await self._database.run(lambda unit: self._take(unit, requests, report), program_id)
-        except Exception as error:  # noqa: BLE001 — handed on to whoever asked, whatever it is.
+        except Exception as error:
             self._observer.batch_failed(report, error.code if isinstance(error, Refusal) else INTERNAL)
-            # What one request brought about must not fail the others: each gets a transaction of its own.
-            if len(batch) > 1 and not isinstance(error, Refusal):
-                for each in batch:
-                    await self._answer(program_id, [each])
-                return
-            _refuse(batch, error)
-            if isinstance(error, Unavailable | OutcomeUnknown):
-                # Whoever waited behind a server that does not answer has waited long enough, and none of theirs was begun.
-                queue = self._queues[program_id]
-                _refuse(queue, Unavailable("PostgreSQL does not answer; nothing was done. Ask again later."))
-                queue.clear()
-                self._waiting[program_id] = 0
-            return
+            raise
         self._observer.batch_committed(report)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+        return answers
 
     async def _take(self, unit: Unit, requests: Sequence[Request], report: BatchReport) -> list[Recorded]:
         loaded = await self._programs.load(unit, for_writing=True)
@@ -342,12 +300,6 @@ class Batch:
         if not same(each, original.event.type, original.sent_at, original.properties):
             return conflict(each)
         return msgspec.structs.replace(receipt, index=each.index, replayed=True)
-
-
-def _refuse(waiting: Iterable[tuple[Request, "asyncio.Future[Recorded]"]], error: Exception) -> None:
-    for _, future in waiting:
-        if not future.done():
-            future.set_exception(error)
 
 
 def _recorded(answers: Sequence[Receipt | RefusedEvent]) -> Recorded:

@@ -53,8 +53,7 @@ async def fed(house: House, intake: Intake, requests: int, size: int) -> None:
     assert await house.rows("SELECT count(*), count(DISTINCT id) FROM event WHERE program_id = $1") == [
         (requests * size, requests * size)
     ]
-    assert not any(intake._draining.values())
-    assert not any(intake._waiting.values())
+    assert intake.gathering.idle
 
 
 async def test_few_events_wait_for_one_batch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
