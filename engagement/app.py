@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
+from engagement.actions.checkout import Checkout
 from engagement.actions.programs import Programs
 from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
@@ -83,8 +84,8 @@ async def _resources(database_url: str, link: Link) -> AsyncIterator[tuple[Resou
         programs = Programs()
         database.wake = drain.wake
         intake = Intake(database, programs, telemetry)
-        reader = Reader(database, programs)
-        yield Resources(database, programs, intake, reader, boards, drain, hub), telemetry, lag
+        checkout, reader = Checkout(database, programs), Reader(database, programs)
+        yield Resources(database, programs, intake, checkout, reader, boards, drain, hub), telemetry, lag
 
 
 async def _fill(resources: Resources) -> None:

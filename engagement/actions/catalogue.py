@@ -13,6 +13,7 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.screens import found
 from engagement.actions.shelf import Looker, OnShelf, Stock
 from engagement.records import codes, members, redemptions, stock
+from engagement.records.redemptions import Had
 from engagement.records.unit import Unit
 
 POOL_COUNTED_MAX = 10_000
@@ -42,7 +43,7 @@ async def read(unit: Unit, programs: Programs, member: str | None, wanted: Wante
     rules, at, looker = await _looker(unit, loaded, whose.id)
     chosen = _chosen(rules, wanted, at_most)
     asked = shelf.limits(chosen, at)
-    times = await redemptions.had(unit, whose.id, asked, at)
+    times = await redemptions.had(unit, [Had(whose.id, reward, since, at) for reward, since in asked])
     had = {reward: count for (reward, _), count in zip(asked, times, strict=True)}
     known = await _stock(unit, rules, chosen, had)
     return [shelf.look(rules, each, at, known, looker) for each in chosen]

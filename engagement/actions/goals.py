@@ -2,8 +2,8 @@
 
 import msgspec
 
+from engagement.actions.approaching import reward_of
 from engagement.actions.programs import Programs
-from engagement.actions.redeeming import reward_of
 from engagement.actions.telling import check_member, listen
 from engagement.records import goals
 from engagement.records.unit import Database, Unit

@@ -80,7 +80,6 @@ async def issue(
         )
         made.append((new, None if code is None else codes.hash_of(code)))
     benefits.add(unit, made)
-    await unit.flush()
     return Issued([each for each, _ in made], [told(each, at) for each, _ in made])
 
 
@@ -100,8 +99,6 @@ async def _code(unit: Unit, rules: Rules, key: str, ready: dict[str, list[str]],
         return next(iter(await codes.take(unit, key, 1)), None)
     code = new_code(voucher)
     codes.add(unit, key, [code], at)
-    # What is written together must not rest on another part, and a benefit is read beside its code.
-    await unit.flush()
     return code
 
 

@@ -5,7 +5,7 @@ import functools
 import msgspec
 
 from achievements.outcomes import Effect
-from engagement.actions import issuing, redeeming, reserving
+from engagement.actions import approaching, issuing, redeeming, reserving
 from engagement.actions.holds import Asked
 from engagement.actions.programs import Programs
 from engagement.actions.redeeming import Redeemed
@@ -52,7 +52,7 @@ async def _refund(unit: Unit, programs: Programs, command: RefundRedemption) -> 
     unused = [each for each in held if each.state == benefits.ISSUED]
     await benefits.end(unit, [each.id for each in unused], benefits.VOIDED, listener.at)
     if found.counted and not used:
-        redeeming.give_back(unit, found.reward, [found.session])
+        approaching.give_back(unit, [(found.reward, found.session)])
     said_of = redeeming.said_of(found)
     effects: tuple[Effect, ...]
     if found.paid:

@@ -17,10 +17,11 @@ import msgspec
 from achievements.outcomes import Effect
 from achievements.redeeming import BenefitChanged, RedemptionChanged
 from achievements.rewards import REDEEMED, RewardReady
-from engagement.actions import holds, redeeming, shelf
+from engagement.actions import approaching, holds, redeeming, shelf
+from engagement.actions.approaching import Counter, RedeemReward
 from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX, OPEN_HOLDS_MAX, Asked
 from engagement.actions.programs import Programs
-from engagement.actions.redeeming import Counter, Redeemed, RedeemReward
+from engagement.actions.redeeming import Redeemed
 from engagement.actions.telling import Listener, check_member, listen_to
 from engagement.errors import Forbidden, HoldNotOpen, InvalidInput, NotFound, RedemptionRefused
 from engagement.records import codes, members, redemptions, stock
@@ -65,7 +66,7 @@ async def reserve_reward(
 ) -> Redeemed:
     """Set a reward aside for a member, and her points for it, from the program's present on.
 
-    Where she does so herself, `own` is the app's id of her. Raises what `redeem_reward` does, and `Forbidden` where it is not for members to reserve.
+    Where she does so herself, `own` is the app's id of her. Raises what `Checkout.redeem` does, and `Forbidden` where it is not for members to reserve.
     """
     check_member(command.member)
     longest = HOLD_SECONDS_MAX if own is None else OWN_SECONDS_MAX
@@ -120,8 +121,8 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
 
     async def give_back(unit: Unit, reward: str) -> int:
         loaded = await cache.load(unit, for_writing=True)
-        await stock.lock(unit, reward, [""])
-        return await redeeming.give_back_over(unit, reward, loaded.now)
+        await stock.lock(unit, [(reward, "")])
+        return await approaching.give_back_over(unit, [reward], loaded.now)
 
     return sum(
         [
@@ -132,7 +133,7 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
 
 
 async def _reserve(unit: Unit, programs: Programs, command: ReserveReward, *, own: str | None) -> Redeemed:
-    counter, listener, price = await redeeming.approach(unit, programs, command)
+    counter, listener, price = await approaching.approach(unit, programs, command)
     if own is not None:
         _check_reservable(counter.ready)
         if await redemptions.reserved(unit, listener.id, listener.at) >= OWN_RESERVATIONS_MAX:
@@ -150,7 +151,7 @@ async def _reserve(unit: Unit, programs: Programs, command: ReserveReward, *, ow
     for pool, count in shelf.pools_of(counter.rules, counter.ready).items():
         if len(await codes.set_aside(unit, pool, count, made.id)) < count:
             await redeeming.no_code(unit, pool)
-    redemptions.add(unit, made)
+    redemptions.add(unit, [made])
     effects = (*effects, *say(listener, made))
     await listener.save()
     return Redeemed(command.member, made, (), effects)
@@ -163,7 +164,7 @@ async def _capture(unit: Unit, programs: Programs, command: CaptureRedemption) -
     if not min(1, found.points) <= points <= found.points:
         raise InvalidInput(f"It has set {found.points:,} points aside.", "points")
     rules = listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest
-    ready = redeeming.reward_of(rules, found.reward)
+    ready = approaching.reward_of(rules, found.reward)
     session = ready.session(found.session)
     usable = ready.usable(listener.at, session)
     counter = Counter(rules, ready, session, found.counted)
@@ -191,7 +192,9 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption, *, own:
     listener, found = await approach(unit, programs, command.redemption, redemptions.RESERVED, own)
     if own is not None:
         _check_reservable(
-            redeeming.reward_of(listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest, found.reward)
+            approaching.reward_of(
+                listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest, found.reward
+            )
         )
     freed: tuple[Effect, ...] = ()
     if found.hold is not None:
@@ -199,7 +202,7 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption, *, own:
         listener.show(freed)
     await codes.free_again(unit, [found.id])
     if found.counted:
-        redeeming.give_back(unit, found.reward, [found.session])
+        approaching.give_back(unit, [(found.reward, found.session)])
     made = msgspec.structs.replace(found, state=redemptions.VOIDED, ended_at=listener.at)
     await redemptions.change(unit, made)
     effects = (*freed, *say(listener, made))
@@ -224,7 +227,7 @@ async def approach(
     if found is None or (own is not None and (await members.ids_of(unit, [own])).get(own) != found.member_id):
         raise NotFound("No redemption of that id.", "redemption")
     if found.counted:
-        await stock.lock(unit, found.reward, {"", found.session})
+        await stock.lock(unit, [(found.reward, ""), (found.reward, found.session)])
     listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
     await listener.arrive()
     again = await redemptions.find(unit, identity, locked=True)

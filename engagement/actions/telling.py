@@ -4,7 +4,7 @@ A command about one member locks her, looks at where she stands, and tells what 
 `Listener.tell`, `Listener.save`, in one unit. Where she pays for it, the points leave her purse with the fact, or neither happens.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -61,8 +61,16 @@ class Listener:
             await self._changes.bring_lots(self._unit, [self.id])
         else:
             await self._changes.bring_due(self._unit, {self.id: self.at})
+        self.live()
+
+    def live(self) -> None:
+        """The same, where what of her lots that needs is at hand."""
         self._draft.advance(self.at)
         self._arrived = True
+
+    def leave(self) -> None:
+        """Have nothing written of her, whatever was done to her in memory."""
+        del self._changes.drafts[self.id]
 
     async def tell(
         self,
@@ -179,6 +187,24 @@ async def listen(
     # Of one who is a part of another, it is not the other's name.
     names = {} if member in known.former else {who: member}
     return Listener(unit, loaded, Changes(loaded, [held], names), who, pays=pays)
+
+
+async def listen_together(unit: Unit, loaded: Loaded, names: Iterable[str]) -> dict[str, Listener]:
+    """Lock members by the app's own ids, with their balances, and let them arrive; saving one saves all.
+
+    Waits for nobody: who is not known yet, is held by another unit, was erased or is to be counted anew is left out, and so is another
+    name of somebody who is there.
+    """
+    known = await members.known(unit, names)
+    held = await locking.lock(unit, loaded, set(known.ids.values()), skip_locked=True, in_all=0, balances=True)
+    there = {who: each for who, each in held.items() if not each.erased and not loaded.line.behind(each)}
+    named = {who: name for name, who in reversed(known.ids.items()) if who in there}
+    changes = Changes(loaded, there.values(), {who: name for who, name in named.items() if name not in known.former})
+    await changes.bring_lots(unit, there)
+    listeners = {name: Listener(unit, loaded, changes, who, pays=True) for who, name in named.items()}
+    for each in listeners.values():
+        each.live()
+    return listeners
 
 
 async def listen_to(unit: Unit, programs: Programs, ids: Sequence[UUID]) -> dict[UUID, Listener]:

@@ -4,9 +4,10 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from engagement.actions import redeeming, refunding, reserving, screens
+from engagement.actions import refunding, reserving, screens
+from engagement.actions.approaching import RedeemReward
 from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
-from engagement.actions.redeeming import Redeemed, RedeemReward
+from engagement.actions.redeeming import Redeemed
 from engagement.actions.refunding import RefundRedemption
 from engagement.actions.reserving import (
     OWN_RESERVATIONS_MAX,
@@ -223,9 +224,7 @@ class RedemptionsMutation:
     ) -> RedeemRewardResult:
         """Pay, and have it."""
         principal, resources = info.context.principal, resources_of(info)
-        done = await redeeming.redeem_reward(
-            resources.database,
-            resources.programs,
+        done = await resources.checkout.redeem(
             principal.program,
             RedeemReward(member_of(principal, given.member), given.reward, given.session),
             principal=principal.name,

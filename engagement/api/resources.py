@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
+from engagement.actions.checkout import Checkout
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.read_screens import Reader
 from engagement.actions.record_events import Intake
@@ -26,6 +27,7 @@ class Resources:
     database: Database
     programs: Programs
     intake: Intake
+    checkout: Checkout
     reader: Reader
     boards: Boards
     drain: Drain

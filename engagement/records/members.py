@@ -72,7 +72,7 @@ _MEMBER = "member.id, member.external_id, member.timezone, member.created_at, me
 
 async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
     """The ids of members that exist, by the app's own ids: of one who is a part of another, the other's."""
-    return (await _known(unit, external_ids)).ids
+    return (await known(unit, external_ids)).ids
 
 
 class Known(NamedTuple):
@@ -82,7 +82,8 @@ class Known(NamedTuple):
     former: frozenset[str] = frozenset()
 
 
-async def _known(unit: Unit, external_ids: Sequence[str]) -> Known:
+async def known(unit: Unit, external_ids: Iterable[str]) -> Known:
+    """Those of them that exist."""
     rows = await unit.fetch(
         "SELECT external_id, id, merged_into FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
         unit.program,
@@ -98,13 +99,13 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> Known:
     In order, so that two enrolments queue.
     """
     wanted = sorted(external_ids)
-    known = await _known(unit, wanted)
-    fresh = [each for each in wanted if each not in known.ids]
+    there = await known(unit, wanted)
+    fresh = [each for each in wanted if each not in there.ids]
     if fresh:
         gone = await erasures.erased_among(unit, fresh)
         fresh = [each for each in fresh if each not in gone]
     if not fresh:
-        return known
+        return there
     rows = await unit.fetch(
         "WITH made AS (INSERT INTO member (program_id, id, external_id, created_at)"
         " SELECT $1, new.id, new.external_id, $4 FROM unnest($2::uuid[], $3::text[]) AS new (id, external_id)"
@@ -126,8 +127,8 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> Known:
     if made and await erasures.erased_among(unit, list(made)):
         raise Again
     elsewhere = [each for each in fresh if each not in made]
-    others = await _known(unit, elsewhere) if elsewhere else Known({})
-    return Known({**known.ids, **made, **others.ids}, known.former | others.former)
+    others = await known(unit, elsewhere) if elsewhere else Known({})
+    return Known({**there.ids, **made, **others.ids}, there.former | others.former)
 
 
 async def lock_states(

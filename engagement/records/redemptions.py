@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from engagement.records.rows import Rows
+from engagement.records.rows import Rows, columns_of
+from engagement.records.stock import Shelf
 from engagement.records.unit import Row, Unit
 
 RESERVED = "reserved"
@@ -76,9 +78,9 @@ _REDEMPTIONS = Rows(
 )
 
 
-def add(unit: Unit, made: Redemption) -> None:
-    """Keep a new redemption."""
-    _REDEMPTIONS.insert(unit, [msgspec.structs.astuple(made)])
+def add(unit: Unit, made: Sequence[Redemption]) -> None:
+    """Keep new redemptions."""
+    _REDEMPTIONS.insert(unit, [msgspec.structs.astuple(each) for each in made])
 
 
 async def find(unit: Unit, identity: UUID, *, locked: bool = False) -> Redemption | None:
@@ -118,17 +120,19 @@ async def change(unit: Unit, changed: Redemption) -> None:
     )
 
 
-async def expire(unit: Unit, now: datetime, reward: str) -> list[tuple[UUID, str, bool]]:
-    """End what was reserved of a reward up to an instant and not captured: each one's id and session, and whether it is counted."""
+async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[tuple[UUID, Shelf, bool]]:
+    """End what was reserved of some rewards up to an instant and not captured: each one's id, what it was taken of, and whether it is
+    counted there.
+    """
     rows = await unit.fetch(
         "WITH ended AS (UPDATE redemption SET state = 'expired', ended_at = until"
-        " WHERE program_id = $1 AND state = 'reserved' AND until <= $2 AND reward = $3 RETURNING id, session, counted)"
-        " SELECT * FROM ended",
+        " WHERE program_id = $1 AND state = 'reserved' AND until <= $2 AND reward = ANY($3::text[])"
+        " RETURNING id, reward, session, counted) SELECT * FROM ended",
         unit.program,
         now,
-        reward,
+        list(rewards),
     )
-    return [(row["id"], row["session"], row["counted"]) for row in rows]
+    return [(row["id"], (row["reward"], row["session"]), row["counted"]) for row in rows]
 
 
 async def over(unit: Unit, now: datetime) -> list[str]:
@@ -152,21 +156,28 @@ async def reserved(unit: Unit, member_id: UUID, now: datetime) -> int:
     return count
 
 
-async def had(unit: Unit, member_id: UUID, asked: Sequence[tuple[str, datetime | None]], now: datetime) -> list[int]:
-    """How often a member took each of these rewards since an instant (None: ever), without what was voided, refunded or is over."""
+class Had(NamedTuple):
+    """Which redemptions of a member are asked for: of a reward, since an instant (None: ever), as they stand at another."""
+
+    member_id: UUID
+    reward: str
+    since: datetime | None
+    now: datetime
+
+
+async def had(unit: Unit, asked: Sequence[Had]) -> list[int]:
+    """How many there are of each, without those that were voided, refunded or are over."""
     if not asked:
         return []
     rows = await unit.fetch(
-        "SELECT asked.n, count(held.id)::int AS times FROM unnest($3::text[], $4::timestamptz[]) WITH ORDINALITY"
-        " AS asked (reward, since, n) LEFT JOIN redemption AS held ON held.program_id = $1 AND held.member_id = $2"
-        " AND held.reward = asked.reward AND (asked.since IS NULL OR held.at >= asked.since)"
-        " AND (held.state = 'fulfilled' OR held.state = 'reserved' AND held.until > $5)"
+        "SELECT asked.n, count(held.id)::int AS times"
+        " FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[]) WITH ORDINALITY"
+        " AS asked (member_id, reward, since, now, n) LEFT JOIN redemption AS held ON held.program_id = $1"
+        " AND held.member_id = asked.member_id AND held.reward = asked.reward AND (asked.since IS NULL OR held.at >= asked.since)"
+        " AND (held.state = 'fulfilled' OR held.state = 'reserved' AND held.until > asked.now)"
         " GROUP BY asked.n ORDER BY asked.n",
         unit.program,
-        member_id,
-        [reward for reward, _ in asked],
-        [since for _, since in asked],
-        now,
+        *columns_of(asked, 4),
     )
     return [row["times"] for row in rows]
 

@@ -3,24 +3,47 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from engagement.records.unit import Unit
+from engagement.records.rows import columns_of
+from engagement.records.unit import Row, Unit
 
 Shelf: TypeAlias = tuple[str, str]
 """A reward, and a session of it; the reward itself, where that is empty."""
 
 
-async def lock(unit: Unit, reward: str, sessions: Iterable[str]) -> dict[str, int]:
-    """How many are taken of each of these sessions of a reward ("": of the reward itself); locked, in their order, until the unit ends."""
+async def lock(unit: Unit, shelves: Iterable[Shelf], *, skip_locked: bool = False) -> dict[Shelf, int]:
+    """How many are taken of each of these; locked, in their order, until the unit ends. `skip_locked` leaves out those that another holds."""
+    wanted = sorted(set(shelves))
+    found = await _locked(unit, wanted, skip_locked=skip_locked)
+    fresh = [each for each in wanted if each not in found]
+    if fresh:
+        rows = await unit.fetch(
+            "WITH made AS (INSERT INTO reward_stock (program_id, reward, session, taken)"
+            " SELECT $1, asked.reward, asked.session, 0 FROM unnest($2::text[], $3::text[]) AS asked (reward, session)"
+            " ON CONFLICT DO NOTHING RETURNING reward, session, taken) SELECT * FROM made",
+            unit.program,
+            *columns_of(fresh, 2),
+        )
+        found |= _by_shelf(rows)
+        # Whoever else made one of them meanwhile has committed by now: the insert waited for it.
+        others = [each for each in fresh if each not in found]
+        if others and not skip_locked:
+            found |= await _locked(unit, others, skip_locked=False)
+    return found
+
+
+async def _locked(unit: Unit, shelves: Sequence[Shelf], *, skip_locked: bool) -> dict[Shelf, int]:
     rows = await unit.fetch(
-        "WITH held AS (INSERT INTO reward_stock (program_id, reward, session, taken)"
-        " SELECT $1, $2, asked.session, 0 FROM unnest($3::text[]) AS asked (session)"
-        " ON CONFLICT (program_id, reward, session) DO UPDATE SET taken = reward_stock.taken"
-        " RETURNING session, taken) SELECT * FROM held",
+        "SELECT held.reward, held.session, held.taken FROM unnest($2::text[], $3::text[]) AS asked (reward, session)"
+        " JOIN reward_stock AS held ON held.program_id = $1 AND held.reward = asked.reward AND held.session = asked.session"
+        f" ORDER BY held.reward, held.session FOR NO KEY UPDATE OF held {'SKIP LOCKED' if skip_locked else ''}",
         unit.program,
-        reward,
-        sorted(set(sessions)),
+        *columns_of(shelves, 2),
     )
-    return {row["session"]: row["taken"] for row in rows}
+    return _by_shelf(rows)
+
+
+def _by_shelf(rows: Iterable[Row]) -> dict[Shelf, int]:
+    return {(row["reward"], row["session"]): row["taken"] for row in rows}
 
 
 async def taken(unit: Unit, rewards: Sequence[str]) -> dict[Shelf, int]:
@@ -30,17 +53,16 @@ async def taken(unit: Unit, rewards: Sequence[str]) -> dict[Shelf, int]:
         unit.program,
         list(rewards),
     )
-    return {(row["reward"], row["session"]): row["taken"] for row in rows}
+    return _by_shelf(rows)
 
 
-def change(unit: Unit, reward: str, by: Mapping[str, int]) -> None:
-    """Take more of a reward and its sessions, whose rows are locked, or give some back (below 0)."""
-    unit.write(
-        "UPDATE reward_stock AS held SET taken = held.taken + news.more"
-        " FROM unnest($3::text[], $4::int[]) AS news (session, more)"
-        " WHERE held.program_id = $1 AND held.reward = $2 AND held.session = news.session",
-        unit.program,
-        reward,
-        list(by),
-        list(by.values()),
-    )
+def change(unit: Unit, by: Mapping[Shelf, int]) -> None:
+    """Take more of these, whose rows are locked, or give some back (below 0)."""
+    if by:
+        unit.write(
+            "UPDATE reward_stock AS held SET taken = held.taken + news.more"
+            " FROM unnest($2::text[], $3::text[], $4::int[]) AS news (reward, session, more)"
+            " WHERE held.program_id = $1 AND held.reward = news.reward AND held.session = news.session",
+            unit.program,
+            *columns_of([(*each, more) for each, more in by.items()], 3),
+        )

@@ -9,7 +9,6 @@ of these as a `Refusal` that says whether anything was done; a defect passes thr
 import asyncio
 import contextlib
 import contextvars
-import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,15 +24,14 @@ from tortoise.context import TortoiseContext
 
 from engagement.errors import (
     Again,
-    IdempotencyKeyReused,
     InProgress,
-    InvalidInput,
     OutcomeUnknown,
     Overloaded,
     Refusal,
     Unavailable,
 )
 from engagement.records.database import serving
+from engagement.records.keys import check_key, check_same, digest_of
 from engagement.records.pool import Pool
 from engagement.records.statements import Statement, together
 
@@ -47,7 +45,6 @@ Wake: TypeAlias = Callable[[int, list[tuple[UUID, bytes]]], None]
 
 DEADLINE_SECONDS: Final = 4.5
 RETRIES: Final = 3
-KEY_LENGTH: Final = 64
 
 _BEGIN = {False: "BEGIN", True: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
 _REPEATABLE = (failed.SerializationError, failed.DeadlockDetectedError, Again)
@@ -105,9 +102,7 @@ class Unit:
     async def execute(self, sql: str, *values: object) -> int:
         """How many rows `sql` changed."""
         await self.flush()
-        tag: str = await self._connection.execute(sql, *values)
-        count = tag.rpartition(" ")[2]
-        return int(count) if count.isdecimal() else 0
+        return _count(await self._connection.execute(sql, *values))
 
     def write(self, sql: str, *values: object) -> None:
         """Insert, update or delete, at the latest when something else is asked of the unit or it ends.
@@ -116,12 +111,13 @@ class Unit:
         """
         self._written.append((sql, values))
 
-    async def flush(self) -> None:
-        """Send what was written."""
-        if self._written:
-            sql, values = together(self._written)
-            self._written.clear()
-            await self._connection.execute(sql, *values)
+    async def flush(self) -> int:
+        """Send what was written; how many rows the last part of it changed."""
+        if not self._written:
+            return 0
+        sql, values = together(self._written)
+        self._written.clear()
+        return _count(await self._connection.execute(sql, *values))
 
     async def narrow(self, program: int) -> None:
         """Go on as one program: for an operator's unit that makes a program and then fills it."""
@@ -242,9 +238,9 @@ class Database:
         request under the key waits for the first. A refusal stores nothing, so the key stays free. Without a key it is a
         plain `run`. `enter` is called first: it narrows a unit of `ALL` to the program whose keys count. Also raises `IdempotencyKeyReused` (another command) and `InvalidInput` (a key of the wrong form).
         """
-        if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
-            raise InvalidInput(f"An idempotency key has 1 to {KEY_LENGTH} printable characters.", "idempotencyKey")
-        digest = hashlib.sha256(command).digest()
+        if key is not None:
+            check_key(key)
+        digest = digest_of(command)
 
         async def once(unit: Unit) -> tuple[T, bool]:
             if enter is not None:
@@ -261,8 +257,7 @@ class Database:
             )
             if not claimed:
                 (stored,) = await unit.fetch(f"SELECT input_hash, result FROM idempotency WHERE {_NAMED}", *name)
-                if stored["input_hash"] != digest:
-                    raise IdempotencyKeyReused("This key was used with another input.", "idempotencyKey")
+                check_same(stored["input_hash"], digest)
                 return decode(stored["result"].encode()), True
             result = await work(unit)
             unit.write(f"UPDATE idempotency SET result = $5 WHERE {_NAMED}", *name, encode(result).decode())
@@ -389,6 +384,11 @@ def _is_closed(connection: Any) -> bool:
 def _cut(connection: Any) -> None:
     with contextlib.suppress(failed.InterfaceError):
         connection.terminate()
+
+
+def _count(tag: str) -> int:
+    count = tag.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
 
 
 def _scope(program: Scope) -> str:

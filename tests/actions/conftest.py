@@ -8,6 +8,7 @@ import pytest
 
 from achievements import periods
 from engagement.actions import clock, programs
+from engagement.actions.checkout import Checkout
 from engagement.actions.programs import Programs, Sandbox
 from engagement.actions.record_events import Intake, Recorded
 from engagement.actions.sent_events import SentEvent
@@ -24,6 +25,7 @@ class House:
         self.database = database
         self.cache = Programs()
         self.intake = Intake(database, self.cache)
+        self.checkout = Checkout(database, self.cache)
         self.program = 0
 
     async def apply(self, written: dict[str, Any], sandbox: Sandbox | None = None, **options: Any) -> programs.Applied:

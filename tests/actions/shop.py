@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from engagement.actions import benefits, redeeming, refunding, reserving
+from engagement.actions import benefits, refunding, reserving
+from engagement.actions.approaching import RedeemReward
 from engagement.actions.benefits import BenefitUsed, CodesImported, ImportCodes, UseCode, UseEntitlement
 from engagement.actions.programs import Sandbox
-from engagement.actions.redeeming import Redeemed, RedeemReward
+from engagement.actions.redeeming import Redeemed
 from engagement.actions.refunding import RefundRedemption
 from engagement.actions.reserving import CaptureRedemption, ReserveReward, VoidRedemption
 from engagement.errors import Refusal
@@ -73,14 +74,7 @@ async def open_shop(
 
 async def redeem(house: House, reward: str, member: str = "ann", session: str | None = None, key: str = "") -> Redeemed:
     """Redeem a reward as a server."""
-    return await redeeming.redeem_reward(
-        house.database,
-        house.cache,
-        house.program,
-        RedeemReward(member, reward, session),
-        principal="key",
-        key=key or str(uuid4()),
-    )
+    return await house.checkout.redeem(house.program, RedeemReward(member, reward, session), **asked(key))
 
 
 def asked(key: str = "") -> dict[str, str]:
