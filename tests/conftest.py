@@ -43,6 +43,11 @@ class Urls(NamedTuple):
     app: str
     owner: str
 
+    @property
+    def superuser(self) -> str:
+        """The same as the superuser, who makes dumps, and whom no policy binds."""
+        return self.owner.replace("engagement_owner@", "postgres@")
+
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:

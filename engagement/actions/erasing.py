@@ -120,10 +120,11 @@ async def settle(database: Database, cache: Programs, program_id: int, forget: F
 
 async def _remove(database: Database, cache: Programs, program_id: int, erasure: UnderWay, forget: Forget) -> bool:
     run = functools.partial(_piece, database, program_id)
+    # First of all: what she was told is what they are found by who keep notes of hers.
+    await _forget_elsewhere(database, cache, program_id, erasure)
     for piece in _pieces(erasure):
         while await run(piece):
             pass
-    await _forget_name(database, cache, program_id, erasure)
     await run(functools.partial(removal.forget_answers, erasure=erasure))
     if await run(functools.partial(removal.is_on_its_way, external_id=erasure.external_id)):
         return False
@@ -139,26 +140,29 @@ def _pieces(erasure: UnderWay) -> Iterator[Callable[[Unit], Awaitable[int]]]:
         yield functools.partial(removal.delete, member_id=erasure.member_id, table=table)
     yield functools.partial(removal.rename_lots, erasure=erasure)
     yield functools.partial(removal.rename_holds, erasure=erasure)
+    yield functools.partial(removal.rename_groups, erasure=erasure)
     for table in removal.SOURCED:
         yield functools.partial(removal.rename_sources, erasure=erasure, table=table, but=SOURCE)
     for table, columns in removal.RENAMED.items():
         yield functools.partial(removal.rename, erasure=erasure, table=table, columns=columns)
 
 
-async def _forget_name(database: Database, cache: Programs, program_id: int, erasure: UnderWay) -> None:
-    """Where others named her as the one who brought them, under the lock of each."""
+async def _forget_elsewhere(database: Database, cache: Programs, program_id: int, erasure: UnderWay) -> None:
+    """Where others named her as the one who brought them, or keep a note of hers or to her, under the lock of each."""
 
-    async def look(unit: Unit) -> tuple[Mapping[str, set[str]], list[UUID]]:
+    async def look(unit: Unit) -> tuple[Mapping[str, set[str]], set[UUID]]:
         await unit.take_time(PIECE_SECONDS)
         saying = _saying(await cache.load(unit))
-        return saying, await removal.naming(unit, erasure.external_id, saying)
+        named = await removal.naming(unit, erasure.external_id, saying)
+        return saying, {*named, *await removal.noting(unit, erasure.member_id)}
 
     saying, found = await database.run(look, program_id, deadline_seconds=PIECE_SECONDS)
-    for who in found:
+    for who in sorted(found):
 
         async def rewrite(unit: Unit, who: UUID = who) -> None:
             await members.lock_states(unit, [who])
             await removal.forget_name(unit, who, erasure, saying)
+            await removal.forget_notes(unit, who, erasure.member_id)
 
         await _piece(database, program_id, rewrite)
 

@@ -31,10 +31,20 @@ POSTGRES_SETTINGS = {
     "max_wal_size": "2GB",
     "random_page_cost": "1.1",
     "jit": "off",
+    # The server's log is kept, and an error's detail quotes the row that it is about.
+    "log_error_verbosity": "terse",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-VALKEY_SETTINGS = {"port": "0", "unixsocketperm": "700", "save": "", "appendonly": "no", "dir": "."}
+VALKEY_SETTINGS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "save": "",
+    "appendonly": "no",
+    "dir": ".",
+    # A slow command would be remembered with its words, and members' ids are among them.
+    "slowlog-log-slower-than": "-1",
+}
 
 # The builtin C.UTF-8 sorts by code point, as C does, but knows letters beyond ASCII; no ICU, no system locale.
 INITDB = (

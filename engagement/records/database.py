@@ -56,6 +56,8 @@ async def migrate(owner_url: str) -> None:
             recorder = MigrationRecorder(transaction)
             await recorder.ensure_schema(AsyncpgSchemaEditor(transaction, atomic=False))
             await MigrationExecutor(transaction, config["apps"]).migrate()
+            # A database that was brought back from a dump has lost what the planner is told instead of values of members.
+            await transaction.execute_query("SELECT pin_statistics()")
 
 
 def _configuration(url: str, pool: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:

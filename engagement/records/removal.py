@@ -35,7 +35,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
 SOURCED = ("transfer", "lot", "hold")
 """Tables that say what points were for: in the key of a definition, which stays, or in words of an app, which do not."""
 KEPT: Mapping[str, str] = {
-    "board_final": "how a closed board came out, by her random id",
+    "board_final": "how a closed board came out, by her random id; a group that nobody else is left in gets a random name",
     "contribution": "what her teams have come to",
     "erasure": "that she was erased",
     "hold": "points that were set aside, renamed together with their lots",
@@ -45,6 +45,9 @@ KEPT: Mapping[str, str] = {
     "wallet": "what her points came to",
 }
 """Tables that hold a member's rows and nothing of a person, and why they stay."""
+
+MEANT = ("member", "former", "into", "giver", "receiver")
+"""What stored answers call those whom their commands were about."""
 
 PREFIX = "erased\u00a0"
 """Before each id that stands for one of an app's: no caller's id holds such a space."""
@@ -63,7 +66,7 @@ async def rename(unit: Unit, erasure: UnderWay, table: str, columns: Iterable[st
     """Put other ids in some rows; how many."""
     columns = tuple(columns)
     changed = ", ".join(f"{each} = {_renamed(each)}" for each in columns)
-    left = " OR ".join(f"({each} <> '' AND NOT starts_with({each}, '{PREFIX}'))" for each in columns)
+    left = " OR ".join(map(_left, columns))
     return await unit.execute(
         f"UPDATE {table} SET {changed} WHERE program_id = $1 AND member_id = $2 AND ctid IN (SELECT ctid FROM {table}"
         f" WHERE program_id = $1 AND member_id = $2 AND ({left}) LIMIT $4)",
@@ -99,10 +102,29 @@ async def rename_sources(unit: Unit, erasure: UnderWay, table: str, but: str) ->
     """Put another word where some rows say what points were for in an app's own words; how many."""
     return await unit.execute(
         f"UPDATE {table} SET source = {_renamed('source')} WHERE program_id = $1 AND member_id = $2 AND ctid IN (SELECT ctid"
-        f" FROM {table} WHERE program_id = $1 AND member_id = $2 AND source <> '' AND NOT starts_with(source, '{PREFIX}')"
+        f" FROM {table} WHERE program_id = $1 AND member_id = $2 AND {_left('source')}"
         " AND source <> $5 AND source NOT IN (SELECT key FROM definition WHERE program_id = $1) LIMIT $4)",
         *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE, but),
     )
+
+
+async def rename_groups(unit: Unit, erasure: UnderWay) -> int:
+    """Put another word where an attribute is the group of nobody but members who are erased, on boards that are closed; how many."""
+    renamed, left = _renamed('held."group"'), _left('own."group"')
+    return await unit.execute(
+        f'UPDATE board_final AS held SET "group" = {renamed} FROM (SELECT board, period, "group"'
+        f" FROM board_final AS own WHERE program_id = $1 AND member_id = $2 AND {left} AND NOT EXISTS ("
+        "SELECT FROM board_final AS others JOIN member_state AS whose ON whose.program_id = $1"
+        " AND whose.member_id = others.member_id AND NOT whose.erased WHERE others.program_id = $1"
+        ' AND others.board = own.board AND others.period = own.period AND others."group" = own."group") LIMIT $4) AS hers'
+        " WHERE held.program_id = $1 AND held.board = hers.board AND held.period = hers.period"
+        ' AND held."group" = hers."group"',
+        *(unit.program, erasure.member_id, erasure.salt, ROWS_AT_ONCE),
+    )
+
+
+def _left(column: str) -> str:
+    return f"({column} <> '' AND NOT starts_with({column}, '{PREFIX}'))"
 
 
 def _renamed(column: str) -> str:
@@ -161,6 +183,33 @@ async def forget_name(unit: Unit, member_id: UUID, erasure: UnderWay, saying: Ma
     await _rewrite(unit, member_id, "activity", "seq", "effects", old, lambda text: _feed_without(text, old, new))
 
 
+_NOTES = (
+    "hers.program_id = $1 AND hers.member_id = $2 AND hers.kind IN ('points_given', 'points_received')"
+    " AND hers.data ->> 'note' <> '' AND held.program_id = $1 AND held.member_id <> $2 AND held.booked_at = hers.booked_at"
+    " AND held.kind = CASE hers.kind WHEN 'points_given' THEN 'points_received' ELSE 'points_given' END"
+    " AND held.data ->> 'note' = hers.data ->> 'note'"
+    " AND (held.data -> 'moved' ->> 'points')::bigint = -(hers.data -> 'moved' ->> 'points')::bigint"
+)
+"""That of two facts the one is an erased member's, and the other what was told with the same note to whom she gave points, or who gave her some."""
+
+
+async def noting(unit: Unit, member_id: UUID) -> list[UUID]:
+    """Members who keep a note that came to an erased member, or from her, with points."""
+    rows = await unit.fetch(
+        f"SELECT DISTINCT held.member_id FROM fact AS hers, fact AS held WHERE {_NOTES}", unit.program, member_id
+    )
+    return sorted(row["member_id"] for row in rows)
+
+
+async def forget_notes(unit: Unit, member_id: UUID, erased_id: UUID) -> None:
+    """Remove what was written to an erased member, or by her, from what a locked member was told."""
+    await unit.execute(
+        "UPDATE fact AS held SET data = jsonb_set(held.data, '{note}', '\"\"') FROM fact AS hers"
+        f" WHERE held.member_id = $3 AND {_NOTES}",
+        *(unit.program, erased_id, member_id),
+    )
+
+
 async def _rewrite(
     unit: Unit, member_id: UUID, table: str, number: str, column: str, name: str, again: Callable[[str], str]
 ) -> None:
@@ -207,8 +256,9 @@ async def forget_answers(unit: Unit, erasure: UnderWay) -> None:
     A command about her that is sent again is refused; one whose answer was rewritten is answered no more, for its key is used.
     """
     old = erasure.external_id
+    about_her = " OR ".join(f"result ->> '{each}' = $3" for each in MEANT)
     await unit.execute(
-        "DELETE FROM idempotency WHERE program_id = $1 AND (principal = $2 OR result ->> 'member' = $3)",
+        f"DELETE FROM idempotency WHERE program_id = $1 AND (principal = $2 OR {about_her})",
         *(unit.program, f"member:{old}", old),
     )
     rows = await unit.fetch(

@@ -160,7 +160,7 @@ class Hub:
                 if self._words is not None:
                     pause = wait
                     _log.warning(
-                        "live updates lost Redis; every listener looks for itself meanwhile", error=repr(error)
+                        "live updates lost Redis; every listener looks for itself meanwhile", error=type(error).__name__
                     )
             except Exception:  # noqa: BLE001 — a defect here must not end what others rely on.
                 _log.exception("live updates failed; every listener looks for itself meanwhile")

@@ -96,11 +96,13 @@ return 1
 """)
 
 # KEYS: the names of all boards' keys, the lease of a filling. ARGV: the member. What is gone stays known with its version, which names
-# her: that goes as well. A filling that began before may still write her.
+# her: that goes as well, and the name of a board that nobody is left on, since an attribute of hers may be its group. A filling that
+# began before may still write her.
 FORGET = Script("""
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if redis.call('TYPE', key).ok == 'hash' then redis.call('HDEL', key, ARGV[1]) end
+  if redis.call('EXISTS', key) == 0 then redis.call('SREM', KEYS[1], key) end
 end
 return 1
 """)

@@ -108,10 +108,11 @@ class Link:
             return await self._heard(commands)
         except LOST as error:
             self._break(error)
-            raise Down(f"Redis is down: {error!r}") from error
+            raise Down(f"Redis is down: {type(error).__name__}") from error
         except RedisError as error:
-            _log.warning("Redis refused a command", error=str(error))
-            raise Down(f"Redis refused: {error}") from error
+            # Its words may quote the command's, and logs are kept.
+            _log.warning("Redis refused a command", error=type(error).__name__)
+            raise Down(f"Redis refused: {type(error).__name__}") from error
 
     def dedicated(self) -> Connection:
         """A connection outside the pool, not yet made, for who listens on it."""
@@ -165,7 +166,7 @@ class Link:
 
     def _break(self, error: BaseException) -> None:
         if self.up:
-            _log.warning("Redis is lost; PostgreSQL answers meanwhile", error=repr(error))
+            _log.warning("Redis is lost; PostgreSQL answers meanwhile", error=type(error).__name__)
             # In an empty context: the caller's may be that of a unit.
             self._probe = asyncio.create_task(self._look(), context=contextvars.Context())
 

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from engagement.actions import tokens
+from engagement.actions.programs import Sandbox
 from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly
 from engagement.cli.session import program_named
@@ -79,9 +80,16 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 async def shop(database: Urls, endpoints: Endpoints) -> Shop:
+    return await founded(database, endpoints, document("shop"))
+
+
+async def founded(
+    database: Urls, endpoints: Endpoints, written: dict[str, Any], sandbox: Sandbox | None = None
+) -> Shop:
+    """A program `shop` in an empty database."""
     await _number_programs_from(database.owner, secrets.randbelow(2**30))
     opened = await Database.open(database.app, max_connections=2)
-    await apply_directly(opened, document("shop"), None)
+    await apply_directly(opened, written, sandbox)
     program = await program_named(opened, "shop")
     key = await make_key(opened, "shop", "test", frozenset(ALL_SCOPES))
     await opened.close()

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Urls
-from tests.records.tables import CHECKS, RIGHTS, SAMPLES
+from tests.records.tables import CHECKS, OF_PROGRAMS, RIGHTS, SAMPLES
 
 
 @pytest.fixture
@@ -281,3 +281,28 @@ async def test_the_setting_is_read_once_per_statement(app: Any) -> None:
     text = "\n".join(row[0] for row in plan)
     assert "InitPlan" in text
     assert re.search(r"Index Cond: \(program_id = \(InitPlan \d+\)\.col1\)|Filter: \(program_id = ", text), text
+
+
+async def test_statistics_hold_no_values_of_what_is_said_of_members(database: Urls) -> None:
+    """A new column says whether it may hold any (`SET STATISTICS 0` and `n_distinct`), or stands in OF_PROGRAMS."""
+    superuser = await asyncpg.connect(database.superuser)
+    try:
+        await two_programs(superuser)
+        await superuser.execute("ANALYZE")
+        columns = await superuser.fetch(
+            "SELECT relname || '.' || pg_attribute.attname AS name, attstattarget AS target, attoptions AS options, n_distinct,"
+            " most_common_vals IS NOT NULL OR histogram_bounds IS NOT NULL AS told FROM pg_attribute"
+            " JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_stats AS seen ON tablename = relname"
+            " AND seen.attname = pg_attribute.attname"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped"
+            " AND atttypid IN ('text'::regtype, 'text[]'::regtype, 'varchar'::regtype, 'bytea'::regtype, 'jsonb'::regtype)"
+        )
+    finally:
+        await superuser.close()
+    of_programs = {f"{table}.{column}" for table, names in OF_PROGRAMS.items() for column in names.split()}
+    assert {row["name"] for row in columns if row["target"] is None} == of_programs
+    pinned = {row["name"]: row for row in columns if row["target"] is not None}
+    assert all(row["target"] == 0 and not row["told"] for row in pinned.values())
+    assert {name: f"n_distinct={row['n_distinct']:g}" for name, row in pinned.items()} == {
+        name: ",".join(row["options"]) for name, row in pinned.items()
+    }
