@@ -63,9 +63,12 @@ async def compare(
     """
     if since is not None and until is not None and since >= until:
         raise InvalidInput("The time has to end after it begins.", "to")
-    share = (await programs.load(unit)).rulebook.latest.compiled.shares.get(f"{section}/{key}")
+    made = (await programs.load(unit)).rulebook.latest.compiled
+    share = made.shares.get(f"{section}/{key}")
     if share is None:
         raise NotFound("No definition of this kind and key has a control group.", "key")
+    boost = made.boosts.get(f"{section}/{key}")
+    keys = [key] if boost is None else sorted(boost.earn_rules)
     held = others = Group()
     after = None
     while held.members + others.members < SAMPLE_MEMBERS:
@@ -76,9 +79,13 @@ async def compare(
         out = await asyncio.to_thread(_held_out, share, [external_id for _, external_id in page])
         apart = [who for (who, _), is_out in zip(page, out, strict=True) if is_out]
         rest = [who for (who, _), is_out in zip(page, out, strict=True) if not is_out]
-        span = (section, key, since, until)
-        held = held.with_more(len(apart), await control_groups.counted(unit, apart, *span))
-        others = others.with_more(len(rest), await control_groups.given(unit, rest, *span))
+        brought = await control_groups.counted(unit, apart, section, key, since, until)
+        if boost is not None:
+            # They earned without it, and what it would have made of that is counted.
+            earned = await control_groups.given(unit, apart, section, keys, since, until)
+            brought = earned._replace(points=earned.points + brought.points)
+        held = held.with_more(len(apart), brought)
+        others = others.with_more(len(rest), await control_groups.given(unit, rest, section, keys, since, until))
     more = await control_groups.members_after(unit, after, 1)
     return Comparison(share.percent, held, others, sampled=bool(more))
 

@@ -18,11 +18,19 @@ class ComparedKind(Enum):
     """What is an outcome of each."""
 
     EARN_RULE = strawberry.enum_value("EARN_RULE", description="An outcome is an event that earned points by it.")
+    BOOST = strawberry.enum_value(
+        "BOOST",
+        description="An outcome is an event that earned points by a rule that it multiplies, with it or not; the points of those held"
+        " out are what they earned, with what it would have added or taken away.",
+    )
     STREAK = strawberry.enum_value("STREAK", description="An outcome is a reward of a milestone.")
     OCCASION = strawberry.enum_value("OCCASION", description="An outcome is a reward of it.")
     CHALLENGE = strawberry.enum_value("CHALLENGE", description="An outcome is a completion.")
     BADGE = strawberry.enum_value("BADGE", description="An outcome is a level.")
     TIER_LADDER = strawberry.enum_value("TIER_LADDER", description="An outcome is a change of tier, up or down.")
+    LEADERBOARD = strawberry.enum_value(
+        "LEADERBOARD", description="An outcome is a score in one of its periods; the points are the scores."
+    )
 
 
 @strawberry.type(description="Some members, and what they reached of a definition.")

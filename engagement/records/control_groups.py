@@ -18,21 +18,26 @@ class Sum(NamedTuple):
 
 class Source(NamedTuple):
     """Where the outcomes of a kind are: how the names of its lots and rewards begin, before the key; the sort that is counted, and its
-    table with the columns of key and instant, or None where every lot and reward counts.
+    table with the columns of key and instant, or None where every lot and reward counts; and the column of that table which says what
+    each is worth, where its lots do not.
     """
 
     prefix: str
-    sort: str | None
-    table: tuple[str, str, str] | None
+    sort: str | None = None
+    table: tuple[str, str, str] | None = None
+    worth: str | None = None
 
 
 SOURCES: Mapping[str, Source] = {
-    "earn_rules": Source("earn", None, None),
-    "streaks": Source("streak", None, None),
-    "occasions": Source("occasion", None, None),
+    "earn_rules": Source("earn"),
+    # What a boost multiplies: the keys are those of its earn rules.
+    "boosts": Source("earn"),
+    "streaks": Source("streak"),
+    "occasions": Source("occasion"),
     "challenges": Source("challenge", "completion", ("completion", "challenge", "completed_at")),
     "badges": Source("badge", "badge", ("badge_award", "badge", "awarded_at")),
     "tier_ladders": Source("tier", "tier", ("tier_change", "ladder", "changed_at")),
+    "leaderboards": Source("leaderboard", "score", ("board_score", "board", "reached_at"), "score"),
 }
 """The sections whose outcomes are kept, for those who have them and for those who are held out alike."""
 
@@ -68,26 +73,28 @@ async def counted(
 
 
 async def given(
-    unit: Unit, who: Sequence[UUID], section: str, key: str, since: datetime | None, until: datetime | None
+    unit: Unit, who: Sequence[UUID], section: str, keys: Sequence[str], since: datetime | None, until: datetime | None
 ) -> Sum:
-    """What members were given of a definition, from an instant on and before another, as it stands now."""
+    """What members were given of definitions, from an instant on and before another, as it stands now."""
     source = SOURCES[section]
+    named = "starts_with({0}, $5) AND split_part({0}, '/', 2) = ANY($6::text[])"
     if source.table is None:
-        main = f"SELECT member_id FROM lots UNION ALL SELECT member_id FROM reward_given AS held WHERE {_within('given_at')} AND starts_with(reward, $5)"
+        main = f"SELECT member_id FROM lots UNION ALL SELECT member_id FROM reward_given AS held WHERE {_within('given_at')} AND {named.format('reward')}"
     else:
         table, column, at = source.table
-        main = f"SELECT member_id FROM {table} AS held WHERE {_within(at)} AND {column} = $6"
+        worth = source.worth or "0"
+        main = f"SELECT member_id, {worth} AS points FROM {table} AS held WHERE {_within(at)} AND {column} = ANY($6::text[])"
     row = await unit.fetch(
-        f"WITH lots AS (SELECT member_id, points FROM lot AS held WHERE {_within('earned_at')} AND starts_with(id, $5) AND points > 0),"
+        f"WITH lots AS (SELECT member_id, points FROM lot AS held WHERE {_within('earned_at')} AND {named.format('id')} AND points > 0),"
         f" main AS ({main})"
         " SELECT (SELECT count(DISTINCT member_id) FROM main), (SELECT count(*) FROM main),"
-        " (SELECT coalesce(sum(points), 0)::bigint FROM lots) WHERE $6::text <> ''",
+        f" (SELECT coalesce(sum(points), 0)::bigint FROM {'lots' if source.worth is None else 'main'})",
         unit.program,
         who,
         since,
         until,
-        f"{source.prefix}/{key}/",
-        key,
+        f"{source.prefix}/",
+        keys,
     )
     return Sum(*row[0])
 

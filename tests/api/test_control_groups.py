@@ -20,7 +20,9 @@ SHOP: dict[str, Any] = {
     "earn_rules": [
         {"key": "a_b", "on": "purchase", "earn": {"currency": "points", "fixed": 3}, "control_group": 50},
         {"key": "axb", "on": "purchase", "earn": {"currency": "points", "fixed": 100}},
+        {"key": "gems", "on": "purchase", "earn": {"currency": "gems", "fixed": 4}},
     ],
+    "boosts": [{"key": "triple", "factor": 3, "earn_rules": ["axb"], "control_group": 50}],
     "challenges": [
         {
             "key": "month",
@@ -59,7 +61,7 @@ SHOP: dict[str, Any] = {
         }
     ],
     "vouchers": [{"key": "tea"}],
-    "leaderboards": [],
+    "leaderboards": [{"key": "top", "measure": {"points": "gems"}, "control_group": 50}],
 }
 
 
@@ -124,6 +126,8 @@ async def test_those_held_out_stand_beside_the_others(shop: Shop) -> None:
         ("OCCASION", "occasions", "hello", 2, 5),
         ("BADGE", "badges", "one", 1, 0),
         ("TIER_LADDER", "tier_ladders", "club", 1, 0),
+        ("BOOST", "boosts", "triple", 2, 600),
+        ("LEADERBOARD", "leaderboards", "top", 1, 8),
     ],
 )
 async def test_one_like_the_other_counts_the_same(
