@@ -9,7 +9,7 @@ window says for every target whether that was met.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -40,7 +40,7 @@ Before: TypeAlias = Callable[[MemberState, Iterable[Emitted]], None]
 
 _TICK = timedelta(microseconds=1)
 _COMPLETED = ("challenges", "badges", "tier_ladders")
-_GIVING = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders")
+_GIVING = ("earn_rules", "streaks", "challenges", "badges", "tier_ladders", "occasions")
 _PLAIN_CHALLENGE = frozenset(
     {
         *("key", "name", "description", "audience", "objectives", "needs", "window", "repeat", "join", "milestones"),
@@ -80,7 +80,10 @@ class Backtest:
             [(start, _twinned(pruned(program, found, roots), twins)) for start, program in each] for each in lines
         ]
         self.book = book_of(with_it)
-        self._without = book_of(without) if changed else None
+        held = {("tier_ladders", each.key) for _, program in line for each in program.sections["tier_ladders"]}
+        mine = {place for place in self.drafted if place[0] == "tier_ladders"}
+        self._without = book_of(without) if changed or mine & held else None
+        self._new_ladders = frozenset(key for _, key in mine - held)
         rules = ready(with_it[-1][1])
         targets = {key: tallies.curve_targets(_target(rules.by_name[f"challenges/{key}"])) for key in twins.values()}
         self._watched = Watched(self.book, rules, frozenset(self.drafted), twins, targets)
@@ -117,7 +120,7 @@ class Backtest:
         state = self._folded(
             self._without, start, inputs, first, lambda _, __, emitted: watched.elsewhere(emitted, points)
         )
-        self._tell_tiers(tally.tiers_without, self._without, state)
+        self._tell_tiers(tally.tiers_without, self._without, state, but=self._new_ladders)
         for currency in {*trial.elsewhere, *points}:
             more = trial.elsewhere.get(currency, 0) - points.get(currency, 0)
             tally.elsewhere[currency] = tally.elsewhere.get(currency, 0) + more
@@ -149,10 +152,12 @@ class Backtest:
         take(held, state, passed)
         return state
 
-    def _tell_tiers(self, tiers: dict[str, int], book: Rulebook, state: MemberState) -> None:
+    def _tell_tiers(
+        self, tiers: dict[str, int], book: Rulebook, state: MemberState, but: Container[str] = frozenset()
+    ) -> None:
         for _, rule in self._watched.rules.ladders:
             tier = (book.at(state.at) or book.latest).members.tier(rule, state)
-            if tier is not None:
+            if tier is not None and rule.key not in but:
                 tiers[f"{rule.key}/{tier}"] = tiers.get(f"{rule.key}/{tier}", 0) + 1
 
     def report(
@@ -162,6 +167,7 @@ class Backtest:
         points = {currency: sum(days.values()) for currency, days in sorted(tally.spent.items())}
         elsewhere = {currency: more for currency, more in sorted(tally.elsewhere.items()) if more}
         ladders = [(rule.key, rule.keys) for _, rule in self._watched.rules.ladders]
+        there = {name: count for name, count in tally.tiers.items() if name.split("/")[0] not in self._new_ladders}
         return Report(
             since=self.since,
             until=self.until,
@@ -179,9 +185,7 @@ class Backtest:
                 tallies.budget(currency, most, tally.spent.get(currency, {}))
                 for currency, most in (budgets or {}).items()
             ),
-            tiers=tallies.tier_members(
-                ladders, tally.tiers, tally.tiers if self._without is None else tally.tiers_without
-            ),
+            tiers=tallies.tier_members(ladders, tally.tiers, there if self._without is None else tally.tiers_without),
         )
 
     def _found(self, section: str, key: str, tally: Tally) -> Found:

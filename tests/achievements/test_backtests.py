@@ -1,6 +1,5 @@
 """Backtests: the law that they are what publishing would have given, and by hand what they report."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from achievements import fold
-from achievements.backtests import Backtest, unlimited
+from achievements.backtests import Backtest
 from achievements.definitions import Mistaken, Program, parse
-from achievements.drafting import with_draft
-from achievements.outcomes import AnyOutcome, BadgeAwarded, ChallengeCompleted, PointsEarned
+from achievements.outcomes import AnyOutcome, PointsEarned
 from achievements.pruning import links, pruned
 from achievements.rulebook import Rulebook, ready
 from achievements.states import BEGINNING, MemberState
@@ -32,65 +30,12 @@ TICK = timedelta(microseconds=1)
 known = st.sampled_from([document(**EVERYTHING), document(**EXACT)])
 
 
-@st.composite
-def drafts(draw: st.DrawFn) -> dict[str, Any]:
-    """One definition, under a key that no other has."""
-    section = draw(st.sampled_from(["challenges", *DEFINITIONS]))
-    return {section: [{"key": "drafted", **draw(DEFINITIONS[section])}]}
-
-
 spans = st.tuples(st.integers(0, 60), st.integers(1, 40)).map(
     lambda days: (FIRST + timedelta(days=days[0], hours=7), FIRST + timedelta(days=days[0] + days[1], hours=3))
 )
 
 
-@some
-@given(known | documents, drafts(), st.lists(histories(), min_size=1, max_size=2), spans)
-def test_it_is_what_publishing_the_draft_then_would_have_given(
-    written: dict[str, Any], draft: dict[str, Any], members: list[list[Input]], span: tuple[datetime, datetime]
-) -> None:
-    program, since, until = parse(written), *span
-    try:
-        whole, _ = with_draft(program, draft)
-    except Mistaken:
-        assume(False)
-    # Places are for all members together, and these are folded one by one: in a backtest there is one for everybody.
-    book = Rulebook(1, [(BEGINNING, ready(unlimited(program))), (since, ready(unlimited(whole)))])
-    report = _report(Backtest([(BEGINNING, program)], draft, since, until), members)
-    (section,) = draft
-    completed, points, tiers = 0, Counter[str](), Counter[str]()
-    for inputs in members:
-        trace = fold.trace(book, MemberState.NOTHING, [each for each in inputs if each.at < until], until - TICK)
-        for each in trace.outcomes.values():
-            if _dated(each) and _dated(each) >= since:  # type: ignore[operator]
-                completed += _completes(each, section)
-                if isinstance(each, PointsEarned) and origin_of(each.lot) == (section, "drafted"):
-                    points[each.currency] += each.points
-        # Who is held out of a ladder is on none of its tiers.
-        for _, rule in book.latest.ladders:
-            if (tier := book.latest.members.tier(rule, trace.state)) is not None:
-                tiers[f"{rule.key}/{tier}"] += 1
-    found = report.definitions[0]
-    assert found.points == points
-    assert {f"{each.ladder}/{each.tier}": each.members for each in report.tiers if each.members} == tiers
-    if section in ("challenges", "badges"):
-        assert (found.completions, sum(found.by_day.values())) == (completed, completed)
-
-
-def _dated(outcome: AnyOutcome) -> datetime | None:
-    return getattr(outcome, "at", None)
-
-
-def _completes(outcome: AnyOutcome, section: str) -> bool:
-    match outcome:
-        case ChallengeCompleted(challenge="drafted"):
-            return section == "challenges"
-        case BadgeAwarded(badge="drafted"):
-            return section == "badges"
-    return False
-
-
-def _report(backtest: Backtest, members: Sequence[Sequence[Input]], **more: Any) -> Report:
+def report_of(backtest: Backtest, members: Sequence[Sequence[Input]], **more: Any) -> Report:
     """The report of members who were counted apart and added up."""
     whole = Tally()
     for inputs in members:
@@ -125,7 +70,7 @@ def test_the_curve_is_what_each_target_would_have_given(
     for target in (1, 2, 4):
         objective = {**challenge["objectives"][0], "target": target}
         tried = Backtest([(BEGINNING, program)], {"challenges": [{**challenge, "objectives": [objective]}]}, *span)
-        found = _report(tried, members).definitions[0]
+        found = report_of(tried, members).definitions[0]
         assert found.curve is not None
         told = {spot.target: (spot.completions, spot.winners) for spot in found.curve[:10]}
         curve = curve or told
@@ -218,7 +163,7 @@ MARCH_APRIL = (datetime(2017, 2, 28, 5, tzinfo=UTC), datetime(2017, 5, 1, 4, tzi
 
 
 def _tried(draft: dict[str, Any], **more: Any) -> Report:
-    return _report(Backtest([(BEGINNING, parse(document(**CLUB)))], draft, *MARCH_APRIL), [ADA, BOB, EVE], **more)
+    return report_of(Backtest([(BEGINNING, parse(document(**CLUB)))], draft, *MARCH_APRIL), [ADA, BOB, EVE], **more)
 
 
 def test_winners_near_misses_and_what_they_cost() -> None:
@@ -253,7 +198,7 @@ def test_what_was_begun_in_a_window_that_is_over_bears_on_no_later_one() -> None
     program = parse(document(**{**CLUB, "challenges": [once]}))
     draft = {"challenges": [{**once, "objectives": [{"on": "purchase", "target": 2}]}]}
     span = (datetime(2017, 4, 1, 4, tzinfo=UTC), datetime(2017, 5, 1, 4, tzinfo=UTC))
-    (found,) = _report(Backtest([(BEGINNING, program)], draft, *span), [EVE]).definitions
+    (found,) = report_of(Backtest([(BEGINNING, program)], draft, *span), [EVE]).definitions
     assert found.curve is not None
     assert [(spot.target, spot.completions) for spot in found.curve][:4] == [(1, 1), (2, 1), (3, 1), (4, 0)]
     assert (found.completions, found.winners) == (1, 1)
@@ -305,7 +250,7 @@ def test_a_streak_that_asks_for_several_things_is_tried_with_what_was_restored()
     at = datetime(2017, 3, 7, 12, tzinfo=UTC)
     restored = diary.fact("f", at, ["!streak_restored", "streak=fit"])
     late = _member("l", "03-07 purchase 1")[0]
-    report = _report(
+    report = report_of(
         Backtest([(BEGINNING, parse(document(**CLUB)))], {"streaks": [fit]}, *MARCH_APRIL),
         [[*BOB[:3], restored], [*BOB[:3], late]],
     )
@@ -313,7 +258,7 @@ def test_a_streak_that_asks_for_several_things_is_tried_with_what_was_restored()
     (found,) = report.definitions
     assert (found.completions, found.points) == (2 + 3, {})
     on = {**fit, "milestones": [{"at": 2, "rewards": [{"points": 9}]}], "restore": {"within": 5}}
-    report = _report(
+    report = report_of(
         Backtest([(BEGINNING, parse(document(**CLUB)))], {"streaks": [on]}, *MARCH_APRIL), [[*BOB[:3], restored]]
     )
     (found,) = report.definitions
@@ -339,7 +284,7 @@ def test_who_has_begun_finishes_as_it_was() -> None:
     challenge = FIVE["challenges"][0]
     draft = {"challenges": [{**challenge, "objectives": [{**challenge["objectives"][0], "target": 2}]}]}
     since = datetime(2017, 3, 2, 5, tzinfo=UTC)
-    (found,) = _report(Backtest([(BEGINNING, program)], draft, since, MARCH_APRIL[1]), [ADA, BOB, EVE]).definitions
+    (found,) = report_of(Backtest([(BEGINNING, program)], draft, since, MARCH_APRIL[1]), [ADA, BOB, EVE]).definitions
     # Ada began on the first of March, under a target of three, and so did Bob; Eve's in April is two.
     assert sorted(found.by_day) == [date(2017, 3, 3), date(2017, 4, 3)]
     curve = {spot.target: spot.completions for spot in found.curve or ()}
