@@ -1,6 +1,6 @@
-"""What rewards can give besides points: vouchers, entitlements, and entries in a draw.
+"""What rewards can give besides points, and becomes something to show at a counter: vouchers and entitlements.
 
-The fold says that one was given, to whom and until when. What becomes of it (a code, a place at the door, a winner) is the
+The fold says that one was given, to whom and until when. What becomes of it (a code, a place at the door) is the
 shop's: a definition here names it, so that a reward that names another is found when it is saved.
 """
 
@@ -36,9 +36,3 @@ class Entitlement(Definition, frozen=True, kw_only=True):
     kind = "entitlement"
 
     days: Annotated[int, msgspec.Meta(ge=1, le=REWARD_DAYS_MAX)] | None = None
-
-
-class Draw(Definition, frozen=True, kw_only=True):
-    """A draw in which members have entries."""
-
-    kind = "draw"

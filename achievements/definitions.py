@@ -15,10 +15,11 @@ from achievements import periods, wording
 from achievements.adjustments import AdjustmentReason
 from achievements.attributes import Attribute
 from achievements.badges import Badge
-from achievements.benefits import Draw, Entitlement, Voucher
+from achievements.benefits import Entitlement, Voucher
 from achievements.boosts import Boost
 from achievements.challenges import Challenge
 from achievements.confirmations import Confirmation
+from achievements.draws import Draw
 from achievements.earning import EarnRule
 from achievements.events import EventType
 from achievements.ladders import TierLadder

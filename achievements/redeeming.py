@@ -1,4 +1,5 @@
-"""What the shop tells a member beside the outcomes of the fold: what became of a redemption, and of what she has by it or was given.
+"""What the shop tells a member beside the outcomes of the fold: what became of a redemption, and of what she has by it or was given,
+and that she has won in a draw.
 
 Instants are aware and in UTC.
 """
@@ -33,4 +34,13 @@ class BenefitChanged(msgspec.Struct, frozen=True, array_like=True, tag="benefit"
     at: datetime
 
 
-Redeeming: TypeAlias = RedemptionChanged | BenefitChanged
+class DrawWon(msgspec.Struct, frozen=True, array_like=True, tag="draw_won", gc=False):
+    """That a member has won in a draw: by which of her entries (the id of the benefit), and at which place, from 1."""
+
+    draw: str
+    place: int
+    entry: str
+    at: datetime
+
+
+Redeeming: TypeAlias = RedemptionChanged | BenefitChanged | DrawWon

@@ -17,6 +17,7 @@ from achievements.audience import Aimed
 from achievements.challenges import ChallengeReady
 from achievements.conditions import Conditions
 from achievements.controls import Offered, Unboosted
+from achievements.draws import DrawReady
 from achievements.earning import EarnRuleReady
 from achievements.moment import Judge, Moment, Rule
 from achievements.outcomes import ConditionFailed, Emitted
@@ -89,7 +90,7 @@ def traced(rulebook: Rulebook, before: MemberState, event: Event) -> tuple[Rules
         if parts[0] != parts[1] or brought:
             found.append(Traced(rule, Reason.COUNTED, *parts, (*brought, *watching.unboosted(rule))))
             continue
-        if isinstance(rule, RewardReady | AutoRewardReady):
+        if isinstance(rule, RewardReady | AutoRewardReady | DrawReady):
             # What no event of any type could count for says nothing of this one.
             continue
         failure = failed.get((kinds[name], rule.key))

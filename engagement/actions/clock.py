@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from engagement.actions import closing, giving, locking, referrals, refolding, reserving, settling, teams
+from engagement.actions import closing, drawing, giving, locking, referrals, refolding, reserving, settling, teams
 from engagement.actions.changes import Changes
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import members, programs
@@ -67,7 +67,7 @@ async def advance_test_clock(
 
 async def catch_up(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
     """Apply everything due, fold in everything that waits, settle referrals, tell teams of their success, issue what was given, give back what was
-    reserved in the shop and is over, and close boards.
+    reserved in the shop and is over, close boards, and draw winners.
 
     Says of how many members something fell due.
     `skip_locked` leaves alone those whom another process is busy with: they are done there, or found again.
@@ -84,6 +84,7 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
             database, cache, program_id
         )
         closed = await closing.settle(database, cache, program_id, skip_locked=skip_locked)
+        closed += await drawing.settle(database, cache, program_id, skip_locked=skip_locked)
         if not advanced and not any(settled) and not brought and not closed:
             if skip_locked or not waiting:
                 return count

@@ -8,7 +8,7 @@ dies in between, who comes next goes on from there.
 What comes to be known of the period later changes what a member has earned, and neither the standings nor a prize.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,10 +17,10 @@ from achievements.lifecycle import life_of
 from achievements.periods import Calendar
 from achievements.prizes import PRIZE_WON
 from achievements.ranking import Leaderboard
-from engagement.actions import locking, refolding
-from engagement.actions.changes import Changes
+from engagement.actions import winners
 from engagement.actions.programs import COUNT_ANEW, Loaded, Programs
 from engagement.actions.telling import Listener
+from engagement.actions.winners import TELL_SECONDS, Prizes
 from engagement.records import closings
 from engagement.records.closings import Winner
 from engagement.records.unit import Database, Unit
@@ -28,7 +28,7 @@ from engagement.records.unit import Database, Unit
 WINNERS_AT_ONCE = 50
 LOOK_BACK = timedelta(days=35)
 """How old a period that is due may be before the last that was closed: one that nobody had scored in by then, and somebody has now."""
-CLOSE_SECONDS = 120.0
+CLOSE_SECONDS = TELL_SECONDS
 
 
 class Due(NamedTuple):
@@ -79,26 +79,14 @@ async def close(database: Database, cache: Programs, program_id: int, due: Due) 
 async def give(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
     """Give some of the prizes that were won, and say how many; none where nobody has to be given one, or others are at it."""
 
-    async def work(unit: Unit) -> int:
-        await unit.take_time(CLOSE_SECONDS)
-        won = await closings.winners(unit, WINNERS_AT_ONCE, skip_locked=skip_locked)
-        if not won:
-            return 0
-        loaded = await cache.load(unit, for_writing=True)
-        limit = refolding.BATCH_REFOLD_INPUTS_MAX
-        held = await locking.lock(unit, loaded, [each.member_id for each in won], skip_locked=skip_locked, in_all=limit)
-        if held and all(loaded.line.behind(each) for each in held.values()):
-            held = await locking.lock(unit, loaded, list(held)[:1])
-        there = {who: each for who, each in held.items() if not loaded.line.behind(each)}
-        changes = Changes(loaded, [each for each in there.values() if not each.erased])
-        told = [each for each in won if each.member_id in there]
-        for each in (each for each in told if not there[each.member_id].erased):
-            await _tell(Listener(unit, loaded, changes, each.member_id), each)
-        await closings.given(unit, told, loaded.now)
-        await changes.save(unit)
-        return len(told)
+    async def waiting(unit: Unit) -> list[Winner]:
+        return await closings.winners(unit, WINNERS_AT_ONCE, skip_locked=skip_locked)
 
-    return await database.run(work, program_id, deadline_seconds=CLOSE_SECONDS)
+    async def note(unit: Unit, told: Sequence[Winner], at: datetime) -> None:
+        await closings.given(unit, told, at)
+
+    prizes = Prizes(waiting, _tell, note)
+    return await winners.tell(database, cache, program_id, prizes, skip_locked=skip_locked)
 
 
 async def _tell(listener: Listener, won: Winner) -> None:

@@ -13,6 +13,7 @@ from achievements.compiling import Compiled
 from achievements.definitions import Program as Document
 from achievements.definitions import document_of
 from achievements.differences import FieldChange
+from achievements.draws import Draw
 from achievements.lifecycle import Status, life_of
 from achievements.rulebook import Rulebook, Rules
 from engagement.actions import plans
@@ -20,7 +21,7 @@ from engagement.actions.lines import Edition, Line, definition_in, document_in
 from engagement.actions.plans import Change
 from engagement.actions.rarity import Rarities
 from engagement.errors import InvalidInput, NotFound
-from engagement.records import jobs, problems, programs
+from engagement.records import draws, jobs, problems, programs
 from engagement.records.programs import DefinitionVersion, Program
 from engagement.records.unit import ALL, Database, Scope, Unit, Work
 
@@ -249,6 +250,7 @@ async def _publish(
     if plan.counts_past and not trying:
         await plans.check_preview(unit, plan, document, preview)
     await programs.save_versions(unit, new, closed)
+    await draws.commit(unit, [each.key for each in new if each.kind == Draw.kind])
     # What was changed may have been mended: it is told of again where it fails again.
     await problems.forget(unit, [(each.kind, each.key) for each in closed])
     job = None

@@ -23,7 +23,15 @@ from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX, OPEN_HOLDS_
 from engagement.actions.programs import Programs
 from engagement.actions.redeeming import Redeemed
 from engagement.actions.telling import Listener, check_member, listen_to
-from engagement.errors import Forbidden, HoldNotOpen, InvalidInput, NotFound, RedemptionRefused
+from engagement.errors import (
+    Forbidden,
+    HoldNotOpen,
+    InvalidInput,
+    NotFound,
+    RedemptionRefused,
+    RewardRefused,
+    Unredeemable,
+)
 from engagement.records import codes, members, redemptions, stock
 from engagement.records.holds import Hold
 from engagement.records.redemptions import Redemption
@@ -165,6 +173,7 @@ async def _capture(unit: Unit, programs: Programs, command: CaptureRedemption) -
         raise InvalidInput(f"It has set {found.points:,} points aside.", "points")
     rules = listener.loaded.rulebook.at(found.at) or listener.loaded.rulebook.latest
     ready = approaching.reward_of(rules, found.reward)
+    _check_draws(listener, ready)
     session = ready.session(found.session)
     usable = ready.usable(listener.at, session)
     counter = Counter(rules, ready, session, found.counted)
@@ -208,6 +217,13 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption, *, own:
     effects = (*freed, *say(listener, made))
     await listener.save()
     return Redeemed(await name_of(unit, listener.id), made, (), effects)
+
+
+def _check_draws(listener: Listener, ready: RewardReady) -> None:
+    """Raise `RewardRefused` where a draw is over in which she would have entries: she would pay for nothing."""
+    present = listener.loaded.rulebook.at(listener.at) or listener.loaded.rulebook.latest
+    if any(present.standing.get(f"draws/{each.given}") == "ended" for each in ready.definition.gives if each.draw):
+        raise RewardRefused(Unredeemable.ENDED, "The draw is over: give the reward up.", "redemption")
 
 
 def _check_reservable(ready: RewardReady) -> None:

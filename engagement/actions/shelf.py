@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from achievements.benefits import Entitlement, Voucher
+from achievements.lifecycle import Status
 from achievements.parts import Price
 from achievements.rewards import RewardReady, SessionReady
 from achievements.rulebook import Rules
@@ -18,7 +19,11 @@ from achievements.tiers import LadderReady
 from engagement.errors import Unredeemable
 from engagement.records.stock import Shelf
 
-_STATUS = {"paused": Unredeemable.PAUSED, "scheduled": Unredeemable.NOT_STARTED}
+_STATUS: Mapping[Status, Unredeemable] = {
+    "paused": Unredeemable.PAUSED,
+    "scheduled": Unredeemable.NOT_STARTED,
+    "draft": Unredeemable.NOT_STARTED,
+}
 
 
 class Stock(NamedTuple):
@@ -135,6 +140,13 @@ def look(rules: Rules, ready: RewardReady, at: datetime, stock: Stock, looker: L
     )
 
 
+def standing(rules: Rules, ready: RewardReady) -> Status:
+    """Where a reward stands; where it is active, and gives entries in a draw that is not, where that stands."""
+    draws = [f"draws/{each.given}" for each in ready.definition.gives if each.draw is not None]
+    known = (rules.standing.get(name, "active") for name in (ready.name, *draws))
+    return next((each for each in known if each != "active"), "active")
+
+
 def _left(rules: Rules, ready: RewardReady, stock: Stock) -> int | None:
     """How many are left: of the stock, of the codes in its pools, and of the places of its sessions."""
     bounds = [stock.free.get(pool, 0) // count for pool, count in pools_of(rules, ready).items()]
@@ -157,7 +169,7 @@ def _reasons(
     found: tuple[int | None, int | None, tuple[SessionShown, ...]],
 ) -> Iterator[Unredeemable]:
     left, allowed, sessions = found
-    status = rules.standing.get(ready.name, "active")
+    status = standing(rules, ready)
     closes = None if ready.window is None else ready.window.until
     if closes is not None and closes <= at:
         yield Unredeemable.ENDED

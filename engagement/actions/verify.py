@@ -3,7 +3,7 @@
 `verify` folds every member again from her first input and compares: her state and snapshots, her
 zone, her outcomes, what her lots were booked with and when they end, what her decisions took, her wallets and lots with their
 transfers, when something falls due, and the numbers of her feed. What closed periods say it compares with what counts in them,
-and the shop's stock and redemptions with each other. It reads one snapshot of
+the shop's stock and redemptions with each other, and who won in draws with their seeds. It reads one snapshot of
 the database at a time, so the service goes on meanwhile. `rebuild` writes what differs; facts stand, and wallets it does not
 touch: money is corrected by transfers, which follow from the lots.
 """
@@ -18,11 +18,12 @@ import msgspec
 
 from achievements import fold
 from achievements.asked import Asked, SpendAsked
+from achievements.draws import DRAW_WON
 from achievements.outcomes import AnyOutcome, Contributed, Identity, PointsEarned
 from achievements.states import MemberState
 from achievements.teams import TEAM_TARGET_MET
 from achievements.values import Fact
-from engagement.actions import accounting, locking, refolding
+from engagement.actions import accounting, drawing, locking, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
@@ -31,6 +32,7 @@ from engagement.actions.retaining import days_of
 from engagement.records import (
     activity,
     audit,
+    draws,
     events,
     facts,
     holds,
@@ -88,8 +90,8 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
 
 
 async def _of_all(unit: Unit) -> list[tuple[str, str, str]]:
-    """What is wrong of all members together: closed periods, and the stock of the shop."""
-    return [*await accounting.falsified(unit), *await shop_audit.miscounted(unit)]
+    """What is wrong of all members together: closed periods, the stock of the shop, and draws."""
+    return [*await accounting.falsified(unit), *await shop_audit.miscounted(unit), *await drawing.falsified(unit)]
 
 
 async def rebuild(database: Database, cache: Programs, program_id: int) -> AsyncIterator[Progress]:
@@ -160,6 +162,11 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
         found += [
             Discrepancy(names[who], " ".join(("team target", *window)).rstrip(), *_told_of(window in told))
             for window in sorted(told ^ inputs[who].met_together)
+        ]
+    for who, won in (await draws.told(unit, ids)).items():
+        found += [
+            Discrepancy(names[who], f"won in draw {draw}", *_told_of(draw in won))
+            for draw in sorted(won ^ inputs[who].drawn)
         ]
     found += [
         Discrepancy(names[who], "feed", "has gaps", "numbers from 1 without gaps")
@@ -256,6 +263,11 @@ class _Inputs(msgspec.Struct, frozen=True):
             for each in self.facts
             if each.kind == TEAM_TARGET_MET
         }
+
+    @property
+    def drawn(self) -> set[str]:
+        """The draws of which she heard that she has won."""
+        return {str(each.data["draw"]) for each in self.facts if each.kind == DRAW_WON}
 
     @property
     def paid(self) -> dict[str, int]:

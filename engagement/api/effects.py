@@ -21,7 +21,7 @@ from engagement.api.movements import (
     ToPoints,
     moved,
 )
-from engagement.api.redeemed import BenefitChanged, RedemptionChanged, RewardSort, redeemed
+from engagement.api.redeemed import BenefitChanged, DrawWon, RedemptionChanged, RewardSort, redeemed
 from engagement.api.scalars import DateTime, Decimal, Points, exact, written
 
 _AT = "When it took effect."
@@ -224,6 +224,7 @@ Effect: TypeAlias = Annotated[
     | PointsTransferred
     | RedemptionChanged
     | BenefitChanged
+    | DrawWon
     | BadgeAwarded
     | RewardGiven
     | StreakChanged

@@ -72,6 +72,13 @@ class BenefitsCursor(msgspec.Struct, frozen=True, array_like=True, tag="benefits
     benefit: UUID
 
 
+class EntriesCursor(msgspec.Struct, frozen=True, array_like=True, tag="entries", forbid_unknown_fields=True):
+    """A place among the entries in a draw: the last that was shown."""
+
+    draw: str
+    entry: UUID
+
+
 class RewardsCursor(msgspec.Struct, frozen=True, array_like=True, tag="rewards", forbid_unknown_fields=True):
     """A place on the shelf: the key of the last reward that was shown."""
 
@@ -102,6 +109,7 @@ Cursor = (
     | HoldsCursor
     | RedemptionsCursor
     | BenefitsCursor
+    | EntriesCursor
     | RewardsCursor
     | PersonalCursor
     | BoardCursor

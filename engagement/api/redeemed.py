@@ -49,7 +49,9 @@ class BenefitState(Enum):
         "OWED", description="Given while its pool had no code; it is issued when there is one."
     )
     ISSUED = strawberry.enum_value("ISSUED", description="The member has it.")
-    USED = strawberry.enum_value("USED", description="Used, which is final.")
+    USED = strawberry.enum_value(
+        "USED", description="Used, which is final; of entries, that they took part in the draw."
+    )
     VOIDED = strawberry.enum_value("VOIDED", description="Taken back before it was used.")
     EXPIRED = strawberry.enum_value("EXPIRED", description="Not used until its end.")
 
@@ -78,7 +80,17 @@ class BenefitChanged:
     at: DateTime = strawberry.field(description=_AT)
 
 
-Redeemed: TypeAlias = RedemptionChanged | BenefitChanged
+@strawberry.type(description="That the member has won in a draw; what that gives is told beside it.")
+class DrawWon:
+    """Her place."""
+
+    draw: str = strawberry.field(description="The key of the draw.")
+    place: int = strawberry.field(description="At which place, from 1.")
+    entry: strawberry.ID = strawberry.field(description="By which of her entries: the id of the benefit.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
+Redeemed: TypeAlias = RedemptionChanged | BenefitChanged | DrawWon
 
 
 def redeemed(effect: redeeming.Redeeming) -> Redeemed:
@@ -90,6 +102,8 @@ def redeemed(effect: redeeming.Redeeming) -> Redeemed:
             redemption_state=RedemptionState[effect.state.upper()],
             at=written(effect.at),
         )
+    if isinstance(effect, redeeming.DrawWon):
+        return DrawWon(draw=effect.draw, place=effect.place, entry=strawberry.ID(effect.entry), at=written(effect.at))
     return BenefitChanged(
         benefit=strawberry.ID(effect.benefit),
         sort=RewardSort[effect.sort.upper()],

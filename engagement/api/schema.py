@@ -27,6 +27,7 @@ from engagement.api.consents import ConsentsMutation, ConsentsQuery
 from engagement.api.control_groups import ControlGroupsQuery
 from engagement.api.definitions import DefinitionsQuery
 from engagement.api.documents import KnownDocuments
+from engagement.api.draws import DrawsQuery
 from engagement.api.erasures import ErasuresMutation
 from engagement.api.events import EventsMutation
 from engagement.api.explaining import ExplainingQuery
@@ -81,6 +82,7 @@ class Query(
     RedemptionsQuery,
     BenefitsQuery,
     RewardsQuery,
+    DrawsQuery,
 ):
     """Every field to read."""
 

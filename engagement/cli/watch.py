@@ -45,6 +45,7 @@ fragment Told on Effect {
   ... on MemberMerged { former }
   ... on RedemptionChanged { redemption reward redemptionState }
   ... on BenefitChanged { benefit sort key count source benefitState until }
+  ... on DrawWon { draw place entry }
   ... on BadgeAwarded { badge level name }
   ... on StreakChanged { streak current longest broken restores }
   ... on StreakAtRisk { streak current endsAt }

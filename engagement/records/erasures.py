@@ -89,7 +89,8 @@ async def freeze(unit: Unit, member_id: UUID, external_id: str, instead: str) ->
 async def leave(unit: Unit, member_id: UUID, at: datetime) -> None:
     """Take a locked member out of what others see or wait for: boards, teams, and what she has still to be told or given.
 
-    What was given to her stays given; a code that she holds can be used still.
+    What was given to her stays given; a code that she holds can be used still. Her entries in draws that are ahead are void, since nobody
+    could be told that she won.
     """
     mine = (unit.program, member_id)
     await unit.execute("DELETE FROM board_score WHERE program_id = $1 AND member_id = $2", *mine)
@@ -98,9 +99,10 @@ async def leave(unit: Unit, member_id: UUID, at: datetime) -> None:
     await unit.execute("UPDATE referral SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
     await unit.execute("UPDATE reward_given SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
     await unit.execute(
-        "UPDATE benefit SET open = false, state = CASE state WHEN 'owed' THEN 'voided' ELSE state END,"
-        " ended_at = CASE state WHEN 'owed' THEN $3 ELSE ended_at END"
-        " WHERE program_id = $1 AND member_id = $2 AND (open OR state = 'owed')",
+        "UPDATE benefit SET open = false, state = CASE WHEN gone THEN 'voided' ELSE state END,"
+        " ended_at = CASE WHEN gone THEN $3 ELSE ended_at END FROM (SELECT id, state = 'owed' OR state = 'issued' AND sort = 'draw' AS gone"
+        " FROM benefit WHERE program_id = $1 AND member_id = $2 FOR UPDATE) AS hers"
+        " WHERE benefit.program_id = $1 AND benefit.id = hers.id AND (open OR gone)",
         *(*mine, at),
     )
     await unit.execute(

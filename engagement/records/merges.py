@@ -34,7 +34,8 @@ SELECT EXISTS (SELECT FROM hold WHERE program_id = $1 AND member_id = $2 AND sta
        EXISTS (SELECT FROM redemption WHERE program_id = $1 AND member_id = $2)
        OR EXISTS (SELECT FROM benefit WHERE program_id = $1 AND member_id = $2) AS redeemed,
        EXISTS (SELECT FROM board_final WHERE program_id = $1 AND member_id = $2 AND contenders IS NOT NULL
-               AND given_at IS NULL) AS prize,
+               AND given_at IS NULL)
+       OR EXISTS (SELECT FROM draw_winner WHERE program_id = $1 AND member_id = $2 AND given_at IS NULL) AS prize,
        EXISTS (SELECT FROM (
            SELECT id FROM event WHERE program_id = $1 AND member_id = $2
            UNION SELECT event_id FROM amendment WHERE program_id = $1 AND member_id = $2

@@ -33,6 +33,7 @@ EXPORTED: Mapping[str, Mapping[str, str]] = {
     "team_share": {"challenge": "text", "period": "text"},
     "board_score": {"board": "text", "period": "text"},
     "board_final": {"board": "text", "period": "text"},
+    "draw_winner": {"draw": "text"},
     "held_out": {"what": "text"},
     "activity": {"seq": "bigint"},
 }

@@ -37,6 +37,7 @@ SOURCED = ("transfer", "lot", "hold")
 KEPT: Mapping[str, str] = {
     "board_final": "how a closed board came out, by her random id; a group that nobody else is left in gets a random name",
     "contribution": "what her teams have come to",
+    "draw_winner": "how a draw came out, by her random id",
     "erasure": "that she was erased",
     "hold": "points that were set aside, renamed together with their lots",
     "lot": "points, renamed together with their transfers",

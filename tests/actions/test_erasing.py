@@ -166,7 +166,10 @@ async def test_nothing_waits_to_be_given_to_her(lived: House) -> None:
     await lived.database.run(owe, lived.program)
     await erase(lived)
     benefits = "SELECT sort, state, ended_at IS NULL, open FROM benefit WHERE program_id = $1 AND member_id = $2 AND key = 'b' ORDER BY 1"
-    assert await lived.rows(benefits, who) == [("draw", "issued", True, False), ("entitlement", "voided", False, False)]
+    assert await lived.rows(benefits, who) == [
+        ("draw", "voided", False, False),
+        ("entitlement", "voided", False, False),
+    ]
     for table in ("reward_given", "referral", "contribution"):
         assert await lived.rows(
             f"SELECT count(*) FROM {table} WHERE program_id = $1 AND member_id = $2 AND open", who

@@ -15,11 +15,12 @@ from tests.api.conftest import ALL_SCOPES, House, Service, document, following
 
 @dataclass(frozen=True)
 class Asked:
-    """A use of a field: the scope that lets a key in (None: any key, "": no key), and whether a member's token does."""
+    """A use of a field: the scope that lets a key in (None: any key, "": no key), whether a member's token does, and the answer then."""
 
     text: str
     scope: str | None
     member: bool
+    answer: str = "OK"
 
 
 FIELDS = {
@@ -110,6 +111,23 @@ FIELDS = {
     "rewardCosts": Asked(
         '{ rewardCosts(from: "2026-11-01T00:00:00Z", to: "2026-12-01T00:00:00Z") { cost } }', "ledger:read", False
     ),
+    "draw": Asked('{ draw(key: "x") { key } }', "boards:read", True, "DRAW_NOT_FOUND"),
+    "drawEntries": Asked('{ drawEntries(draw: "x") { edges { cursor } } }', "boards:read", True, "DRAW_NOT_FOUND"),
+    "reserveReward": Asked(
+        'mutation { reserveReward(input: {member: "anna", reward: "x", idempotencyKey: "k"}) { __typename } }',
+        "rewards:write",
+        True,
+    ),
+    "captureRedemption": Asked(
+        'mutation { captureRedemption(input: {redemption: "x", idempotencyKey: "k"}) { __typename } }',
+        "rewards:write",
+        False,
+    ),
+    "voidRedemption": Asked(
+        'mutation { voidRedemption(input: {redemption: "x", idempotencyKey: "k"}) { __typename } }',
+        "rewards:write",
+        True,
+    ),
     "closePeriod": Asked(
         'mutation { closePeriod(input: {period: "2026-10", idempotencyKey: "k"}) { __typename } }',
         "points:write",
@@ -133,10 +151,10 @@ async def test_callers(house: House, name: str) -> None:
     await house.bought("anna", "e1", 5)
     assert await code(house, asked.text, None) == "UNAUTHENTICATED"
     others = await house.service.key(house.program.id, set(ALL_SCOPES) - {asked.scope})
-    assert await code(house, asked.text, others) == ("OK" if asked.scope is None else "FORBIDDEN")
+    assert await code(house, asked.text, others) == (asked.answer if asked.scope is None else "FORBIDDEN")
     if asked.scope:
-        assert await code(house, asked.text, await house.service.key(house.program.id, [asked.scope])) == "OK"
-    assert await code(house, asked.text, house.token("anna")) == ("OK" if asked.member else "FORBIDDEN")
+        assert await code(house, asked.text, await house.service.key(house.program.id, [asked.scope])) == asked.answer
+    assert await code(house, asked.text, house.token("anna")) == (asked.answer if asked.member else "FORBIDDEN")
 
 
 def test_no_field_is_forgotten() -> None:
@@ -162,6 +180,7 @@ def test_no_field_is_forgotten() -> None:
         "rollForward",
         *("liability", "breakage", "rewardCosts"),
         "journal",
+        *("draw", "drawEntries", "reserveReward", "captureRedemption", "voidRedemption"),
         "closePeriod",
         "applyProgram",
         "advanceTestClock",
