@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from achievements.lots import Lot
-from engagement.records.bookings import Booked, Transfer
+from engagement.records.bookings import Aside, Booked, Transfer
 from engagement.records.holds import Hold
 from engagement.records.ledger import AtHand
 
@@ -31,6 +33,7 @@ class Accounts:
         self._now = now
         self._balances = {currency: balance for currency, (balance, _) in wallets.items()} if wallets else {}
         self._debts = {currency: debt for currency, (_, debt) in wallets.items() if debt} if wallets else {}
+        self._stored = set(wallets)
         self._lots: dict[str, Lot] = {}
         self._holds: dict[UUID, Hold] = {}
         self._earnings: dict[str, UUID] = {}
@@ -44,7 +47,12 @@ class Accounts:
         """What was done, to be written."""
         opened = [self._lots[name] for name in self._opened]
         changed = [self._lots[name] for name in self._changed - self._opened]
-        return Booked(self._member_id, opened, changed, self._transfers, [*self._changed_holds.values()])
+        done = Booked(self._member_id, opened, changed, self._transfers, [*self._changed_holds.values()])
+        moved = {currency for _, currency in done.moved}
+        if not self.complete or not moved <= self._stored:
+            return done
+        currencies = moved | {each.currency for each in self._lots.values()}
+        return replace(done, asides={each: self._aside(each) for each in currencies})
 
     def bring(self, found: AtHand, *, complete: bool) -> None:
         """Lots and open holds as they are stored; `complete` says that all with points left, and all holds, are among them.
@@ -54,6 +62,7 @@ class Accounts:
         for lot in found.lots:
             if lot.id not in self._lots:
                 self._lots[lot.id] = lot
+                self._stored.add(lot.currency)
                 self._mind(lot)
         for hold in found.holds:
             if hold.id not in self._holds and hold.id not in self._changed_holds:
@@ -73,6 +82,15 @@ class Accounts:
     def lots_of(self, currency: str) -> Sequence[Lot]:
         """The lots of a currency that are at hand, as they are now."""
         return [each for each in self._lots.values() if each.currency == currency]
+
+    def _aside(self, currency: str) -> Aside:
+        lots = [each for each in self.lots_of(currency) if each.remaining]
+        held = sum(each.held for each in lots)
+        ahead = [each.expires_at for each in lots if each.free]
+        ahead += [each.release_at for each in lots if each.pending]
+        ahead += [each.until for each in self._holds.values() if held and each.currency == currency]
+        due = min((each for each in ahead if each is not None), default=None)
+        return Aside(held, sum(each.waiting for each in lots), due)
 
     @property
     def _is_unsteady(self) -> bool:

@@ -62,6 +62,14 @@ class Counter(NamedTuple):
             return ()
         return (whole,) if self.session is None else (whole, (self.ready.key, self.session.key))
 
+    def misses(self, taken: Mapping[Shelf, int], wanted: Mapping[Shelf, int]) -> bool:
+        """Whether what is reserved and over has to be given back, so that all who come can have one: of the stock, its codes, or places."""
+        stocked = self.ready.definition.stock
+        places = None if self.session is None else self.session.capacity
+        bounds = zip(self.shelves, (stocked, places), strict=False)
+        short = any(bound is not None and taken[each] + wanted[each] > bound for each, bound in bounds)
+        return short or (self.counted and bool(shelf.pools_of(self.rules, self.ready)))
+
 
 class Approached(NamedTuple):
     """A member at her present who is let in: nothing stands in her way, and one is taken. What she pays, None: nothing."""
@@ -126,19 +134,22 @@ class _Group:
             del self._counters[place]
 
     async def _lock_stock(self) -> dict[Shelf, int]:
-        """How many are taken, locked, once what was reserved and is over has been given back; who misses some of it is left."""
-        wanted = {each for counter in self._counters.values() for each in counter.shelves}
-        if not wanted:
+        """How many are taken, locked, once what was reserved and is over has been given back where it is missed; who cannot have the
+        locks is left.
+        """
+        shelves = {each for counter in self._counters.values() for each in counter.shelves}
+        if not shelves:
             return {}
         several = len({each.ready.key for each in self._counters.values()}) > 1
-        taken = await stock.lock(self._unit, wanted, skip_locked=several)
+        taken = await stock.lock(self._unit, shelves, skip_locked=several)
         # Where others hold it, those who want the same wait for it together.
         missed = {
             place: each.ready.key for place, each in self._counters.items() if not taken.keys() >= {*each.shelves}
         }
         self._leave(missed)
-        mine = {reward for reward, _ in taken} - {*missed.values()}
-        given_back = await give_back_over(self._unit, mine, self._loaded.now)
+        wanted = Counts(each for counter in self._counters.values() for each in counter.shelves)
+        short = {each.ready.key for each in self._counters.values() if each.misses(taken, wanted)}
+        given_back = await give_back_over(self._unit, short, self._loaded.now) if short else 0
         return await stock.lock(self._unit, taken) if given_back else taken
 
     async def _listen(self, programs: Programs) -> dict[int, Listener]:

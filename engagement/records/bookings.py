@@ -5,9 +5,9 @@ cannot say anything else.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -44,11 +44,20 @@ class Transfer(msgspec.Struct, frozen=True):
         return self.points * ((self.credit in _OWN) - (self.debit in _OWN))
 
 
+class Aside(NamedTuple):
+    """What is set aside and waits in the lots of a wallet, and when the next thing of them falls due."""
+
+    held: int
+    pending: int
+    due: datetime | None
+
+
 class Booked(msgspec.Struct, frozen=True):
     """What a unit did to the points of one member: lots opened in it, older lots as they are now, further transfers, and holds
     that were made or ended.
 
-    That a lot was earned is a transfer of its own kind, and follows from the lot.
+    That a lot was earned is a transfer of its own kind, and follows from the lot. `asides` are those of all her wallets, where all her
+    lots are at hand and the wallets that were moved are stored; else they are looked up.
     """
 
     member_id: UUID
@@ -56,6 +65,7 @@ class Booked(msgspec.Struct, frozen=True):
     changed: Sequence[Lot]
     transfers: Sequence[Transfer]
     holds: Sequence[Hold] = ()
+    asides: Mapping[str, Aside] | None = None
 
     @property
     def earned(self) -> list[Lot]:
@@ -129,10 +139,16 @@ async def book(unit: Unit, booked: Iterable[Booked], booked_at: datetime) -> dic
     _TRANSFERS.insert(unit, [(*msgspec.structs.astuple(each), booked_at) for each in transfers])
     moved = {wallet for each in booked for wallet in each.moved}
     _credit(unit, [(each.member_id, lot) for each in booked for lot in each.earned], moved)
-    if not moved:
-        return {}
-    await _settle(unit, booked, moved)
-    return await _next_expiry(unit, {who for who, _ in moved})
+    sums = _sums(booked, moved)
+    known = {each.member_id: each.asides for each in booked if each.asides is not None and each.moved}
+    _settle(unit, [(*each, *sums[each].values(), *known[each[0]][each[1]]) for each in sums if each[0] in known])
+    soonest = {who: _soonest(asides.values()) for who, asides in known.items()}
+    unknown = {each: total for each, total in sums.items() if each[0] not in known}
+    return {**soonest, **await _look_and_settle(unit, unknown)} if unknown else soonest
+
+
+def _soonest(asides: Iterable[Aside]) -> datetime | None:
+    return min((each.due for each in asides if each.due is not None), default=None)
 
 
 def _open(unit: Unit, lots: Sequence[tuple[UUID, Lot]]) -> None:
@@ -253,7 +269,11 @@ def _credit(unit: Unit, lots: Sequence[tuple[UUID, Lot]], elsewhere: set[_Wallet
 
 _TOTALS = ("earned", "reversed", "spent", "expired", "adjusted", "transferred", "debt", "balance")
 
-# What is set aside and waits in the lots of a wallet, and when the next thing of them falls due.
+_SUMMED = ", ".join(f"{name} = wallet.{name} + new.{name}" for name in _TOTALS)
+_ARRAYS = ", ".join(f"${place}::bigint[]" for place in range(4, 4 + len(_TOTALS)))
+_NEW = f"member_id, currency, {', '.join(_TOTALS)}"
+_THIS = "wallet.program_id = $1 AND wallet.member_id = new.member_id AND wallet.currency = new.currency"
+# What an `Aside` says.
 _LOOKED_UP = """
 SELECT coalesce(sum(lot.held), 0)::bigint AS held,
        coalesce(sum(lot.remaining - lot.held) FILTER (WHERE lot.pending), 0)::bigint AS pending,
@@ -266,8 +286,8 @@ FROM lot WHERE lot.program_id = $1 AND lot.member_id = new.member_id AND lot.cur
 """
 
 
-async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> None:
-    """Wallets with transfers of any kind; what is set aside, waits or ends next is looked up, since lots may be empty now."""
+def _sums(booked: Iterable[Booked], moved: set[_Wallet]) -> dict[_Wallet, dict[str, int]]:
+    """What becomes of the totals of wallets with transfers of any kind."""
     sums = {wallet: dict.fromkeys(_TOTALS, 0) for wallet in moved}
     for each in booked:
         for lot in each.earned:
@@ -276,6 +296,24 @@ async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> 
                 total["balance"] += lot.points
         for transfer in each.transfers:
             _add(sums[transfer.member_id, transfer.currency], transfer)
+    return sums
+
+
+def _settle(unit: Unit, wallets: Sequence[tuple[object, ...]]) -> None:
+    """Stored wallets, of which what is set aside, waits and falls due next is known."""
+    width = 2 + len(_TOTALS) + len(Aside._fields)
+    if wallets:
+        unit.write(
+            f"UPDATE wallet SET {_SUMMED}, held = new.held, pending = new.pending, next_expiry_at = new.due"
+            f" FROM unnest($2::uuid[], $3::text[], {_ARRAYS}, ${width - 1}::bigint[], ${width}::bigint[], ${width + 1}::timestamptz[])"
+            f" AS new ({_NEW}, held, pending, due) WHERE {_THIS}",
+            unit.program,
+            *columns_of(wallets, width),
+        )
+
+
+async def _look_and_settle(unit: Unit, sums: Mapping[_Wallet, Mapping[str, int]]) -> dict[UUID, datetime | None]:
+    """Wallets of which that is looked up in the lots as they are written; when the next thing of those members falls due."""
     # A row to be inserted is checked by itself, and what a wallet loses is no wallet: so it is made first, and then changed.
     unit.write(
         "INSERT INTO wallet (program_id, member_id, currency) SELECT $1, new.member_id, new.currency"
@@ -284,14 +322,12 @@ async def _settle(unit: Unit, booked: Iterable[Booked], moved: set[_Wallet]) -> 
         *columns_of(list(sums), 2),
     )
     await unit.execute(
-        f"UPDATE wallet SET {', '.join(f'{name} = wallet.{name} + new.{name}' for name in _TOTALS)},"
-        " held = there.held, pending = there.pending, next_expiry_at = there.due"
-        f" FROM unnest($2::uuid[], $3::text[], {', '.join(f'${4 + place}::bigint[]' for place in range(len(_TOTALS)))})"
-        f" AS new (member_id, currency, {', '.join(_TOTALS)}), LATERAL ({_LOOKED_UP}) AS there"
-        " WHERE wallet.program_id = $1 AND wallet.member_id = new.member_id AND wallet.currency = new.currency",
+        f"UPDATE wallet SET {_SUMMED}, held = there.held, pending = there.pending, next_expiry_at = there.due"
+        f" FROM unnest($2::uuid[], $3::text[], {_ARRAYS}) AS new ({_NEW}), LATERAL ({_LOOKED_UP}) AS there WHERE {_THIS}",
         unit.program,
         *columns_of([(*wallet, *total.values()) for wallet, total in sums.items()], 2 + len(_TOTALS)),
     )
+    return await _next_expiry(unit, {who for who, _ in sums})
 
 
 _TOTAL_OF = {

@@ -74,6 +74,8 @@ async def find(unit: Unit, hold_id: UUID) -> Hold | None:
 
 async def opened(unit: Unit, until: Sequence[tuple[UUID, datetime | None]]) -> dict[UUID, list[Hold]]:
     """Open holds of locked members that end up to an instant (None: all of them)."""
+    if not until:
+        return {}
     rows = await unit.fetch(
         f"SELECT {', '.join(f'hold.{name}' for name in Hold.__struct_fields__)}"
         " FROM unnest($2::uuid[], $3::timestamptz[]) AS sweep (member_id, until), LATERAL (SELECT * FROM hold"

@@ -94,7 +94,9 @@ async def lots(
             lot = Lot(*values)
             found[who].lots.append(lot)
             read.add((who, lot.id))
-        for who, held in (await holds.opened(unit, until)).items():
+        # Where all of a member's lots were read, they say whether there are any.
+        may_hold = [(who, at) for who, at in until if at is not None or any(each.held for each in found[who].lots)]
+        for who, held in (await holds.opened(unit, may_hold)).items():
             found[who].holds = held
     held_too = {(who, lot) for who, each in found.items() for hold in each.holds for lot, _ in hold.lots} - read
     # What is named is read by itself, for its earning; else once.

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from asyncpg import Connection
 
 from engagement.actions import checkout, redeeming
 from engagement.actions.checkout import Checkout
@@ -41,6 +42,16 @@ def units(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def together(house: House, *asked: tuple[Any, ...]) -> list[Any]:
     """What those are told who ask at the same time, each for (reward, member, session, key)."""
     return await asyncio.gather(*(redeem(house, *each) for each in asked), return_exceptions=True)
+
+
+def noting(ask: Any, turns: list[str]) -> Any:
+    """A method of a connection that notes each statement."""
+
+    async def noted(connection: Any, sql: str, *values: Any) -> Any:
+        turns.append(sql)
+        return await ask(connection, sql, *values)
+
+    return noted
 
 
 async def known(house: House) -> list[tuple[Any, ...]]:
@@ -200,6 +211,23 @@ async def test_a_defect_is_nobody_elses(shop: House, monkeypatch: pytest.MonkeyP
     assert told(done) == ["Redeemed", "ZeroDivisionError", "Redeemed"]
     assert await shop.rows("SELECT reward FROM redemption WHERE program_id = $1 ORDER BY 1") == [("mug",), ("off",)]
     await all_is_well(shop)
+
+
+async def test_a_dozen_take_as_many_turns_as_one(records: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = [f"m{n}" for n in range(12)]
+    rewards = [{"key": key, "kind": "product", "price": {"points": 1}, "stock": 99} for key in ("pin", "pen")]
+    house = await open_shop(records, who, rewards=rewards)
+    # Whose rows are there already.
+    await together(house, ("pin", "m0"), ("pen", "m1"))
+    turns: list[str] = []
+    for name in ("execute", "fetch", "fetchrow", "fetchval"):
+        monkeypatch.setattr(Connection, name, noting(getattr(Connection, name), turns))
+    await redeem(house, "pin", "m0")
+    alone = len(turns)
+    turns.clear()
+    await together(house, *(("pen" if number % 2 else "pin", each) for number, each in enumerate(who)))
+    assert len(turns) == alone <= 10
+    await all_is_well(house)
 
 
 async def test_more_than_may_wait_are_told_to_come_later(shop: House, monkeypatch: pytest.MonkeyPatch) -> None:
