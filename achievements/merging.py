@@ -55,6 +55,16 @@ def had(
     return found
 
 
+def news_apart(
+    whole: Mapping[Identity, AnyOutcome], had: Mapping[Identity, AnyOutcome], now: Mapping[Identity, AnyOutcome]
+) -> Difference:
+    """What is news to me where a merge is undone: what the whole says otherwise than I do now, but for what she `had` and came with."""
+    found = fold.difference(whole, now)
+    return msgspec.structs.replace(
+        found, gone=tuple(each for each in found.gone if had.get(each.identity) != each), moved=()
+    )
+
+
 def difference(
     mine: Mapping[Identity, AnyOutcome], hers: Mapping[Identity, AnyOutcome], now: Mapping[Identity, AnyOutcome]
 ) -> Difference:

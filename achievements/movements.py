@@ -63,4 +63,14 @@ class MemberMerged(msgspec.Struct, frozen=True, array_like=True, tag="merged", g
     at: datetime
 
 
+class MemberUnmerged(msgspec.Struct, frozen=True, array_like=True, tag="unmerged", gc=False):
+    """That a member and another, by the app's own id, were one was undone: since `at` each has what she would have by herself."""
+
+    member: str
+    at: datetime
+
+
+Merging: TypeAlias = MemberMerged | MemberUnmerged
+"""Of two members what becomes one, and two again."""
+
 Movement: TypeAlias = PointsReleased | PointsHeld | HoldEnded | PointsAdjusted | PointsTransferred

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from achievements.asked import PlaceAsked, SpendAsked
-from achievements.movements import MemberMerged, Movement
+from achievements.movements import Merging, Movement
 from achievements.redeeming import Redeeming
 from achievements.values import Amount
 
@@ -390,6 +390,6 @@ class Withdrawn(msgspec.Struct, frozen=True, array_like=True, tag="withdrawn", g
 
 
 Effect: TypeAlias = (
-    AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Redeeming | MemberMerged | Withdrawn
+    AnyOutcome | PointsExpired | PointsSpent | SpendRejected | Movement | Merging | Redeeming | Withdrawn
 )
 """What an activity item tells: outcomes, and what the ledger and the shop did."""

@@ -224,6 +224,28 @@ class MergeRefused(Refusal):
         self.reason = reason
 
 
+class Inseparable(StrEnum):
+    """Why a merge cannot be undone."""
+
+    NOT_MERGED = "not_merged"
+    NOT_KEPT = "not_kept"
+    LATER = "later"
+    TOO_LONG = "too_long"
+    SPENT = "spent"
+    DECIDED = "decided"
+    DECIDES = "decides"
+
+
+class UnmergeRefused(Refusal):
+    """A merge that cannot be undone, and the `reason` in one word."""
+
+    code = "UNMERGE_REFUSED"
+
+    def __init__(self, reason: Inseparable, message: str, field: str | None = None) -> None:
+        super().__init__(message, field)
+        self.reason = reason
+
+
 class Unauthenticated(Refusal):
     """No credential, or one that is unknown, revoked or expired."""
 

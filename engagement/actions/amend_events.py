@@ -87,7 +87,8 @@ def _check_shape(command: Amend) -> None:
 async def amend_within(unit: Unit, cache: Programs, command: Amend, *, patient: bool = False) -> Amended:
     """Reverse or amend an event as a part of a unit that does more; as `amend` does. Raises `InProgress` as `locking.lock_one` does."""
     loaded = await cache.load(unit, for_writing=True)
-    who = (await members.ids_of(unit, [command.member])).get(command.member)
+    ids, former = await members.known(unit, [command.member])
+    who = ids.get(command.member)
     if who is None:
         await erasures.check_not_erased(unit, command.member)
         raise NotFound(f"No event of a member `{command.member}` was recorded.", "member")
@@ -102,7 +103,7 @@ async def amend_within(unit: Unit, cache: Programs, command: Amend, *, patient: 
     _check(loaded, command, event, said)
     amendment = Amendment(len(said) + 1, "reverse" if command.properties is None else "amend", command.properties)
     if event is None or event.too_late:
-        await events.amend(unit, who, command.event, amendment, loaded.now, None)
+        await events.amend(unit, who, command.event, amendment, loaded.now, None, former.get(command.member))
         return Amended(command.event, command.member, "WAITING" if event is None else "TOO_LATE")
     return await _apply(unit, loaded, held, command, Recorded(event, (*said, amendment)))
 

@@ -167,16 +167,18 @@ class Draft:
         causes: Sequence[Cause],
         facts: Sequence[Fact] = (),
         refunds: Sequence[Spend] = (),
+        news: fold.Difference | None = None,
     ) -> dict[str | None, Told]:
         """Take over a history folded again; for each event that caused it, its item's number and what is due to it.
 
         What names one of these events is told as its own, all else (a streak mended, a score changed) as the last one's. What
         only moved in time is stored, not told: it was told already. Points of another amount are withdrawn and told anew.
-        `facts` are those of the history, which are not decided again; `refunds` the spends of events that were reversed.
+        `facts` are those of the history, which are not decided again; `refunds` the spends of events that were reversed. Where only
+        some of it is news to her, `news` says what, and nothing that ended is told.
         """
-        difference = refolded.difference
-        changed = [now for _, now in difference.changed]
-        withdrawn = [*difference.gone, *(was for was, _ in difference.changed if isinstance(was, PointsEarned))]
+        difference, said = refolded.difference, refolded.difference if news is None else news
+        changed = [now for _, now in said.changed]
+        withdrawn = [*said.gone, *(was for was, _ in said.changed if isinstance(was, PointsEarned))]
         self.state = refolded.state
         self.snapshots = list(refolded.snapshots)
         self.base_inputs = base.inputs
@@ -186,10 +188,10 @@ class Draft:
         for gone in difference.gone:
             if isinstance(gone, Confirmed):
                 self.purse.unconfirm(gone.confirmed, partial(self._rulebook.waits, gone.confirmation))
-        valid = [*(now for _, now in difference.moved), *changed, *difference.new]
+        valid = [*(now for _, now in (*difference.moved, *difference.changed)), *difference.new]
         released = self._take(valid, difference.new, self.present)
         self.purse.reprice(worth_of(difference), self.present)
-        told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *difference.new, *released]
+        told: list[Effect] = [*map(Withdrawn, [*withdrawn, *_spent(refunds)]), *changed, *said.new, *released]
         ended = self.purse.advance(self.present if self._rulebook.decides else self.state.at)
         if self._rulebook.decides:
             spends = [each for each in refolded.asked if isinstance(each, SpendAsked)]
@@ -205,7 +207,7 @@ class Draft:
             name: (self._item(at, name, effects[name]) if effects[name] else None, effects[name])
             for name, _, at, _ in causes
         }
-        self._pass([(each.at, each) for each in ended])
+        self._pass([(each.at, each) for each in ended if news is None])
         return items
 
     def stand(self, trace: fold.Trace) -> None:

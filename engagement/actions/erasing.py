@@ -64,7 +64,8 @@ async def _erase(unit: Unit, cache: Programs, member: str) -> Erased:
         # Whoever is a part of her goes with her, and she with whoever is a part of her.
         names = {who: (await members.of_ids(unit, [who]))[who].external_id, **dict(await merges.former(unit, who))}
         locked = await members.lock_states(unit, names)
-        if locked[who].merged or not names.keys() >= {each for each, _ in await merges.former(unit, who)}:
+        parts = {each for each, _ in await merges.former(unit, who)}
+        if locked[who].merged or names.keys() - {who} != parts or await members.lead_elsewhere(unit, locked):
             raise Again
         for each, held in locked.items():
             if not held.erased:
@@ -125,6 +126,8 @@ async def _remove(database: Database, cache: Programs, program_id: int, erasure:
     for piece in _pieces(erasure):
         while await run(piece):
             pass
+    for table in removal.DELETED_AT_LAST:
+        await run(functools.partial(removal.delete, member_id=erasure.member_id, table=table))
     await run(functools.partial(removal.forget_answers, erasure=erasure))
     if await run(functools.partial(removal.is_on_its_way, external_id=erasure.external_id)):
         return False
@@ -148,13 +151,14 @@ def _pieces(erasure: UnderWay) -> Iterator[Callable[[Unit], Awaitable[int]]]:
 
 
 async def _forget_elsewhere(database: Database, cache: Programs, program_id: int, erasure: UnderWay) -> None:
-    """Where others named her as the one who brought them, or keep a note of hers or to her, under the lock of each."""
+    """Where others named her as the one who brought them, were one with her, or keep a note of hers or to her, under the lock of each."""
 
     async def look(unit: Unit) -> tuple[Mapping[str, set[str]], set[UUID]]:
         await unit.take_time(PIECE_SECONDS)
         saying = _saying(await cache.load(unit))
         named = await removal.naming(unit, erasure.external_id, saying)
-        return saying, {*named, *await removal.noting(unit, erasure.member_id)}
+        noting = await removal.noting(unit, erasure.member_id)
+        return saying, {*named, *noting, *await removal.once_one(unit, erasure.member_id)}
 
     saying, found = await database.run(look, program_id, deadline_seconds=PIECE_SECONDS)
     for who in sorted(found):

@@ -47,8 +47,8 @@ async def lock(
     """
     balances = balances or loaded.rulebook.decides
     held = await members.lock_states(unit, ids, skip_locked=skip_locked, balances=balances)
-    if any(each.merged for each in held.values()):
-        # Since she was looked up: she is found by another id now.
+    if any(each.merged for each in held.values()) or await members.lead_elsewhere(unit, held):
+        # Since she was looked up: she is found by another id now, or whoever was a part of her is herself again.
         raise Again
     while behind := {who: each for who, each in held.items() if loaded.line.behind(each)}:
         publication = min(loaded.line.next_of(each) for each in behind.values())

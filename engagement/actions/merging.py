@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -27,11 +27,12 @@ from engagement.actions.drafts import Cause, worth_of
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.telling import check_member, listen_to
 from engagement.errors import InProgress, InvalidInput, MergeRefused, NotFound, Unmergeable
-from engagement.records import events, facts, members, merges, outcomes
+from engagement.records import events, facts, members, merges, outcomes, unmerges
 from engagement.records.events import Recorded
 from engagement.records.facts import REFUNDS, ZONE
 from engagement.records.members import Held
 from engagement.records.unit import Database, Unit
+from engagement.records.unmerges import Before, Merge, Named
 
 MERGE_SECONDS = 20.0
 INPUTS_MAX = refolding.REFOLD_INPUTS_MAX
@@ -122,6 +123,8 @@ async def _merge(unit: Unit, programs: Programs, command: MergeMembers, principa
     fact = Fact(name, MERGED, at, Order(at, Rank.FACT, name), {"member": command.former, "by": principal})
     joined = Side(hers.held, hers.recorded, [*names.values()])
     whole = await asyncio.to_thread(_folded, loaded, hers, joined, mine, fact, lots)
+    merge = Merge(uuid4(), former, into, version, loaded.program.revision, at, mine.held.state.at)
+    await unmerges.keep(unit, merge, _before(hers, mine, names, lots, whole.told))
     await merges.move_points(unit, former, into, lots, {old: each.id for old, each in names.items()}, loaded.now)
     effects = await _take_over(unit, loaded, hers, mine, whole, MemberMerged(command.former, at))
     await merges.move_history(unit, former, into, names)
@@ -129,6 +132,16 @@ async def _merge(unit: Unit, programs: Programs, command: MergeMembers, principa
     if zones:
         await members.set_timezone(unit, into, str(zones[-1].data["timezone"]))
     return Merged(command.former, command.into, at, effects)
+
+
+def _before(hers: Side, mine: Side, names: Mapping[str, Fact], lots: Mapping[str, str], told: Sequence[Fact]) -> Before:
+    """What it takes to tell their facts and lots apart again."""
+    named = []
+    for each in hers.facts:
+        now = names[each.id]
+        data = None if now.data == each.data else msgspec.json.encode(each.data).decode()
+        named.append(Named(now.id, each.id, each.order.id, data))
+    return Before(tuple(named), lots, tuple(each.id for each in mine.facts), tuple(each.id for each in told))
 
 
 async def _sides(unit: Unit, former: UUID, into: UUID) -> tuple[Side, Side]:

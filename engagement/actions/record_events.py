@@ -107,12 +107,12 @@ class Fresh(msgspec.Struct, frozen=True):
     accepted: Accepted
     amendments: tuple[Amendment, ...]
 
-    def recorded(self, member_id: UUID) -> Stored:
-        """It as it is stored."""
+    def recorded(self, member_id: UUID, sent_for: UUID | None = None) -> Stored:
+        """It as it is stored, of a member, or for one who is a part of her."""
         each = self.accepted
         event = each.event
         instants = (event.at, each.sent_at, each.received_at)
-        stored = StoredEvent(member_id, event.id, event.type, *instants, each.properties, each.too_late)
+        stored = StoredEvent(member_id, event.id, event.type, *instants, each.properties, each.too_late, None, sent_for)
         return Stored(stored, self.amendments)
 
     def counted(self, loaded: Loaded, member_id: UUID) -> Event | None:
@@ -138,7 +138,7 @@ class Batch:
         self._stored: list[StoredEvent] = []
         self._receipts: dict[tuple[UUID, str], Receipt] = {}
         self._waiting: set[tuple[UUID, str]] = set()
-        self._former: frozenset[str] = frozenset()
+        self._former: Mapping[str, UUID] = {}
 
     async def take(self, accepted: Sequence[Accepted]) -> list[Receipt | RefusedEvent]:
         """The answers to accepted events, in their order."""
@@ -274,7 +274,8 @@ class Batch:
         self, who: UUID, fresh: Fresh, status: Status, seq: int | None = None, effects: Sequence[Effect] = ()
     ) -> None:
         each = fresh.accepted
-        self._stored.append(msgspec.structs.replace(fresh.recorded(who).event, seq=seq))
+        stored = fresh.recorded(who, self._former.get(each.member)).event
+        self._stored.append(msgspec.structs.replace(stored, seq=seq))
         self._receipts[who, each.event.id] = Receipt(
             each.index, each.event.id, each.member, status, effects=tuple(effects)
         )

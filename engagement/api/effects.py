@@ -205,6 +205,16 @@ class MemberMerged:
     at: DateTime = strawberry.field(description=_AT)
 
 
+@strawberry.type(
+    description="That this member and another were one was undone: each has what she would have by herself."
+)
+class MemberUnmerged:
+    """One history that is two again."""
+
+    other: strawberry.ID = strawberry.field(description="The app's own id of the other.")
+    at: DateTime = strawberry.field(description=_AT)
+
+
 @strawberry.type(description="Something told before that, as is known now, never happened.")
 class OutcomeWithdrawn:
     """What a late event or a correction undid."""
@@ -239,6 +249,7 @@ Effect: TypeAlias = Annotated[
     | ReferralQualified
     | EventConfirmed
     | MemberMerged
+    | MemberUnmerged
     | OutcomeWithdrawn,
     strawberry.union("Effect", description="One thing that changed for a member."),
 ]
@@ -277,7 +288,9 @@ def _shown(effect: outcomes.Effect, member: str, aside: Aside) -> Effect:
         case outcomes.TierChanged(ladder, below, above, at, qualifying):
             points = Points(qualifying)
             return TierChanged(ladder=ladder, tier_from=below, tier_to=above, qualifying=points, at=written(at))
-        case outcomes.ReferralQualified() | outcomes.Confirmed() | movements.MemberMerged():
+        case (
+            outcomes.ReferralQualified() | outcomes.Confirmed() | movements.MemberMerged() | movements.MemberUnmerged()
+        ):
             return _of_another(effect)
     if isinstance(effect, redeeming.Redeeming):
         return redeemed(effect)
@@ -360,11 +373,15 @@ def _of_streak(effect: outcomes.StreakChanged | outcomes.StreakAtRisk) -> Effect
     )
 
 
-def _of_another(effect: outcomes.ReferralQualified | outcomes.Confirmed | movements.MemberMerged) -> Effect:
+def _of_another(
+    effect: outcomes.ReferralQualified | outcomes.Confirmed | movements.MemberMerged | movements.MemberUnmerged,
+) -> Effect:
     """What an event says of another member, or of another event."""
     at = written(effect.at)
     if isinstance(effect, outcomes.ReferralQualified):
         return ReferralQualified(referral=effect.referral, referrer=effect.referrer, at=at)
     if isinstance(effect, movements.MemberMerged):
         return MemberMerged(former=strawberry.ID(effect.member), at=at)
+    if isinstance(effect, movements.MemberUnmerged):
+        return MemberUnmerged(other=strawberry.ID(effect.member), at=at)
     return EventConfirmed(confirmation=effect.confirmation, confirmed=strawberry.ID(effect.confirmed), at=at)

@@ -4,8 +4,9 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from engagement.actions import merging
+from engagement.actions import merging, unmerging
 from engagement.actions.merging import MergeMembers
+from engagement.actions.unmerging import UnmergeMembers
 from engagement.api.asides import aside_of
 from engagement.api.effects import Effect, shown
 from engagement.api.principals import MEMBERS_WRITE, Info, mutation
@@ -16,6 +17,7 @@ from engagement.api.refusals import (
     MergeRefusedError,
     NotFoundError,
     TryAgainError,
+    UnmergeRefusedError,
 )
 from engagement.api.resources import resources_of
 from engagement.api.scalars import DateTime, written
@@ -56,14 +58,51 @@ MergeMembersResult: TypeAlias = Annotated[
     strawberry.union("MergeMembersResult", description="What became of merging two members."),
 ]
 
+_FORMER = "The app's own id of the member who was a part of the other, and is herself again."
+
+
+@strawberry.input(description="A member who is to be herself again.")
+class UnmergeMembersInput:
+    """Who is no part of another."""
+
+    from_: strawberry.ID = strawberry.field(name="from", description=_FORMER)
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+
+
+@strawberry.type(description="The two are two members again, and what that changed for each.")
+class UnmergeMembersSuccess:
+    """What was undone."""
+
+    from_: strawberry.ID = strawberry.field(name="from", description=_FORMER)
+    into: strawberry.ID = strawberry.field(description=_INTO)
+    at: DateTime = strawberry.field(description="Since when they are two again.")
+    replayed: bool = strawberry.field(description="Whether this answers an earlier request with the same key.")
+    effects: list[Effect] = strawberry.field(
+        description="What was told to `from`: what came for her since the merge too. Empty where it was undone before."
+    )
+    others_effects: list[Effect] = strawberry.field(description="What was told to the other.")
+
+
+UnmergeMembersResult: TypeAlias = Annotated[
+    UnmergeMembersSuccess
+    | UnmergeRefusedError
+    | NotFoundError
+    | InvalidInputError
+    | MemberErasedError
+    | IdempotencyKeyReusedError
+    | TryAgainError,
+    strawberry.union("UnmergeMembersResult", description="What became of undoing a merge."),
+]
+
 
 @strawberry.type
 class MergesMutation:
-    """The mutation that merges."""
+    """The mutations that merge, and undo it."""
 
     @mutation(
         "Merge two members who are one person: what both did is one history from then on, counted as if one had done it all, and the points of"
-        " the one are the other's, lot by lot as they are. Nothing that either had is lost. It cannot be undone.",
+        " the one are the other's, lot by lot as they are. Nothing that either had is lost. `unmergeMembers` undoes it, up to the first spend or"
+        " decision.",
         MEMBERS_WRITE,
     )
     async def merge_members(
@@ -89,4 +128,36 @@ class MergesMutation:
             at=written(done.at),
             replayed=done.replayed,
             effects=shown(done.effects, done.into, aside),
+        )
+
+    @mutation(
+        "Undo the newest merge of a member into another: both have again what each would have by herself. What came since is whose it was sent"
+        " for. Refused as soon as points of both together were spent, or anything was decided that rests on both. To undo it again changes"
+        " nothing.",
+        MEMBERS_WRITE,
+    )
+    async def unmerge_members(
+        self,
+        info: Info,
+        given: Annotated[UnmergeMembersInput, strawberry.argument(name="input", description="Who is herself again.")],
+    ) -> UnmergeMembersResult:
+        """Undo it."""
+        resources, principal = resources_of(info), info.context.principal
+        done = await unmerging.unmerge_members(
+            resources.database,
+            resources.programs,
+            principal.program,
+            UnmergeMembers(given.from_),
+            principal=principal.name,
+            key=given.idempotency_key,
+        )
+        await resources.drain.settled(principal.program)
+        aside = await aside_of(info, [(done.former, done.effects), (done.into, done.others)])
+        return UnmergeMembersSuccess(
+            from_=strawberry.ID(done.former),
+            into=strawberry.ID(done.into),
+            at=written(done.at),
+            replayed=done.replayed,
+            effects=shown(done.effects, done.former, aside),
+            others_effects=shown(done.others, done.into, aside),
         )

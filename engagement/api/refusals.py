@@ -8,6 +8,7 @@ import strawberry
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from engagement import errors
+from engagement.api.merge_reasons import MergeReason, UnmergeReason
 from engagement.api.movements import HoldState
 from engagement.api.redeemed import BenefitState, RedemptionState
 from engagement.api.scalars import Points
@@ -186,29 +187,18 @@ class HoldNotOpenError(UserError):
     state: HoldState = strawberry.field(description="How it ended.")
 
 
-@strawberry.enum(description="Why a member cannot become a part of another.")
-class MergeReason(Enum):
-    """What stands in the way, of the one who would become a part."""
-
-    MERGED = strawberry.enum_value("MERGED", description="They are one member already.")
-    TOO_LONG = strawberry.enum_value("TOO_LONG", description="Their histories are too long together.")
-    HOLDS = strawberry.enum_value("HOLDS", description="Points of hers are set aside.")
-    OWES = strawberry.enum_value("OWES", description="One of the two owes points.")
-    TEAM = strawberry.enum_value("TEAM", description="She is in a team, or has given to one.")
-    REFERRAL = strawberry.enum_value("REFERRAL", description="She was brought by somebody, or has brought somebody.")
-    REDEEMED = strawberry.enum_value("REDEEMED", description="She has redeemed rewards, or has some of the shop's.")
-    PRIZE = strawberry.enum_value("PRIZE", description="A prize is on its way to her.")
-    SAME_EVENT = strawberry.enum_value("SAME_EVENT", description="Both have an event of the same id.")
-    PLACE = strawberry.enum_value("PLACE", description="She has asked for one of a limited number of places.")
-    KEEPS = strawberry.enum_value("KEEPS", description="She keeps what the rules say no more.")
-    DECIDES = strawberry.enum_value("DECIDES", description="Both together would call for a decision that neither did.")
-
-
 @strawberry.type(description="The members cannot be merged; nothing was done.")
 class MergeRefusedError(UserError):
     """What stands in the way."""
 
     reason: MergeReason = strawberry.field(description="Why, in a word.")
+
+
+@strawberry.type(description="The merge cannot be undone; nothing was done.")
+class UnmergeRefusedError(UserError):
+    """What stands in the way."""
+
+    reason: UnmergeReason = strawberry.field(description="Why, in a word.")
 
 
 @strawberry.type(description="The program is no sandbox, so it has no test clock; nothing was done.")
@@ -326,6 +316,11 @@ def _merge_refused(refusal: errors.MergeRefused) -> MergeRefusedError:
     return MergeRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
 
 
+def _unmerge_refused(refusal: errors.UnmergeRefused) -> UnmergeRefusedError:
+    reason = UnmergeReason[refusal.reason.name]
+    return UnmergeRefusedError(code=refusal.code, message=refusal.message, field=refusal.field, reason=reason)
+
+
 def _invalid_program(refusal: errors.InvalidProgram) -> InvalidProgramError:
     return InvalidProgramError(
         code=refusal.code,
@@ -350,6 +345,7 @@ HANDLERS: Final[tuple[ExceptionHandler[Any], ...]] = (
     _Told([errors.BenefitRefused], BenefitRefusedError, _benefit_refused),
     _Told([errors.PeriodRefused], PeriodRefusedError, _period_refused),
     _Told([errors.MergeRefused], MergeRefusedError, _merge_refused),
+    _Told([errors.UnmergeRefused], UnmergeRefusedError, _unmerge_refused),
     _Told([errors.HoldNotOpen], HoldNotOpenError, _hold_not_open),
     _Told([errors.LimitExceeded], LimitExceededError, _limit_exceeded),
     _Told([errors.NotAllowed], NotAllowedError, _plainly(NotAllowedError)),

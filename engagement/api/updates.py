@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Final, TypeAlias
+from uuid import UUID
 
 import msgspec
 import strawberry
@@ -41,7 +42,8 @@ class Reset:
     member: members.Member = strawberry.field(description="The member as she is now.")
     cursor: str = strawberry.field(description="Where the updates go on from.")
     reason: str = strawberry.field(
-        description="`NO_CURSOR`, `TOO_FAR_BEHIND` (over 1,000 items) or `UNKNOWN_PLACE` (the feed has no such item)."
+        description="`NO_CURSOR`, `TOO_FAR_BEHIND` (over 1,000 items), `UNKNOWN_PLACE` (the feed has no such item) or `OTHER_MEMBER` (the"
+        " id leads to another since two members became one, or are two again)."
     )
 
 
@@ -60,9 +62,12 @@ MemberUpdate: TypeAlias = Annotated[
 
 
 class _Look(msgspec.Struct, frozen=True):
-    """What one look at the feed found: the next items, or a screen where these cannot be sent, with the reason."""
+    """What one look at the feed found: the next items, or a screen where these cannot be sent, with the reason. Nothing where the id leads to
+    another `member` by now.
+    """
 
     loaded: Loaded
+    member: UUID
     items: list[Item] = []
     screen: Screen | None = None
     reason: str = ""
@@ -93,18 +98,27 @@ class UpdatesSubscription:
         external_id = member_of(principal, member)
         place = None if after is None else feed_place_of(after)
         whose = own(place, await resources.read(principal, lambda unit: screens.found(unit, external_id)))
-        async with aclosing(_updates(info, whose, None if place is None else place.seq)) as updates:
-            async for update in updates:
-                still_valid(principal)
-                yield update
+        seq, reason = None if place is None else place.seq, "NO_CURSOR"
+        while True:
+            async with aclosing(_updates(info, external_id, whose, seq, reason)) as updates:
+                async for update in updates:
+                    still_valid(principal)
+                    yield update
+            whose = await resources.read(principal, lambda unit: screens.found(unit, external_id))
+            seq, reason = None, "OTHER_MEMBER"
 
 
-async def _updates(info: Info, member: Member, seq: int | None) -> AsyncGenerator[MemberUpdate, None]:
+async def _updates(
+    info: Info, name: str, member: Member, seq: int | None, reason: str
+) -> AsyncGenerator[MemberUpdate, None]:
+    """What changes for a member, as long as the name leads to her; without a place to go on from, a screen first, for this reason."""
     # Listening begins before the first look, so that nothing can come between the two.
     async with resources_of(info).hub.subscribe(info.context.principal.program, member.id) as wakes:
         spoken = time.monotonic()
         while True:
-            looked = await _patiently(info, member, seq, first=seq is None)
+            looked = await _patiently(info, name, member, seq, reason)
+            if looked is not None and looked.member != member.id:
+                return
             if looked is not None and looked.screen is not None:
                 seq = looked.screen.seq
                 cursor = cursor_of(FeedCursor(member.id, seq))
@@ -135,25 +149,30 @@ def _patience(spoken: float) -> float:
     return max(spoken + HEARTBEAT_SECONDS - time.monotonic(), 0.1)
 
 
-async def _patiently(info: Info, member: Member, seq: int | None, *, first: bool) -> _Look | None:
+async def _patiently(info: Info, name: str, member: Member, seq: int | None, reason: str) -> _Look | None:
     """Look at the feed; None where PostgreSQL is away for the moment, which a follower who has begun sits out."""
     try:
-        return await resources_of(info).read(info.context.principal, lambda unit: _look(unit, info, member, seq))
+        return await resources_of(info).read(
+            info.context.principal, lambda unit: _look(unit, info, name, member, seq, reason)
+        )
     except Refusal as refusal:
-        if first or not refusal.retryable:
+        if seq is None or not refusal.retryable:
             raise
         return None
 
 
-async def _look(unit: Unit, info: Info, member: Member, seq: int | None) -> _Look:
+async def _look(unit: Unit, info: Info, name: str, member: Member, seq: int | None, why: str) -> _Look:
     loaded = await resources_of(info).programs.load(unit)
-    last = await activity.last_seq(unit, member.id)
-    if last is None:
+    newest = await activity.newest(unit, name)
+    if newest is None:
         raise MemberErased("The member was erased; there is nothing more to follow.")
+    whose, last = newest
+    if whose != member.id:
+        return _Look(loaded, whose)
     reason = ""
     items: list[Item] = []
     if seq is None:
-        reason = "NO_CURSOR"
+        reason = why
     elif last - seq > BEHIND_MAX:
         reason = "TOO_FAR_BEHIND"
     elif seq > last:
@@ -163,5 +182,5 @@ async def _look(unit: Unit, info: Info, member: Member, seq: int | None) -> _Loo
         if items[0].seq != seq + 1:
             reason = "UNKNOWN_PLACE"
     if not reason:
-        return _Look(loaded, items)
-    return _Look(loaded, screen=(await screens.read(unit, loaded, [member]))[0], reason=reason)
+        return _Look(loaded, whose, items)
+    return _Look(loaded, whose, screen=(await screens.read(unit, loaded, [member]))[0], reason=reason)

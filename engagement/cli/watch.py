@@ -43,6 +43,7 @@ fragment Told on Effect {
   ... on PointsAdjusted { currency change reason }
   ... on PointsTransferred { currency change }
   ... on MemberMerged { former }
+  ... on MemberUnmerged { other }
   ... on RedemptionChanged { redemption reward redemptionState }
   ... on BenefitChanged { benefit sort key count source benefitState until }
   ... on DrawWon { draw place entry }

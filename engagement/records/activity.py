@@ -64,12 +64,16 @@ async def before(unit: Unit, member_id: UUID, seq: int | None, at_most: int) -> 
     return await _page(unit, "($3::bigint IS NULL OR seq < $3) ORDER BY seq DESC", member_id, seq, at_most)
 
 
-async def last_seq(unit: Unit, member_id: UUID) -> int | None:
-    """The number of a member's newest item, 0 where there is none; None where she was erased."""
-    seq: int | None = await unit.fetchval(
-        "SELECT seq FROM member_state WHERE program_id = $1 AND member_id = $2 AND NOT erased", unit.program, member_id
+async def newest(unit: Unit, external_id: str) -> tuple[UUID, int] | None:
+    """To whom the app's own id of a member leads, and the number of her newest item, 0 where there is none; None where she was erased."""
+    row = await unit.fetchrow(
+        "SELECT held.member_id, held.seq FROM member AS named JOIN member_state AS held ON held.program_id = $1"
+        " AND held.member_id = coalesce(named.merged_into, named.id)"
+        " WHERE named.program_id = $1 AND named.external_id = $2 AND NOT held.erased",
+        unit.program,
+        external_id,
     )
-    return seq
+    return None if row is None else (row["member_id"], row["seq"])
 
 
 async def with_gaps(unit: Unit, member_ids: Sequence[UUID], *, from_one: bool = True) -> list[UUID]:

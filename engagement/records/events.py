@@ -16,7 +16,8 @@ from engagement.records.unit import Row, Unit
 class StoredEvent(msgspec.Struct, frozen=True):
     """An event with the bounds that time sets: `sent_at` is the instant as sent, `occurred_at` the one that counts.
 
-    `properties` is the JSON object as sent; `seq` names the activity item that answered the event, where one did.
+    `properties` is the JSON object as sent; `seq` names the activity item that answered the event, where one did. `sent_for` is the
+    member for whom it was sent, where she is a part of the one whose it is.
     """
 
     member_id: UUID
@@ -28,6 +29,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
     properties: str
     too_late: bool = False
     seq: int | None = None
+    sent_for: UUID | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ _EVENTS = Rows(
         "properties": "jsonb",
         "too_late": "boolean",
         "seq": "bigint",
+        "sent_for": "uuid",
     },
 )
 
@@ -148,12 +151,20 @@ def _after(base: MemberState) -> tuple[datetime | None, str | None]:
 
 
 async def amend(
-    unit: Unit, member_id: UUID, event_id: str, amendment: Amendment, received_at: datetime, seq: int | None
+    unit: Unit,
+    member_id: UUID,
+    event_id: str,
+    amendment: Amendment,
+    received_at: datetime,
+    seq: int | None,
+    sent_for: UUID | None = None,
 ) -> None:
-    """Store a further word on an event; `seq` names the activity item that told what it changed."""
+    """Store a further word on an event; `seq` names the activity item that told what it changed. Where the event is not there yet,
+    `sent_for` is whose it will be, as in `StoredEvent`.
+    """
     await unit.execute(
-        "INSERT INTO amendment (program_id, member_id, event_id, n, kind, properties, received_at, seq)"
-        " VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8)",
+        "INSERT INTO amendment (program_id, member_id, event_id, n, kind, properties, received_at, seq, sent_for)"
+        " VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9)",
         unit.program,
         member_id,
         event_id,
@@ -162,6 +173,7 @@ async def amend(
         None if amendment.properties is None else msgspec.json.encode(amendment.properties).decode(),
         received_at,
         seq,
+        sent_for,
     )
 
 

@@ -127,7 +127,10 @@ async def spends(unit: Unit, member_id: UUID, fact_ids: Sequence[str]) -> list[S
     rows = await unit.fetch(
         "SELECT id, fact_id, currency, lot_id, points, at, event_id, source FROM transfer AS spend WHERE program_id = $1"
         " AND member_id = $2 AND kind = 'spend' AND credit = 'redeemed' AND fact_id = ANY($3::text[]) AND NOT EXISTS (SELECT FROM transfer AS refund"
-        " WHERE refund.program_id = $1 AND refund.member_id = $2 AND refund.at = spend.at AND refund.corrects = spend.id)"
+        " WHERE refund.program_id = $1 AND refund.member_id = $2 AND refund.at = spend.at AND refund.corrects = spend.id"
+        # Where members were merged and are two again, what was given back meanwhile was not.
+        " AND NOT EXISTS (SELECT FROM transfer AS undone WHERE undone.program_id = $1 AND undone.member_id = $2"
+        " AND undone.at = refund.at AND undone.kind = refund.kind AND undone.corrects = refund.id))"
         " ORDER BY id",
         unit.program,
         member_id,

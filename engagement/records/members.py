@@ -3,7 +3,7 @@
 Whoever changes anything of a member first locks her row of `member_state` (`lock_states`), in order of member id.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -76,10 +76,12 @@ async def ids_of(unit: Unit, external_ids: Sequence[str]) -> dict[str, UUID]:
 
 
 class Known(NamedTuple):
-    """The ids of members by the app's own ids, and which of those are `former`: of one who is a part of another, whose id it is."""
+    """The ids of members by the app's own ids, and which of those are `former`: of one who is a part of another, whose id it is.
+    Of these also her own id.
+    """
 
     ids: dict[str, UUID]
-    former: frozenset[str] = frozenset()
+    former: Mapping[str, UUID] = {}
 
 
 async def known(unit: Unit, external_ids: Iterable[str]) -> Known:
@@ -89,7 +91,8 @@ async def known(unit: Unit, external_ids: Iterable[str]) -> Known:
         unit.program,
         list(external_ids),
     )
-    former = frozenset(row["external_id"] for row in rows if row["merged_into"] is not None)
+    former = {row["external_id"]: row["id"] for row in rows if row["merged_into"] is not None}
+    unit.led.update((row["external_id"], row["merged_into"]) for row in rows if row["merged_into"] is not None)
     return Known({row["external_id"]: row["merged_into"] or row["id"] for row in rows}, former)
 
 
@@ -128,7 +131,20 @@ async def enrol(unit: Unit, external_ids: Iterable[str], at: datetime) -> Known:
         raise Again
     elsewhere = [each for each in fresh if each not in made]
     others = await known(unit, elsewhere) if elsewhere else Known({})
-    return Known({**there.ids, **made, **others.ids}, there.former | others.former)
+    return Known({**there.ids, **made, **others.ids}, {**there.former, **others.former})
+
+
+async def lead_elsewhere(unit: Unit, ids: Collection[UUID]) -> bool:
+    """Whether former ids that this unit has looked up, and that led to one of some locked members, do so no more."""
+    led = {name: who for name, who in unit.led.items() if who in ids}
+    if not led:
+        return False
+    rows = await unit.fetch(
+        "SELECT external_id, coalesce(merged_into, id) FROM member WHERE program_id = $1 AND external_id = ANY($2::text[])",
+        unit.program,
+        list(led),
+    )
+    return dict(tuple(row) for row in rows) != led
 
 
 async def lock_states(
@@ -268,8 +284,8 @@ async def count_behind(unit: Unit, revision: int) -> int:
     return number
 
 
-async def set_timezone(unit: Unit, member_id: UUID, timezone: str) -> None:
-    """Note a member's own zone, which is the one of her last fact of it."""
+async def set_timezone(unit: Unit, member_id: UUID, timezone: str | None) -> None:
+    """Note a member's own zone, which is the one of her last fact of it; None where there is none."""
     await unit.execute(
         "UPDATE member SET timezone = $3 WHERE program_id = $1 AND id = $2", unit.program, member_id, timezone
     )

@@ -14,7 +14,8 @@ from achievements.values import Fact
 from engagement.records.rows import columns_of
 from engagement.records.unit import Unit
 
-_TOTALS = ("earned", "reversed", "spent", "expired", "adjusted", "transferred", "balance", "pending", "held", "debt")
+TOTALS = ("earned", "reversed", "spent", "expired", "adjusted", "transferred", "balance", "pending", "held", "debt")
+"""The columns of a wallet that add up."""
 
 
 async def ties(unit: Unit, member_id: UUID, into: UUID) -> set[str]:
@@ -65,7 +66,9 @@ async def move_history(unit: Unit, member_id: UUID, into: UUID, renamed: Mapping
     await unit.execute("UPDATE member_state SET merged = true WHERE program_id = $1 AND member_id = $2", *both[:2])
     for table in ("event", "amendment"):
         await unit.execute(
-            f"UPDATE {table} SET member_id = $3, seq = NULL WHERE program_id = $1 AND member_id = $2", *both
+            f"UPDATE {table} SET member_id = $3, seq = NULL, sent_for = coalesce(sent_for, $2)"
+            " WHERE program_id = $1 AND member_id = $2",
+            *both,
         )
     rows = [(old, each.id, each.order.id, msgspec.json.encode(each.data).decode()) for old, each in renamed.items()]
     await unit.execute(
@@ -95,26 +98,35 @@ async def move_points(
         *both,
     )
     await unit.execute(
-        f"UPDATE wallet SET {', '.join(f'{name} = wallet.{name} + hers.{name}' for name in _TOTALS)},"
+        f"UPDATE wallet SET {', '.join(f'{name} = wallet.{name} + hers.{name}' for name in TOTALS)},"
         " next_expiry_at = least(wallet.next_expiry_at, hers.next_expiry_at) FROM wallet AS hers"
         " WHERE wallet.program_id = $1 AND wallet.member_id = $3 AND hers.program_id = $1 AND hers.member_id = $2"
         " AND hers.currency = wallet.currency",
         *both,
     )
     await unit.execute(
-        f"UPDATE wallet SET {', '.join(f'{name} = 0' for name in _TOTALS)}, next_expiry_at = NULL"
+        f"UPDATE wallet SET {', '.join(f'{name} = 0' for name in TOTALS)}, next_expiry_at = NULL"
         " WHERE program_id = $1 AND member_id = $2",
         *both[:2],
     )
 
 
-_TRANSFERS = """
+STANDS = """NOT EXISTS (
+    SELECT FROM transfer AS other
+    WHERE other.program_id = $1 AND other.member_id = moved.member_id AND other.at = moved.at AND other.kind = moved.kind
+          AND other.debit = moved.credit AND other.credit = moved.debit AND (other.corrects = moved.id OR other.id = moved.corrects)
+)"""
+"""Of transfers `moved`, those that neither have an opposite nor are one: what no merge, nor its end, has corrected."""
+
+# One new id at a time: where a plan hands two of the same call on, PostgreSQL takes both for the first.
+_TRANSFERS = f"""
 WITH moving AS MATERIALIZED (
-    SELECT *, uuidv7() AS opposite, uuidv7() AS again FROM transfer WHERE program_id = $1 AND member_id = $2 ORDER BY id
+    SELECT *, uuidv7() AS again FROM transfer AS moved WHERE program_id = $1 AND member_id = $2 AND {STANDS}
+    ORDER BY id
 )
 INSERT INTO transfer (program_id, id, member_id, currency, kind, points, debit, credit, lot_id, at, booked_at, event_id, source,
                       fact_id, corrects)
-SELECT $1::int, opposite, $2::uuid, currency, kind, points, credit, debit, lot_id, at, $4::timestamptz, event_id, source, fact_id, id FROM moving
+SELECT $1::int, uuidv7(), $2::uuid, currency, kind, points, credit, debit, lot_id, at, $4::timestamptz, event_id, source, fact_id, id FROM moving
 UNION ALL
 SELECT $1, moving.again, $3::uuid, moving.currency, moving.kind, moving.points, moving.debit, moving.credit,
        coalesce(lots.new, moving.lot_id), moving.at, $4, moving.event_id, moving.source, coalesce(facts.new, moving.fact_id),

@@ -40,6 +40,7 @@ EXPORTED: Mapping[str, Mapping[str, str]] = {
 """Tables in the order in which they are read, each with what orders a member's rows in it."""
 LEFT_OUT: Mapping[str, str] = {
     "erasure": "who was erased is asked nothing any more",
+    "merge": "earlier forms of her lots, holds, wallets and facts, which follow from those that are exported; that she was merged is a fact",
     "member_snapshot": "earlier forms of her state, which follow from her events and facts",
     "problem": "which condition failed last, and with which event, which is exported itself",
 }

@@ -72,7 +72,7 @@ class Open(msgspec.Struct, frozen=True):
 _OPEN = (
     "SELECT held.member_id, held.referral, held.holds, held.turn, named.id, held.paid_to, held.refused FROM referral AS held"
     # Who is being erased is still named as she was before.
-    " LEFT JOIN LATERAL (SELECT id FROM member WHERE program_id = $1 AND external_id = held.referrer UNION ALL"
+    " LEFT JOIN LATERAL (SELECT coalesce(merged_into, id) AS id FROM member WHERE program_id = $1 AND external_id = held.referrer UNION ALL"
     " SELECT member_id FROM erasure WHERE program_id = $1 AND external_id = held.referrer) AS named ON true"
     " WHERE held.program_id = $1 AND held.open"
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from achievements.movements import MemberMerged, MemberUnmerged
 from achievements.outcomes import Effect, ReferralQualified, Withdrawn
 from achievements.states import MemberState, ReferralPart
 from engagement.records import activity
@@ -24,6 +25,8 @@ DELETED = (
     *("badge_award", "board_score", "completion", "goal", "held_out", "problem", "team_member", "tier_change"),
 )
 """Tables in which nothing of an erased member is left."""
+DELETED_AT_LAST = ("merge",)
+"""Those that say who else's rows name her: they go when nobody's do any more."""
 RENAMED: Mapping[str, tuple[str, ...]] = {
     "transfer": ("event_id", "fact_id"),
     "referral": ("event_id",),
@@ -157,8 +160,20 @@ async def naming(unit: Unit, external_id: str, saying: Mapping[str, set[str]]) -
     return sorted(found)
 
 
+async def once_one(unit: Unit, member_id: UUID) -> list[UUID]:
+    """Members of whom an erased one was a part once, or who were a part of her: their feeds name her."""
+    rows = await unit.fetch(
+        "SELECT into_id FROM merge WHERE program_id = $1 AND member_id = $2"
+        " UNION SELECT member_id FROM merge WHERE program_id = $1 AND into_id = $2",
+        *(unit.program, member_id),
+    )
+    return [row[0] for row in rows]
+
+
 async def forget_name(unit: Unit, member_id: UUID, erasure: UnderWay, saying: Mapping[str, set[str]]) -> None:
-    """Put the random id where a locked member has named an erased one as the one who brought her: in all that was kept of it."""
+    """Put the random id where a locked member has named an erased one as the one who brought her, or was told that they are one, or were:
+    in all that was kept of it.
+    """
     old, new = erasure.external_id, erasure.instead
     for event_type, names in saying.items():
         for name in names:
@@ -244,6 +259,8 @@ def _feed_without(text: str, old: str, new: str) -> str:
         return msgspec.structs.replace(outcome, referrer=new) if outcome.referrer == old else outcome
 
     def told(effect: Effect) -> Effect:
+        if isinstance(effect, MemberMerged | MemberUnmerged):
+            return msgspec.structs.replace(effect, member=new) if effect.member == old else effect
         if isinstance(effect, Withdrawn) and isinstance(effect.outcome, ReferralQualified):
             return Withdrawn(named(effect.outcome))
         return named(effect) if isinstance(effect, ReferralQualified) else effect

@@ -65,12 +65,14 @@ T = TypeVar("T")
 class Unit:
     """One open transaction. Every statement sees and writes the rows of `program` alone; instants are UTC.
 
-    jsonb comes and goes as text. Statements run one after another: two at once in one unit are a defect.
+    jsonb comes and goes as text. Statements run one after another: two at once in one unit are a defect. `led` are former ids of
+    members, by the app, that were looked up, and to whom each led.
     """
 
     def __init__(self, connection: Any, client: Any, program: Scope) -> None:
         self.program = program
         self.outbox: list[tuple[UUID, bytes]] = []
+        self.led: dict[str, UUID] = {}
         self._connection = connection
         self._client = client
         self._written: list[Statement] = []

@@ -93,7 +93,11 @@ async def test_a_wallet_that_is_not_its_transfers_is_named(full: House, database
 NAMED = {
     "no wallet": ("DELETE FROM wallet", {"wallet"}),
     "wallet": ("UPDATE wallet SET spent = spent + 1", {"wallet"}),
-    "no lot": ("DELETE FROM lot WHERE id = 'earn/base/y01'", {"points", "lot", "wallet"}),
+    "no lot": (
+        # A policy lets nobody delete a lot, not even the owner, but where a merge is undone.
+        "ALTER TABLE lot NO FORCE ROW LEVEL SECURITY; DELETE FROM lot WHERE id = 'earn/base/y01'; ALTER TABLE lot FORCE ROW LEVEL SECURITY",
+        {"points", "lot", "wallet"},
+    ),
     "expired more": ("UPDATE lot SET expired = expired + 7 WHERE id = 'earn/base/y01'", {"lot"}),
     "expired less": ("UPDATE lot SET expired = 0 WHERE id = 'earn/base/x01'", {"lot"}),
     "lot kept": ("UPDATE lot SET expires_at = NULL WHERE id = 'earn/base/x01'", {"end"}),

@@ -56,6 +56,8 @@ SAMPLES = {
     "erasure": "(program_id, member_id, digest, external_id, salt) VALUES ($1, {member}, sha256('d'), 'm', 's')",
     "consent": "(program_id, member_id, purpose, n, given, version, source, told_by, at)"
     " VALUES ($1, {member}, 'p', 1, true, 1, '', 'member', now())",
+    "merge": "(program_id, id, member_id, into_id, version, revision, at, stood_at, before)"
+    " VALUES ($1, {member}, {member}, '00000000-0000-0000-0000-000000000000', 1, 1, now(), now(), '{{}}')",
     "activity": "(program_id, member_id, seq, at, booked_at, effects) VALUES ($1, {member}, 1, now(), now(), '[]')",
     "problem": "(program_id, kind, key, lane, count, at, path, reason, member_id, event_id)"
     " VALUES ($1, 'badge', 'b', 0, 1, now(), 'when', 'r', {member}, 'e')",
@@ -74,8 +76,8 @@ RIGHTS = {
     "definition": READ,
     "definition_version": READ | {"UPDATE(active_until)"},
     "member": READ | {f"UPDATE({c})" for c in ("timezone", "alias", "external_id", "merged_into")},
-    "event": READ | {"UPDATE(seq)", "UPDATE(properties)", "UPDATE(member_id)", "DELETE"},
-    "amendment": READ | {"UPDATE(properties)", "UPDATE(member_id)", "UPDATE(seq)", "DELETE"},
+    "event": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("seq", "properties", "member_id", "sent_for")},
+    "amendment": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("seq", "properties", "member_id", "sent_for")},
     "fact": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("member_id", "id", "cause", "data")},
     "consent": READ | {"DELETE"},
     "erasure": ALL_BUT_DELETE | {"DELETE"},
@@ -97,7 +99,7 @@ RIGHTS = {
     "board_close": READ,
     "board_final": READ | {f"UPDATE({c})" for c in ("contenders", "given_at", "group")},
     "wallet": ALL_BUT_DELETE,
-    "lot": ALL_BUT_DELETE,
+    "lot": ALL_BUT_DELETE | {"DELETE"},
     "adjusted": READ | {"UPDATE(points)"},
     "hold": READ
     | {f"UPDATE({c})" for c in ("member_id", "state", "captured", "ended_at", "fact_id", "lots", "source")},
@@ -110,6 +112,7 @@ RIGHTS = {
     "draw_winner": READ | {"UPDATE(given_at)"},
     "goal": READ | {"UPDATE(reward)", "UPDATE(set_at)", "DELETE"},
     "period_close": READ,
+    "merge": READ | {"UPDATE(before)", "UPDATE(undone_at)", "DELETE"},
     "activity": READ | {"UPDATE(effects)", "DELETE"},
     "problem": ALL_BUT_DELETE | {"DELETE"},
     "job": ALL_BUT_DELETE | {"DELETE"},
@@ -172,6 +175,8 @@ CHECKS = {
     "period_close_adds_up",
     "member_alias_not_empty",
     "member_merged_into_another",
+    "merge_of_two",
+    "merge_keeps_what_undoes_it",
     "board_final_places_from_one",
     "board_final_given_where_won",
     "activity_seq_positive",

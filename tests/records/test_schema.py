@@ -65,7 +65,7 @@ async def test_every_scoped_table_is_behind_a_forced_policy_and_begins_its_key_w
 
     rows = await owner.fetch("SELECT * FROM pg_policies WHERE schemaname = 'public' AND tablename <> 'program'")
     narrowing = {row["tablename"] for row in rows if (row["cmd"], row["permissive"]) == ("DELETE", "RESTRICTIVE")}
-    assert narrowing == {"event", "amendment", "fact", "consent"}
+    assert narrowing == {"event", "amendment", "fact", "consent", "lot"}
     assert [row["tablename"] for row in rows if (row["cmd"], row["permissive"]) == ("UPDATE", "RESTRICTIVE")] == [
         "fact"
     ]

@@ -1,0 +1,13 @@
+"""What a merge is undone by, as written in the SQL file beside this one."""
+
+from pathlib import Path
+
+from tortoise.migrations.migration import Migration as Step
+from tortoise.migrations.operations import RunSQL
+
+
+class Migration(Step):
+    """Not reversible: who sent what is known from here on, and is not to be forgotten."""
+
+    dependencies = [("records", "0030_draws")]
+    operations = [RunSQL(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))]
