@@ -117,7 +117,7 @@ def _page(path: str, name: str, policy: str) -> Route:
 
 
 def _session(shown: Shown, database: Database) -> Any:
-    """Fresh tokens of the shown members: each reads her own data and the boards, and nothing else."""
+    """Fresh tokens of the shown members: each reads her own data and the boards, redeems her own points, and nothing else."""
 
     async def find(unit: Unit) -> Program | None:
         return await programs.find(unit, shown.program)

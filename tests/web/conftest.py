@@ -17,7 +17,7 @@ from engagement.api.pages import Pages, Shown
 from engagement.embedded import Endpoints
 from engagement.records import credentials
 from engagement.records.unit import ALL, Database
-from tests.api.conftest import START, House, Service, _number_programs_from, founded, listening
+from tests.api.conftest import APPLY, START, House, Service, _number_programs_from, document, founded, listening
 from tests.clients.node import install
 from tests.conftest import _database
 from tests.web import chromium
@@ -41,6 +41,44 @@ async def shop(endpoints: Endpoints, template: str, built: None) -> AsyncIterato
     """A sandbox in a service of its own, with GraphiQL and the demo's page, on which anna and bert are shown."""
     async with serving(endpoints, template, Pages(graphiql=True, demo=SHOWN)) as service:
         yield await founded(service, {"clock": START}, SHOWN.program)
+
+
+SHELF: dict[str, list[dict[str, object]]] = {
+    "vouchers": [{"key": "brew", "prefix": "BREW-"}],
+    "rewards": [
+        {
+            "key": "coffee",
+            "name": "A coffee",
+            "texts": {"de": {"name": "Ein Kaffee"}},
+            "kind": "voucher",
+            "category": "every-day",
+            "image": "/static/rewards/coffee.svg",
+            "price": {"points": 30, "currency": "points"},
+            "gives": [{"voucher": "brew"}],
+            "validity": 30,
+        },
+        {"key": "mug", "name": "The mug", "kind": "product", "price": {"points": 40, "currency": "points"}, "stock": 1},
+        {
+            "key": "evening",
+            "name": "An evening",
+            "kind": "experience",
+            "image": "/static/rewards/none.svg",
+            "sessions": [
+                {"key": key, "starts": f"2026-12-{day}T19:00:00Z", "ends": f"2026-12-{day}T22:00:00Z", "capacity": 3}
+                for key, day in (("soon", "04"), ("later", "11"))
+            ],
+        },
+        {"key": "hamper", "name": "The hamper", "kind": "product", "price": {"points": 500, "currency": "points"}},
+    ],
+}
+
+
+@pytest.fixture
+async def shelf(shop: House) -> House:
+    """The same with something to be had in its shop."""
+    given = {"input": {"document": document(SHOWN.program, **SHELF)}}
+    assert (await shop.data(APPLY, given))["applyProgram"]["__typename"] == "ApplyProgramSuccess"
+    return shop
 
 
 @asynccontextmanager

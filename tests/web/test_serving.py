@@ -62,7 +62,7 @@ async def test_pictures_of_the_demos_rewards_are_there_and_run_nothing(shop: Hou
     assert (await shop.service.client.get("/static/rewards/../.hash")).status_code == 404
 
 
-async def test_visitor_reads_the_shown_members_and_the_boards_and_does_nothing(shop: House) -> None:
+async def test_visitor_does_what_the_shown_members_may_and_nothing_else(shop: House) -> None:
     await shop.bought("anna", "e1", 5)
     await shop.bought("carl", "e1", 5)
     reply = await shop.service.client.get("/demo/session")
@@ -77,6 +77,8 @@ async def test_visitor_reads_the_shown_members_and_the_boards_and_does_nothing(s
     for text in (
         '{ member(externalId: "carl") { id } }',
         "{ members { edges { cursor } } }",
+        'mutation { redeemReward(input: {member: "carl", reward: "mug", idempotencyKey: "k"}) { __typename } }',
+        'mutation { setGoal(input: {member: "carl", reward: "mug", idempotencyKey: "k"}) { __typename } }',
         "mutation { recordEvents(input: {events: []}) { __typename } }",
         'mutation { advanceTestClock(input: {to: "2026-12-01T00:00:00Z"}) { __typename } }',
     ):

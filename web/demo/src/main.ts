@@ -1,4 +1,4 @@
-import { Connection, type Board, type LeaderboardWidget, type ProgressWidget, type Screen } from '@engagement/widgets'
+import { Connection, type Board, type LeaderboardWidget, type ProgressWidget, type Screen, type ShopWidget } from '@engagement/widgets'
 import { session, tokenOf } from './session.ts'
 
 const ENDPOINT = '/graphql'
@@ -23,6 +23,12 @@ async function show(): Promise<void> {
   list.board = board
   list.highlight = members.map(({ id }) => id).join(' ')
   list.connection = cards[0]?.connection
+  const [shop, shopper] = [at('shop') as ShopWidget, at('shopper') as HTMLSelectElement]
+  shopper.replaceChildren(...members.map(({ id }) => new Option(id)))
+  shopper.onchange = () => {
+    shop.connection = cards[shopper.selectedIndex]?.connection
+  }
+  shop.connection = cards[0]?.connection
 }
 
 let latest = 0

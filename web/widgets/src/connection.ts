@@ -21,6 +21,7 @@ const PONG_MS = 5_000
 const GRACE_MS = 700
 const WAIT_MS = { first: 200, longest: 8_000 }
 const PATIENT_MS = 1_500
+const SEND_MS = 15_000
 
 /** A refusal that the service told in its own words, with its code. */
 export class Refused extends Error {
@@ -34,23 +35,29 @@ export class Refused extends Error {
 }
 
 /**
- * One socket to the service, shared by everything that follows something with the same credential.
+ * One socket to the service, shared by everything that follows something with the same credential; what changes something goes
+ * by a request of its own beside it.
  *
- * Speaks graphql-transport-ws. It opens with the first question and closes soon after the last follower has left. A socket
+ * Speaks graphql-transport-ws. The socket opens with the first question and closes soon after the last follower has left. A socket
  * that breaks, or falls silent, is made again after a short and growing wait, at once when the network says it is back.
  */
 export class Connection {
+  /** Where the service is; paths of its pictures are meant from here. */
+  readonly endpoint: URL
+  readonly #token: TokenSource
   readonly #client: Client
   readonly #connected = new Set<() => void>()
   #pong = 0
   #open = false
 
   constructor(endpoint: string | URL, token: TokenSource) {
-    const url = new URL(endpoint, location.href)
+    this.endpoint = new URL(endpoint, location.href)
+    this.#token = token
+    const url = new URL(this.endpoint)
     url.protocol = url.protocol.replace(/^http/, 'ws')
     this.#client = createClient({
       url: url.href,
-      connectionParams: async () => ({ token: typeof token === 'string' ? token : await token() }),
+      connectionParams: async () => ({ token: await this.#fresh() }),
       lazyCloseTimeout: 1_000,
       keepAlive: PING_MS,
       // Followers repeat for themselves, each from where it stands.
@@ -78,6 +85,26 @@ export class Connection {
   async ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
     for await (const result of this.#client.iterate<T>({ query, variables })) return dataOf<T>(result)
     throw new Error('The connection ended before the answer.')
+  }
+
+  /**
+   * The answer to a mutation. Rejects with `Refused` where it was refused; with anything else where nobody knows whether it was
+   * done: send it again then, with the same idempotency key.
+   */
+  async send<T>(query: string, variables: Record<string, unknown>): Promise<T> {
+    const answer = await fetch(this.endpoint, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${await this.#fresh()}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query, variables }),
+      credentials: 'omit',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(SEND_MS),
+    })
+    return dataOf<T>((await answer.json()) as Answered<T>)
+  }
+
+  async #fresh(): Promise<string> {
+    return typeof this.#token === 'string' ? this.#token : await this.#token()
   }
 
   /** Follow a subscription through lost connections, until the returned function is called. */
@@ -157,7 +184,12 @@ interface Told {
   extensions?: Record<string, unknown> | undefined
 }
 
-function dataOf<T>(result: { data?: T | null | undefined; errors?: readonly Told[] | undefined }): T {
+interface Answered<T> {
+  data?: T | null | undefined
+  errors?: readonly Told[] | undefined
+}
+
+function dataOf<T>(result: Answered<T>): T {
   if (result.errors?.length) throw refusal(result.errors)
   if (result.data == null) throw new Error('The answer is empty.')
   return result.data

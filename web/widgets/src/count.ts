@@ -8,6 +8,8 @@ const RUN_MS = 600
 @customElement('engagement-count')
 export class Count extends LitElement {
   @property({ type: Number }) value = 0
+  /** How it is written; as the browser does where left out. */
+  @property({ attribute: false }) locale: string | undefined
   #shown: number | undefined
   #frame = 0
 
@@ -40,6 +42,6 @@ export class Count extends LitElement {
 
   #show(value: number): void {
     this.#shown = value
-    this.textContent = number(value)
+    this.textContent = number(value, this.locale)
   }
 }

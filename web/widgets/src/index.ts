@@ -2,3 +2,4 @@ export { Connection, Refused, type Status, type TokenSource } from './connection
 export type { Board, Entry, Screen } from './documents.ts'
 export { LeaderboardWidget } from './leaderboard.ts'
 export { ProgressWidget } from './progress.ts'
+export { ShopWidget } from './shop.ts'

@@ -153,3 +153,57 @@ export const shared = css`
     }
   }
 `
+
+/** Buttons, and codes beside one that copies them. */
+export const controls = css`
+  button {
+    min-height: 44px;
+    padding: 8px 16px;
+    border: 1px solid var(--line);
+    border-radius: 10px;
+    background: var(--surface);
+    color: var(--text);
+    font: inherit;
+    font-weight: 550;
+    cursor: pointer;
+  }
+  button:hover {
+    background: var(--track);
+  }
+  button.main {
+    border-color: transparent;
+    background: var(--accent);
+    color: var(--on-accent);
+  }
+  button.main:hover {
+    background: color-mix(in oklab, var(--accent) 88%, var(--text));
+  }
+  button[aria-disabled='true'] {
+    cursor: progress;
+  }
+  button.quiet {
+    border-color: transparent;
+    background: none;
+    color: var(--accent);
+  }
+  button:focus-visible {
+    outline: 3px solid var(--accent);
+    outline-offset: 2px;
+  }
+  .code {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 8px;
+  }
+  .code code {
+    flex: 1 1 max-content;
+    max-width: 100%;
+    font: 600 14px/1.4 ui-monospace, 'SF Mono', Menlo, Consolas, monospace;
+    overflow-wrap: anywhere;
+    user-select: all;
+  }
+  .copy {
+    padding: 8px 14px;
+  }
+`

@@ -63,6 +63,11 @@ export abstract class Widget extends LitElement {
     if (connection) this.#leave = this.start(connection)
   }
 
+  /** What the state of the connection is called. */
+  protected get states(): Record<Status, string> {
+    return WORDS
+  }
+
   /** Tell a screen reader the newest of what happened, when it has had time for the last. */
   protected announce(words: string): void {
     this.#toSay = words
@@ -77,7 +82,7 @@ export abstract class Widget extends LitElement {
 
   protected pill(): TemplateResult {
     return html`<span class="status" part="status" data-status=${this.status}
-      ><i aria-hidden="true"></i>${WORDS[this.status]}</span
+      ><i aria-hidden="true"></i>${this.states[this.status]}</span
     >`
   }
 
@@ -89,4 +94,4 @@ export abstract class Widget extends LitElement {
 /** Whether whoever looks asked for less motion. */
 export const still = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches
 
-export const number = (value: number): string => value.toLocaleString()
+export const number = (value: number, locale?: string): string => value.toLocaleString(locale)
