@@ -17,19 +17,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from achievements.states import BEGINNING
+from benchmarks.grocer import ROOT, grocer
 from benchmarks.load import Load, Sent
 from engagement import embedded
 from engagement.actions import tokens
 from engagement.actions.programs import Sandbox
 from engagement.cli.api_key import make_key
 from engagement.cli.apply import apply_directly
-from engagement.cli.documents import read_program
 from engagement.cli.hosting import hosted
 from engagement.cli.session import Servers, database, program_named
 from engagement.records.database import migrate
 
-ROOT: Final = Path(__file__).parents[1]
-GROCER: Final = ROOT / "examples" / "grocer.yaml"
 SCOPES: Final = frozenset({"events:write", "members:read", "boards:read", "rewards:write"})
 REWARDS: Final = [
     {"key": f"mug-{number}", "name": "A mug", "kind": "product", "price": {"points": 1}, "stock": 10_000_000}
@@ -110,7 +108,7 @@ def served(on: Stand) -> Iterator[Served]:
 
 async def _prepared(url: str) -> str:
     async with database(url) as opened:
-        document = {**read_program(GROCER), "rewards": REWARDS}
+        document = {**grocer(), "rewards": REWARDS}
         await apply_directly(opened, document, Sandbox(BEGINNING.replace(year=1970)))
         return await make_key(opened, "grocer", "bench", SCOPES)
 
