@@ -49,7 +49,8 @@ function ofBenefit(benefit: Benefit, reward: Reward | undefined, speech: Speech)
   const { id, issuedAt, state, since, until, sort, count } = benefit
   const { words } = speech
   const fresh = state === 'ISSUED'
-  const parts = [fresh && sort === 'DRAW' ? words.entries(count) : words.had[state]]
+  const parts = [words.had[state]]
+  if (sort === 'DRAW') parts[0] = fresh ? words.entries(count) : state === 'USED' ? words.tookPart : words.had[state]
   if (fresh && since > issuedAt) parts.splice(0, 1, words.from(speech.day(since)))
   if (fresh && until) parts.push(words.until(speech.lastDay(until)))
   return { id, at: issuedAt, name: reward?.name ?? named(benefit.key), state: parts.join(', '), fresh, code: fresh ? benefit.code : null }

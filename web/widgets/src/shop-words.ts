@@ -58,7 +58,7 @@ export interface Words {
   until: (day: string) => string
   from: (day: string) => string
   entries: (count: number) => string
-  given: string
+  tookPart: string
   taken: Record<Redemption['state'], string>
   had: Record<Benefit['state'], string>
 }
@@ -129,7 +129,7 @@ const EN: Words = {
   until: (day) => `until ${day}`,
   from: (day) => `from ${day}`,
   entries: (count) => (count === 1 ? '1 entry' : `${count} entries`),
-  given: 'A gift',
+  tookPart: 'Took part in the draw',
   taken: {
     RESERVED: 'Set aside for you',
     FULFILLED: 'Yours',
@@ -207,7 +207,7 @@ const DE: Words = {
   until: (day) => `bis ${day}`,
   from: (day) => `ab ${day}`,
   entries: (count) => (count === 1 ? '1 Los' : `${count} Lose`),
-  given: 'Geschenk',
+  tookPart: 'Hat an der Ziehung teilgenommen',
   taken: {
     RESERVED: 'Für dich zurückgelegt',
     FULFILLED: 'Gehört dir',
