@@ -1,5 +1,6 @@
 """The worker: what nobody waits for. It advances members to whom something falls due, folds long histories again, sends what is
-left in the outbox, removes members who were erased, and beside all that does jobs, one at a time of those that members wait for, and one of the others.
+left in the outbox, removes members who were erased, and beside all that does jobs, one at a time of those that members wait for, and one of the others; and
+draws winners, which takes its time where a million entries take part.
 
 Any number of workers can run beside each other: rows that one is busy with, the others leave alone.
 """
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from engagement.actions import backtests, clock, erasing, jobs, previews, publishing, retaining
+from engagement.actions import backtests, clock, drawing, erasing, jobs, previews, publishing, retaining
 from engagement.actions.jobs import Kinds
 from engagement.actions.plans import PREVIEW
 from engagement.actions.programs import COUNT_ANEW, Programs
@@ -44,6 +45,7 @@ async def work(database: Database, cache: Programs, drain: Drain, observer: Obse
         together.create_task(_rounds(database, cache, drain, observer))
         together.create_task(_do_jobs(database, cache, among=True))
         together.create_task(_do_jobs(database, cache, among=False))
+        together.create_task(_draw(database, cache))
 
 
 async def _rounds(database: Database, cache: Programs, drain: Drain, observer: Observer) -> None:
@@ -67,6 +69,14 @@ async def _do_jobs(database: Database, cache: Programs, *, among: bool) -> None:
         for program in await _programs(database):
             job = functools.partial(jobs.do_next, database, cache, program.id, KINDS, AHEAD, among=among)
             await _try([], "do a job", job, program.id)
+        await asyncio.sleep(ROUND_SECONDS)
+
+
+async def _draw(database: Database, cache: Programs) -> None:
+    while True:
+        for program in await _programs(database):
+            job = functools.partial(drawing.settle, database, cache, program.id, skip_locked=True)
+            await _try([], "draw winners", job, program.id)
         await asyncio.sleep(ROUND_SECONDS)
 
 

@@ -62,12 +62,15 @@ async def advance_test_clock(
         encode=msgspec.json.encode,
         decode=msgspec.json.Decoder(datetime).decode,
     )
-    return Advanced(to, before + await catch_up(database, cache, program_id), replayed)
+    advanced = before + await catch_up(database, cache, program_id)
+    while await drawing.settle(database, cache, program_id):
+        advanced += await catch_up(database, cache, program_id)
+    return Advanced(to, advanced, replayed)
 
 
 async def catch_up(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
     """Apply everything due, fold in everything that waits, settle referrals, tell teams of their success, issue what was given, give back what was
-    reserved in the shop and is over, close boards, and draw winners.
+    reserved in the shop and is over, and close boards.
 
     Says of how many members something fell due.
     `skip_locked` leaves alone those whom another process is busy with: they are done there, or found again.
@@ -84,7 +87,6 @@ async def catch_up(database: Database, cache: Programs, program_id: int, *, skip
             database, cache, program_id
         )
         closed = await closing.settle(database, cache, program_id, skip_locked=skip_locked)
-        closed += await drawing.settle(database, cache, program_id, skip_locked=skip_locked)
         if not advanced and not any(settled) and not brought and not closed:
             if skip_locked or not waiting:
                 return count
