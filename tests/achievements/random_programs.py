@@ -1,5 +1,7 @@
 """Random programs: any mixture of kinds, with any of their parameters."""
 
+from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -313,3 +315,23 @@ DEFINITIONS = {
     "occasions": _occasions,
 }
 """One definition of a section, without its key."""
+
+LIVING = (
+    *("earn_rules", "boosts", "spend_rules", "streaks", "challenges", "badges"),
+    *("tier_ladders", "leaderboards", "occasions"),
+)
+
+
+def with_lives(written: dict[str, Any], instants: Sequence[str], random: Random) -> dict[str, Any]:
+    """A program of which some definitions begin, end or are paused; `instants` are in order, and at least two."""
+
+    def life() -> dict[str, str]:
+        first, last = sorted(random.sample(range(len(instants)), 2))
+        kinds: list[dict[str, str]] = [
+            *({}, {}, {}, {"starts": instants[first]}, {"ends": instants[last]}),
+            *({"starts": instants[first], "ends": instants[last]}, {"status": "paused"}, {"status": "draft"}),
+        ]
+        return random.choice(kinds)
+
+    lived = {name: [{**each, **life()} for each in written.get(name, ())] for name in LIVING}
+    return {**written, **lived}

@@ -26,19 +26,9 @@ some = settings(max_examples=20, deadline=None)
 
 
 def _edited(program: Mapping[str, Any], random: Random) -> dict[str, Any]:
-    """The same program with other points and targets; now and then a definition more."""
+    """The same program with other points, targets and segments; now and then a definition less."""
     edited: dict[str, Any] = document_of(parse(program))
-    for rule in edited.get("earn_rules", ()):
-        if "fixed" in rule["earn"]:
-            rule["earn"]["fixed"] = random.randint(1, 30)
-    challenges, badges = edited.get("challenges", ()), edited.get("badges", ())
-    for objective in chain.from_iterable(each["objectives"] for each in challenges):
-        objective["target"] = max(2, objective["target"] + random.randint(-2, 3))
-    for level in chain.from_iterable(each["levels"][-1:] for each in badges):
-        level["target"] += random.randint(0, 3)
-    for reward in chain.from_iterable(each.get("rewards", ()) for each in challenges):
-        if "points" in reward:
-            reward["points"] = random.randint(1, 40)
+    _edit(edited, random)
     if random.random() < 0.3:
         for section in ("challenges", "badges", "leaderboards", "tier_ladders"):
             edited[section] = [*edited.get(section, ())][:-1]
@@ -48,6 +38,22 @@ def _edited(program: Mapping[str, Any], random: Random) -> dict[str, Any]:
         # Others name what was left out, or made unreachable.
         return dict(program)
     return edited
+
+
+def _edit(edited: dict[str, Any], random: Random) -> None:
+    earnings = [each["earn"] for each in edited.get("earn_rules", ())]
+    for earning in (each for each in earnings if "fixed" in each):
+        earning["fixed"] = random.randint(1, 30)
+    challenges, occasions = edited.get("challenges", ()), edited.get("occasions", ())
+    for objective in chain.from_iterable(each["objectives"] for each in challenges):
+        objective["target"] = max(2, objective["target"] + random.randint(-2, 3))
+    for level in chain.from_iterable(each["levels"][-1:] for each in edited.get("badges", ())):
+        level["target"] += random.randint(0, 3)
+    rewards = [*chain.from_iterable(each.get("rewards", ()) for each in (*challenges, *occasions))]
+    for reward in (each for each in rewards if "points" in each):
+        reward["points"] = random.randint(1, 40)
+    for segment in (each for each in edited.get("segments", ()) if "when" in each):
+        segment["when"] = random.choice([segment["when"], "measure.lately >= 2", "measure.spent > 50.0"])
 
 
 class Recounted(Member):

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from achievements import fold
 from achievements.asked import SpendAsked
+from achievements.compiling import compiled
 from achievements.definitions import document_of, parse
 from achievements.outcomes import AnyOutcome, Emitted
-from achievements.rulebook import Rulebook, Rules, ready
+from achievements.rulebook import Rulebook, Rules, ready, stretches
 from achievements.states import MemberState
 from achievements.values import Event, Fact, Input
 from engagement.cli.documents import read_program
 from tests.achievements.histories import END, FIRST, Member, events, histories, told
 from tests.achievements.programs import BEGIN, EVERYTHING, EXACT, REFERENCE_PROGRAMS, document, rulebook
-from tests.achievements.random_programs import documents
+from tests.achievements.random_programs import documents, with_lives
 
 
 def _book(written: dict[str, Any]) -> Rulebook:
@@ -37,13 +38,33 @@ def _otherwise(rules: Rules) -> Rules:
     return ready(parse(written))
 
 
+def _living(written: dict[str, Any], random: Random) -> Rulebook:
+    """A program whose definitions begin, end and are paused, published anew twice with other lives."""
+    turns = sorted(FIRST + timedelta(hours=random.randint(0, 70 * 24)) for _ in range(8))
+    instants = sorted({each.isoformat() for each in (FIRST, *turns, END)})
+    starts = [BEGIN, *sorted({turns[2], turns[5]}), None]
+    return Rulebook(
+        1,
+        [
+            edition
+            for start, end in pairwise(starts)
+            if start is not None
+            for edition in stretches(compiled(parse(with_lives(written, instants, random))), start, end)
+        ],
+    )
+
+
 BOOK = rulebook(**EVERYTHING)
 EXACT_BOOK = rulebook(**EXACT)
 REFERENCE = _book(
     {**read_program(REFERENCE_PROGRAMS / "program-b.yaml"), "event_types": document()["event_types"], "spend_rules": []}
 )
 CHANGED = Rulebook(1, [(BEGIN, EXACT_BOOK.latest), (FIRST + (END - FIRST) / 3, _otherwise(EXACT_BOOK.latest))])
-books = st.sampled_from([BOOK, EXACT_BOOK, CHANGED, REFERENCE]) | documents.map(_book)
+books = (
+    st.sampled_from([BOOK, EXACT_BOOK, CHANGED, REFERENCE])
+    | documents.map(_book)
+    | st.builds(_living, documents, st.randoms(use_true_random=False))
+)
 some = settings(max_examples=25, deadline=None)
 
 
