@@ -260,6 +260,8 @@ def _ahead(
 def _challenge_ahead(rulebook: Rulebook, rules: Rules, rule: ChallengeReady, state: MemberState, at: datetime) -> str:
     local = fold.local_time(rulebook, state)
     part: Any = state.parts.get(rule.name)
+    # Who has begun it before it was changed finishes it as it was.
+    rule = rule.begun_under(part, rule.window(at, local))
     if rule.opt_in and (part is None or part.joined is None):
         return "It has to be joined first."
     if rule.team is not None and state.team is None:

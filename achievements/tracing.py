@@ -166,6 +166,9 @@ def _why_not(judge: Judge, rule: Rule, part: Any, moment: Moment) -> tuple[Reaso
     offered = judge.rule if isinstance(judge, Aimed) else judge
     if isinstance(offered, Offered) and offered.share.has(moment.state.seed):
         return Reason.HELD_OUT, ()
+    if isinstance(rule, ChallengeReady):
+        # By the version under which she began.
+        rule = rule.begun_under(part, rule.span.period(moment))
     asked = [each for each in _conditions(rule) if moment.event.type in each]
     unmet = tuple(dict.fromkeys(each[moment.event.type].source for each in asked if not moment.meets(each)))  # type: ignore[union-attr]
     if isinstance(rule, ChallengeReady):

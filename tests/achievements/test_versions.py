@@ -1,13 +1,18 @@
 """Versions of a challenge: who has begun finishes under the one in which she began; whoever begins later goes by the new one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from achievements import fold
 from achievements.definitions import parse
+from achievements.explaining import explain_event, explain_member
 from achievements.periods import rfc3339
 from achievements.rulebook import Rulebook, ready
+from achievements.states import MemberState
+from achievements.values import Event
 from tests.achievements.diary import check
 from tests.achievements.programs import BEGIN, document
 
@@ -203,3 +208,19 @@ def test_an_old_one_that_asks_of_the_member_gives_way_to_the_new() -> None:
         2017-03-05 10:00 | purchase 20.00 | progress some 3; completed some
         """,
     )
+
+
+def test_who_has_begun_is_told_what_she_lacks_by_the_old_one() -> None:
+    book = _changed(
+        document(challenges=[_named(3, when="event.amount > 5.0")]),
+        document(challenges=[_named(9, when="event.amount > 1.0")]),
+    )
+    state = check(book, "2017-03-01 10:00 | purchase 9.00 | progress some 1")
+    at = MARCH_3 + timedelta(hours=9)
+    state, _ = fold.advance(book, state, at)
+    (told,) = explain_member(book, state, at)
+    assert told.told == "2 more times."
+    (told,) = explain_event(book, state, Event("e9", "purchase", at, {"amount": Decimal(2)}))
+    assert told.told == "Its condition is not met: `event.amount > 5.0`; the event had amount 2."
+    (told,) = explain_member(book, MemberState(), at)
+    assert told.told == "9 more times."
