@@ -290,7 +290,7 @@ async def test_statistics_hold_no_values_of_what_is_said_of_members(database: Ur
         await two_programs(superuser)
         await superuser.execute("ANALYZE")
         columns = await superuser.fetch(
-            "SELECT relname || '.' || pg_attribute.attname AS name, attstattarget AS target, attoptions AS options, n_distinct,"
+            "SELECT relname || '.' || pg_attribute.attname AS name, attstattarget AS target, attoptions AS options, n_distinct, null_frac,"
             " most_common_vals IS NOT NULL OR histogram_bounds IS NOT NULL AS told FROM pg_attribute"
             " JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_stats AS seen ON tablename = relname"
             " AND seen.attname = pg_attribute.attname"
@@ -303,6 +303,9 @@ async def test_statistics_hold_no_values_of_what_is_said_of_members(database: Ur
     assert {row["name"] for row in columns if row["target"] is None} == of_programs
     pinned = {row["name"]: row for row in columns if row["target"] is not None}
     assert all(row["target"] == 0 and not row["told"] for row in pinned.values())
+    assert {name: round(row["null_frac"], 4) for name, row in pinned.items() if row["null_frac"]} == {
+        "member_state.pending": 0.9999
+    }
     assert {name: f"n_distinct={row['n_distinct']:g}" for name, row in pinned.items()} == {
         name: ",".join(row["options"]) for name, row in pinned.items()
     }
