@@ -20,7 +20,7 @@ from engagement.actions.gathering import Left
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.shelf import Looker, OnShelf, Stock
 from engagement.actions.telling import Listener, listen, listen_together
-from engagement.errors import InvalidInput, NotFound, Refusal, RewardRefused, Unredeemable
+from engagement.errors import InProgress, InvalidInput, NotFound, Refusal, RewardRefused, Unredeemable
 from engagement.records import codes, redemptions, stock
 from engagement.records.redemptions import Had
 from engagement.records.stock import Shelf
@@ -55,6 +55,11 @@ class Counter(NamedTuple):
     counted: bool
 
     @property
+    def pools(self) -> dict[str, int]:
+        """The pools out of which it gives codes, and how many of each."""
+        return shelf.pools_of(self.rules, self.ready)
+
+    @property
     def shelves(self) -> tuple[Shelf, ...]:
         """The rows of the stock that one takes from."""
         whole = (self.ready.key, "")
@@ -68,23 +73,27 @@ class Counter(NamedTuple):
         places = None if self.session is None else self.session.capacity
         bounds = zip(self.shelves, (stocked, places), strict=False)
         short = any(bound is not None and taken[each] + wanted[each] > bound for each, bound in bounds)
-        return short or (self.counted and bool(shelf.pools_of(self.rules, self.ready)))
+        return short or (self.counted and bool(self.pools))
 
 
 class Approached(NamedTuple):
-    """A member at her present who is let in: nothing stands in her way, and one is taken. What she pays, None: nothing."""
+    """A member at her present who is let in: nothing stands in her way, and one is taken. What she pays, None: nothing; and the codes
+    (voucher, code) that she gets out of pools, where they were drawn.
+    """
 
     counter: Counter
     listener: Listener
     price: Price | None
+    codes: Sequence[tuple[str, str]] = ()
 
 
 Answer: TypeAlias = Approached | Refusal | Left
 
 
 async def approach(unit: Unit, programs: Programs, command: RedeemReward) -> Approached:
-    """Let one member in, who is made known where nothing was heard of her yet. Raises what stands in her way."""
-    (answer,) = await approach_together(unit, programs, [command], alone=True)
+    """Let one member in, who is made known where nothing was heard of her yet. No codes are drawn. Raises what stands in her way."""
+    group = _Group(unit, await programs.load(unit, for_writing=True), [command], alone=True, draws=False)
+    (answer,) = await group.answers(programs)
     if isinstance(answer, Refusal):
         raise answer
     assert isinstance(answer, Approached), "who comes alone is not left"
@@ -94,20 +103,26 @@ async def approach(unit: Unit, programs: Programs, command: RedeemReward) -> App
 async def approach_together(
     unit: Unit, programs: Programs, commands: Sequence[RedeemReward], *, alone: bool
 ) -> list[Answer]:
-    """The same for several, in their order; saving one saves all who are let in. Where all want one reward, they wait for its stock.
+    """Let several in, in their order, with the codes that they get; saving one saves all of them. Where all want one reward, they wait
+    for its stock.
 
     Nothing is done to whoever is refused or left. Who comes `alone` is never left, waits for whatever is locked, and raises where she is
     erased or being counted anew.
     """
-    group = _Group(unit, await programs.load(unit, for_writing=True), commands, alone=alone)
+    group = _Group(unit, await programs.load(unit, for_writing=True), commands, alone=alone, draws=True)
     return await group.answers(programs)
 
 
 class _Group:
     """Who comes in one unit, each by her place among them."""
 
-    def __init__(self, unit: Unit, loaded: Loaded, commands: Sequence[RedeemReward], *, alone: bool) -> None:
+    def __init__(
+        self, unit: Unit, loaded: Loaded, commands: Sequence[RedeemReward], *, alone: bool, draws: bool
+    ) -> None:
         self._alone = alone
+        self._draws = draws
+        self._codes: dict[str, list[str]] = {}
+        self._free: dict[str, int] = {}
         self._unit = unit
         self._loaded = loaded
         self._commands = commands
@@ -120,9 +135,6 @@ class _Group:
                 self._counters[place] = counter_of(self._loaded, command)
             except Refusal as refusal:
                 self._answers[place] = refusal
-        if not self._alone:
-            drawing = [place for place, each in self._counters.items() if shelf.pools_of(each.rules, each.ready)]
-            self._leave({place: place for place in drawing})
         taken = await self._lock_stock()
         listeners = await self._listen(programs)
         await self._let_in(listeners, taken)
@@ -172,40 +184,66 @@ class _Group:
         return listeners
 
     async def _let_in(self, listeners: dict[int, Listener], taken: dict[Shelf, int]) -> None:
-        limits = {place: shelf.limits([self._counters[place].ready], each.at) for place, each in listeners.items()}
-        asked = [
-            (place, Had(listeners[place].id, reward, since, listeners[place].at))
-            for place, limited in limits.items()
-            for reward, since in limited
-        ]
-        counts = await redemptions.had(self._unit, [each for _, each in asked])
-        had = {place: {each.reward: count} for (place, each), count in zip(asked, counts, strict=True)}
+        had = await self._had(listeners)
+        await self._look_at_pools(listeners)
         more: Counts[Shelf] = Counts()
         for place, listener in listeners.items():
-            counter = self._counters[place]
             try:
-                found = _refuse(counter, await self._look(counter, listener, taken, had.get(place, {})))
-                if found.price is not None:
-                    listener.check_covered(str(found.price.currency), found.price.points)
+                found = self._answers[place] = self._admit(place, listener, taken, had.get(place, {}))
             except Refusal as refusal:
                 listener.leave()
                 self._answers[place] = refusal
                 continue
-            for each in counter.shelves:
+            for each in found.counter.shelves:
                 taken[each] += 1
                 more[each] += 1
-            self._answers[place] = Approached(counter, listener, found.price)
         stock.change(self._unit, more)
+        codes.put_back(self._unit, [code for left in self._codes.values() for code in left])
 
-    async def _look(
-        self, counter: Counter, listener: Listener, taken: dict[Shelf, int], had: dict[str, int]
-    ) -> OnShelf:
-        ready, rules = counter.ready, counter.rules
-        pools = shelf.pools_of(rules, ready)
-        free = await codes.free(self._unit, list(pools), max(pools.values())) if pools else {}
-        currency = "" if ready.definition.price is None else str(ready.definition.price.currency)
+    async def _had(self, listeners: dict[int, Listener]) -> dict[int, dict[str, int]]:
+        """How often each has had the reward that she wants, where that is limited."""
+        asked = [
+            (place, Had(listener.id, reward, since, listener.at))
+            for place, listener in listeners.items()
+            for reward, since in shelf.limits([self._counters[place].ready], listener.at)
+        ]
+        counts = await redemptions.had(self._unit, [each for _, each in asked])
+        return {place: {each.reward: count} for (place, each), count in zip(asked, counts, strict=True)}
+
+    async def _look_at_pools(self, listeners: Iterable[int]) -> None:
+        """Draw the codes that those who are there want, as many as nobody else is just taking; how many are free beside."""
+        wanted: Counts[str] = Counts()
+        for place in listeners:
+            wanted.update(self._counters[place].pools)
+        if self._draws:
+            self._codes = {pool: await codes.take(self._unit, pool, count) for pool, count in sorted(wanted.items())}
+        short = [pool for pool, count in wanted.items() if len(self._codes.get(pool, ())) < count]
+        if short:
+            self._free = await codes.free(self._unit, short, max(wanted.values()))
+
+    def _admit(self, place: int, listener: Listener, taken: dict[Shelf, int], had: dict[str, int]) -> Approached:
+        """Raises what stands in her way."""
+        counter, pools = self._counters[place], self._counters[place].pools
+        ready, price = counter.ready, counter.ready.definition.price
+        there = {pool: len(self._codes[pool]) for pool in pools} if self._draws else self._free
+        currency = "" if price is None else str(price.currency)
         looker = Looker(listener.state, {currency: listener.purse.balance(currency)})
-        return shelf.look(rules, ready, listener.at, Stock(taken, free, had), looker)
+        try:
+            found = _refuse(counter, shelf.look(counter.rules, ready, listener.at, Stock(taken, there, had), looker))
+        except RewardRefused as refusal:
+            if self._draws and refusal.reason is Unredeemable.OUT_OF_STOCK:
+                check_nobody_takes(sum(self._free.get(pool, 0) for pool in pools))
+            raise
+        if found.price is not None:
+            listener.check_covered(str(found.price.currency), found.price.points)
+        drawn = [(pool, self._codes[pool].pop()) for pool, count in pools.items() for _ in range(count) if self._draws]
+        return Approached(counter, listener, found.price, drawn)
+
+
+def check_nobody_takes(free: int) -> None:
+    """Who got no code, though so many seem to be free, is to come again: others are just taking them, and may yet let go of some."""
+    if free:
+        raise InProgress("The last codes are just being taken; ask again.", "reward")
 
 
 def counter_of(loaded: Loaded, command: RedeemReward) -> Counter:

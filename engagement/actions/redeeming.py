@@ -13,13 +13,13 @@ from achievements.parts import Price
 from achievements.redeeming import RedemptionChanged
 from achievements.rewards import REDEEMED
 from engagement.actions import issuing
-from engagement.actions.approaching import WHY, Approached, Counter, RedeemReward, approach_together
+from engagement.actions.approaching import WHY, Approached, Counter, RedeemReward, approach_together, check_nobody_takes
 from engagement.actions.gathering import Left
 from engagement.actions.holds import Asked
 from engagement.actions.issuing import Issued, Wanted
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener
-from engagement.errors import InProgress, NotFound, Refusal, RewardRefused, Unredeemable
+from engagement.errors import NotFound, Refusal, RewardRefused, Unredeemable
 from engagement.records import codes, redemptions
 from engagement.records.benefits import Benefit
 from engagement.records.redemptions import Redemption
@@ -85,9 +85,9 @@ async def redeem(
 
 
 async def _redeem(unit: Unit, member: str, approached: Approached) -> Redeemed:
-    counter, listener, price = approached
+    counter, listener, price, drawn = approached
     made = new_redemption(counter, listener, price, redemptions.FULFILLED)
-    issued = await hand_out(unit, counter, listener, made)
+    issued = await hand_out(unit, counter, listener, made, drawn)
     effects = await tell(listener, made, price, issued)
     made = msgspec.structs.replace(made, fact=listener.fact_id(REDEEMED), paid=made.points)
     return Redeemed(member, made, tuple(issued.benefits), effects)
@@ -135,9 +135,8 @@ async def hand_out(
 
 
 async def no_code(unit: Unit, voucher: str) -> None:
-    """Refuse for want of a code: nobody can say yet whether there is one, where others are just taking the last."""
-    if (await codes.free(unit, [voucher], 1)).get(voucher):
-        raise InProgress("The last codes are just being taken; ask again.", "reward")
+    """Refuse for want of a code."""
+    check_nobody_takes((await codes.free(unit, [voucher], 1)).get(voucher, 0))
     raise RewardRefused(Unredeemable.OUT_OF_STOCK, WHY[Unredeemable.OUT_OF_STOCK], "reward")
 
 

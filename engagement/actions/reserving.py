@@ -141,7 +141,7 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
 
 
 async def _reserve(unit: Unit, programs: Programs, command: ReserveReward, *, own: str | None) -> Redeemed:
-    counter, listener, price = await approaching.approach(unit, programs, command)
+    counter, listener, price, _ = await approaching.approach(unit, programs, command)
     if own is not None:
         _check_reservable(counter.ready)
         if await redemptions.reserved(unit, listener.id, listener.at) >= OWN_RESERVATIONS_MAX:

@@ -44,6 +44,16 @@ async def take(unit: Unit, voucher: str, count: int) -> list[str]:
     return await _take(unit, voucher, count, "issued", None)
 
 
+def put_back(unit: Unit, codes: Sequence[str]) -> None:
+    """Let codes be free again that this unit took and nobody got."""
+    if codes:
+        unit.write(
+            "UPDATE reward_code SET state = 'free' WHERE program_id = $1 AND hash = ANY($2::bytea[])",
+            unit.program,
+            [hash_of(each) for each in codes],
+        )
+
+
 async def set_aside(unit: Unit, voucher: str, count: int, redemption: UUID) -> list[str]:
     """The same, kept for a redemption that is reserved."""
     return await _take(unit, voucher, count, "set_aside", redemption)

@@ -14,7 +14,7 @@ from engagement.actions.programs import Programs
 from engagement.actions.redeeming import Redeemed
 from engagement.errors import Overloaded
 from engagement.records.unit import Database, Unit
-from tests.actions.conftest import House
+from tests.actions.conftest import House, purchase
 from tests.actions.shop import all_is_well, balance, bring, insist, names, open_shop, redeem, reserve
 
 WHO = [f"m{n}" for n in range(8)]
@@ -168,6 +168,36 @@ async def test_those_of_one_reward_wait_for_it_together_and_the_first_have_it(sh
     done = await asyncio.gather(*mugs, return_exceptions=True)
     assert told(done) == ["Redeemed", *["RewardRefused"] * 3]
     assert units == [5, 4]
+    await all_is_well(shop)
+
+
+async def test_codes_go_to_the_first_who_can_pay_and_the_rest_is_put_back(shop: House, units: list[int]) -> None:
+    await shop.send(purchase("p", "poor", "2017-03-01T10:00:00Z", "9"))
+    await bring(shop, "A", "B", "C", "D")
+    done = await together(shop, ("film", "poor"), *(("film", each) for each in WHO[:3]), ("off", "m3"))
+    assert told(done) == ["NotEnoughPoints", *["Redeemed"] * 4]
+    assert units == [5]
+    assert await shop.rows("SELECT count(*)::int FROM reward_code WHERE program_id = $1 AND state = 'free'") == [(1,)]
+    held, free = asyncio.Event(), asyncio.Event()
+
+    async def hold(unit: Unit) -> None:
+        await unit.fetch("SELECT FROM reward_code WHERE program_id = $1 AND state = 'free' FOR UPDATE", unit.program)
+        held.set()
+        await free.wait()
+
+    await bring(shop, "E")
+    holding = asyncio.create_task(shop.database.run(hold, shop.program))
+    await held.wait()
+    await bring(shop, "F")
+    # Of the two that are just being taken, nobody knows yet whether they are.
+    done = await together(shop, *(("film", each) for each in WHO[4:7]), ("off", "m7"))
+    assert told(done) == ["Redeemed", "InProgress", "InProgress", "Redeemed"]
+    free.set()
+    await holding
+    done = await together(shop, *(("film", each) for each in WHO[4:7]))
+    assert told(done) == ["Redeemed", "Redeemed", "RewardRefused"]
+    codes = await shop.rows("SELECT count(DISTINCT hash)::int FROM benefit WHERE program_id = $1 AND key = 'cinema'")
+    assert codes == [(6,)]
     await all_is_well(shop)
 
 
