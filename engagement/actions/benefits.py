@@ -17,7 +17,7 @@ from engagement.actions.holds import Asked
 from engagement.actions.programs import Programs
 from engagement.actions.screens import found as member_found
 from engagement.actions.telling import check_member, listen_to
-from engagement.errors import BenefitRefused, InvalidInput, NotFound
+from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound
 from engagement.records import benefits, codes, members
 from engagement.records.benefits import Benefit
 from engagement.records.unit import Database, Unit, Work
@@ -101,8 +101,8 @@ async def _present(unit: Unit, programs: Programs, member_id: UUID) -> datetime:
 async def use_code(
     database: Database, programs: Programs, program_id: int, command: UseCode, *, principal: str, key: str | None
 ) -> BenefitUsed:
-    """Burn a code at the program's present: it is used once. Raises `NotFound` for one that was handed out to nobody, `BenefitRefused`
-    where it cannot be used now; and what `Database.perform` raises.
+    """Burn a code at the program's present: it is used once, also where its member was erased meanwhile. Raises `NotFound` for one that was
+    handed out to nobody, `BenefitRefused` where it cannot be used now; and what `Database.perform` raises.
     """
     work = functools.partial(_use_code, programs=programs, command=command, by=principal)
     return await _perform(database, program_id, "useCode", command, work, Asked(principal, key))
@@ -150,20 +150,30 @@ async def _use_code(unit: Unit, programs: Programs, command: UseCode, by: str) -
     found = await benefits.of_code(unit, known)
     if found is None:
         raise NotFound("No such code was handed out.", "code")
-    listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
+    try:
+        listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
+    except MemberErased:
+        # Whoever has a code of hers can use it still, and nobody is told.
+        used = await _burn(unit, known, (await programs.load(unit, for_writing=True)).now, by)
+        return BenefitUsed(await reserving.name_of(unit, used.member_id), used)
     await listener.arrive()
-    again = await benefits.of_code(unit, known, locked=True)
-    assert again is not None, "benefits are never deleted"
-    benefit = again.as_of(listener.at)
-    if not _usable(benefit, listener.at):
-        said = "It cannot be used yet." if benefit.state == benefits.ISSUED else f"The voucher is {benefit.state}."
-        raise BenefitRefused(benefit.state, said, "code")
-    await benefits.end(unit, [benefit.id], benefits.USED, listener.at, by)
-    effects = (issuing.told(benefit, listener.at, benefits.USED),)
+    used = await _burn(unit, known, listener.at, by)
+    effects = (issuing.told(used, listener.at),)
     listener.show(effects)
     await listener.save()
-    used = msgspec.structs.replace(benefit, state=benefits.USED, ended_at=listener.at, used_by=by)
     return BenefitUsed(await reserving.name_of(unit, listener.id), used, effects)
+
+
+async def _burn(unit: Unit, known: bytes, at: datetime, by: str) -> Benefit:
+    """Use up what was issued with the code of a hash, whose member is locked."""
+    found = await benefits.of_code(unit, known, locked=True)
+    assert found is not None, "benefits are never deleted"
+    benefit = found.as_of(at)
+    if not _usable(benefit, at):
+        said = "It cannot be used yet." if benefit.state == benefits.ISSUED else f"The voucher is {benefit.state}."
+        raise BenefitRefused(benefit.state, said, "code")
+    await benefits.end(unit, [benefit.id], benefits.USED, at, by)
+    return msgspec.structs.replace(benefit, state=benefits.USED, ended_at=at, used_by=by)
 
 
 async def _use_entitlement(unit: Unit, programs: Programs, command: UseEntitlement, by: str) -> BenefitUsed:

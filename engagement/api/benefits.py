@@ -129,7 +129,6 @@ UseCodeResult: TypeAlias = Annotated[
     | BenefitRefusedError
     | InvalidInputError
     | NotFoundError
-    | MemberErasedError
     | IdempotencyKeyReusedError
     | TryAgainError,
     strawberry.union("UseCodeResult", description="What became of using a code."),

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from engagement.actions import benefits, erasing
-from engagement.actions.benefits import CodeStanding
+from engagement.actions.benefits import BenefitUsed, CodeStanding
 from engagement.actions.screens import MemberNotFound
 from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound, RewardRefused
 from engagement.records.unit import Database
@@ -138,12 +138,18 @@ async def test_early_access_begins_and_ends_with_its_window(records: Database) -
     await all_is_well(house)
 
 
-async def test_of_an_erased_member_nothing_is_burned_or_told(shop: House) -> None:
+async def test_of_an_erased_member_nothing_is_told_and_whoever_has_a_code_can_use_it(shop: House) -> None:
     done = await redeem(shop, "off")
     held = await reserve(shop, "mug")
-    await erasing.erase(shop.database, shop.cache, shop.program, "ann")
-    with pytest.raises(MemberErased):
-        await use(shop, done.benefits[0].code)
+    erased = await erasing.erase(shop.database, shop.cache, shop.program, "ann")
+    code = str(done.benefits[0].code)
+    standing = await validated(shop, code)
+    assert standing is not None
+    assert (standing.member, standing.usable) == (erased.member, True)
+    burned = await asyncio.gather(*(insist(partial(use, shop, code)) for _ in range(2)), return_exceptions=True)
+    assert names(burned) == {"BenefitUsed": 1, "BenefitRefused": 1}
+    (used,) = (each for each in burned if isinstance(each, BenefitUsed))
+    assert (used.member, used.benefit.state, used.effects) == (erased.member, "used", ())
     with pytest.raises(MemberErased):
         await redeem(shop, "off")
     with pytest.raises(MemberErased):
