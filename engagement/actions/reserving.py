@@ -207,8 +207,10 @@ async def _void(unit: Unit, programs: Programs, command: VoidRedemption, *, own:
         )
     freed: tuple[Effect, ...] = ()
     if found.hold is not None:
-        freed = tuple(listener.purse.void(await _open(listener, found.hold), listener.at))
-        listener.show(freed)
+        held = await _open(listener, found.hold)
+        ended = listener.purse.void(held, listener.at)
+        # A fact, as of any hold: what comes free may reach an automatic reward.
+        freed = await listener.tell(holds.VOIDED, {"hold": str(held.id), "source": held.source}, beside=ended)
     await codes.free_again(unit, [found.id])
     if found.counted:
         approaching.give_back(unit, [(found.reward, found.session)])

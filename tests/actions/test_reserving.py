@@ -11,7 +11,7 @@ from engagement.actions import holds
 from engagement.actions.holds import CaptureHold, VoidHold
 from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, RedemptionRefused, RewardRefused
 from engagement.records.unit import Database, Unit
-from tests.actions.conftest import House
+from tests.actions.conftest import House, purchase
 from tests.actions.shop import (
     all_is_well,
     asked,
@@ -85,6 +85,17 @@ async def test_what_is_given_up_is_back_with_its_code(shop: House) -> None:
     assert voucher.code == "ONE"
     assert await codes_of(shop) == [("ONE", "issued")]
     await all_is_well(shop)
+
+
+async def test_what_comes_free_when_it_is_given_up_reaches_an_automatic_reward(records: Database) -> None:
+    house = await open_shop(records, auto_rewards=[{"key": "thousand", "at": 1000}])
+    held = await reserve(house, "mug")
+    await house.send(purchase("more", "ann", "2017-03-10T11:00:00Z", "750"))
+    assert await balance(house) == 950
+    done = await void(house, held)
+    assert [type(each).__name__ for each in done.effects] == ["HoldEnded", "PointsSpent", "RedemptionChanged"]
+    assert await balance(house) == 50
+    await all_is_well(house)
 
 
 async def test_what_nobody_captures_is_over_by_itself(shop: House) -> None:
