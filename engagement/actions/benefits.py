@@ -203,7 +203,7 @@ async def _import(unit: Unit, programs: Programs, command: ImportCodes) -> Codes
             "Codes of this voucher are generated; write `codes: pool` in it to bring your own.", "voucher"
         )
     brought = await codes.bring_in(unit, voucher.key, list(dict.fromkeys(command.codes)), loaded.now)
-    await benefits.look_at_owed(unit, voucher.key)
+    await benefits.provide(unit, voucher.key, loaded.now)
     new = set(brought)
     return CodesImported(len(brought), tuple(_beside(command.codes, new)))
 

@@ -8,6 +8,7 @@ code again where the outcome comes back. A row stays open until then, so whoever
 import functools
 from uuid import UUID
 
+from achievements.benefits import Voucher
 from achievements.parts import BENEFITS
 from achievements.redeeming import BenefitChanged
 from achievements.rewards import Usable
@@ -16,8 +17,7 @@ from engagement.actions.issuing import Wanted
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, listen_to
 from engagement.errors import InProgress, MemberErased
-from engagement.records import benefits, codes, given
-from engagement.records.benefits import Benefit
+from engagement.records import benefits, given
 from engagement.records.given import Given
 from engagement.records.unit import Database, Unit
 
@@ -28,6 +28,7 @@ SETTLE_SECONDS = 120.0
 
 async def settle(database: Database, cache: Programs, program_id: int) -> int:
     """Issue what was given and take back what was not, after all; of how many members. Any number may do so at once."""
+    await database.run(functools.partial(_provide, cache=cache), program_id)
     count, after = 0, None
     while True:
         look = functools.partial(given.waiting, after=after, at_most=AT_ONCE)
@@ -42,6 +43,16 @@ async def settle(database: Database, cache: Programs, program_id: int) -> int:
         if len(waiting) < AT_ONCE:
             return count
         after = waiting[-1]
+
+
+async def _provide(unit: Unit, cache: Programs) -> None:
+    """Give codes that are free to whom they are owed: an import does so too, but cannot see who is only just coming to be owed one."""
+    loaded = await cache.load(unit)
+    known = loaded.rulebook.latest.program.sections.get("vouchers", ())
+    pools = [each.key for each in known if isinstance(each, Voucher) and each.codes == "pool"]
+    if pools:
+        for voucher in await benefits.lacking(unit, pools, loaded.now):
+            await benefits.provide(unit, voucher, loaded.now)
 
 
 async def _settle(unit: Unit, cache: Programs, who: UUID) -> bool:
@@ -87,10 +98,5 @@ async def _issue(unit: Unit, listener: Listener, opened: list[Given]) -> list[Be
 
 
 async def _pay_owed(unit: Unit, listener: Listener) -> list[BenefitChanged]:
-    """Issue vouchers that are owed, as far as there are codes."""
-    paid: list[Benefit] = []
-    for each in await given.owed(unit, listener.id):
-        for code in await codes.take(unit, each.key, 1):
-            await given.issue_owed(unit, each.id, codes.hash_of(code))
-            paid.append(each)
-    return [issuing.told(each, listener.at, benefits.ISSUED) for each in paid]
+    """Issue vouchers that were owed and have their codes by now."""
+    return [issuing.told(each, listener.at) for each in await given.issue_owed(unit, listener.id)]

@@ -47,8 +47,11 @@ class Benefit(msgspec.Struct, frozen=True):
         return self
 
 
+PROVIDED_AT_ONCE = 1_000
+
 _COLUMNS = (
-    "held.id, held.member_id, held.sort, held.key, held.count, known.code, held.source, held.redemption, held.reward,"
+    # A code that is hers and not issued yet is told when it is.
+    "held.id, held.member_id, held.sort, held.key, held.count, CASE held.state WHEN 'owed' THEN NULL ELSE known.code END, held.source, held.redemption, held.reward,"
     " held.state, held.since, held.until, held.issued_at, held.ended_at, held.used_by"
 )
 _FROM = (
@@ -166,10 +169,31 @@ def _benefit(row: Row) -> Benefit:
     return Benefit(*row)
 
 
-async def look_at_owed(unit: Unit, voucher: str) -> None:
-    """Let somebody look at whom a code of a voucher is owed: there may be some now."""
+async def provide(unit: Unit, voucher: str, now: datetime) -> None:
+    """Give free codes of a pool to whom one is owed that can still be used, who waits longest first: hers from now on, and to be issued.
+
+    Waits for nobody: whoever is just being looked at is found the next time.
+    """
     await unit.execute(
-        "UPDATE benefit SET open = true WHERE program_id = $1 AND key = $2 AND state = 'owed' AND NOT open",
-        unit.program,
-        voucher,
+        "WITH owed AS MATERIALIZED (SELECT id, row_number() OVER (ORDER BY issued_at, id) AS n FROM (SELECT id, issued_at FROM benefit"
+        " WHERE program_id = $1 AND key = $2 AND state = 'owed' AND hash IS NULL AND (until IS NULL OR until > $3)"
+        " ORDER BY issued_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) AS waiting),"
+        " free AS MATERIALIZED (SELECT hash, row_number() OVER (ORDER BY made_at, hash) AS n FROM (SELECT hash, made_at FROM reward_code"
+        " WHERE program_id = $1 AND voucher = $2 AND state = 'free' ORDER BY made_at, hash LIMIT (SELECT count(*) FROM owed)"
+        " FOR UPDATE SKIP LOCKED) AS there),"
+        " taken AS (UPDATE reward_code SET state = 'issued' FROM free WHERE program_id = $1 AND reward_code.hash = free.hash)"
+        " UPDATE benefit SET hash = free.hash, open = true FROM owed JOIN free USING (n) WHERE program_id = $1 AND benefit.id = owed.id",
+        *(unit.program, voucher, now, PROVIDED_AT_ONCE),
     )
+
+
+async def lacking(unit: Unit, vouchers: Sequence[str], now: datetime) -> list[str]:
+    """Those of some vouchers of which a code is owed that can still be used, and one is free."""
+    rows = await unit.fetch(
+        "SELECT asked.key FROM unnest($2::text[]) AS asked (key)"
+        " WHERE EXISTS (SELECT FROM reward_code WHERE program_id = $1 AND voucher = asked.key AND state = 'free')"
+        " AND EXISTS (SELECT FROM benefit WHERE program_id = $1 AND key = asked.key AND state = 'owed' AND hash IS NULL"
+        " AND (until IS NULL OR until > $3))",
+        *(unit.program, list(vouchers), now),
+    )
+    return [row["key"] for row in rows]

@@ -62,13 +62,6 @@ async def orphaned(unit: Unit, member_id: UUID) -> list[Benefit]:
     )
 
 
-async def owed(unit: Unit, member_id: UUID) -> list[Benefit]:
-    """The vouchers that a locked member is owed, the oldest first."""
-    return await benefits.select(
-        unit, "held.member_id = $2 AND held.open AND held.state = 'owed'", member_id, order="held.issued_at, held.id"
-    )
-
-
 async def revive(unit: Unit, member_id: UUID, outcomes: Sequence[tuple[str, datetime | None]]) -> list[Benefit]:
     """Let a locked member have again what was void, of outcomes that are back, up to their ends."""
     if not outcomes:
@@ -86,20 +79,29 @@ async def revive(unit: Unit, member_id: UUID, outcomes: Sequence[tuple[str, date
     )
 
 
-async def issue_owed(unit: Unit, identity: UUID, code: bytes) -> None:
-    """Hand out a code, by its hash, that was owed."""
-    await unit.execute(
-        "UPDATE benefit SET state = 'issued', hash = $3 WHERE program_id = $1 AND id = $2", unit.program, identity, code
+async def issue_owed(unit: Unit, member_id: UUID) -> list[Benefit]:
+    """Issue what a locked member is owed and has a code for by now."""
+    provided = await benefits.select(
+        unit, "held.member_id = $2 AND held.state = 'owed' AND held.hash IS NOT NULL", member_id
     )
+    if not provided:
+        return []
+    ids = [each.id for each in provided]
+    await unit.execute(
+        "UPDATE benefit SET state = 'issued' WHERE program_id = $1 AND id = ANY($2::uuid[])", unit.program, ids
+    )
+    return await benefits.select(unit, "held.id = ANY($2::uuid[])", ids, order="held.issued_at, held.id")
 
 
 async def close(unit: Unit, member_id: UUID) -> None:
-    """Note that everything of a locked member was looked at."""
+    """Note that everything of a locked member was looked at, but for what has come by a code since: that is nobody's lock to keep."""
     await unit.execute(
         "UPDATE reward_given SET open = false WHERE program_id = $1 AND member_id = $2 AND open",
         unit.program,
         member_id,
     )
     await unit.execute(
-        "UPDATE benefit SET open = false WHERE program_id = $1 AND member_id = $2 AND open", unit.program, member_id
+        "UPDATE benefit SET open = false WHERE program_id = $1 AND member_id = $2 AND open AND NOT (state = 'owed' AND hash IS NOT NULL)",
+        unit.program,
+        member_id,
     )

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from achievements import periods
 from engagement.actions import giving
+from engagement.errors import RewardRefused
+from engagement.records import codes
 from engagement.records.unit import Database
 from tests.actions.conftest import House, purchase
 from tests.actions.erased import tables_dumped
@@ -127,6 +130,43 @@ async def test_where_the_pool_is_empty_a_code_is_owed_until_there_is_one(shop: H
     await bring(shop, "ONE", "TWO")
     await shop.advance("2017-03-10T14:00:00Z")
     assert await shop.rows(cinema) == [("issued",)]
+    assert ("ONE",) in await codes_of(shop)
+    await all_is_well(shop)
+
+
+async def test_codes_go_to_who_waits_longest_and_can_use_them(records: Database) -> None:
+    short = {"target": 1, "key": "one", "rewards": [{"voucher": "cinema", "days": 2}]}
+    house = await open_shop(records, ["ann"], badges=[{"key": "first", "on": "purchase", "levels": [short]}])
+    late = [f"m{n}" for n in range(8)]
+    for n, member in enumerate(late):
+        await house.send(purchase(f"e-{member}", member, f"2017-03-10T{12 + n}:00:00Z", "60"))
+        await settle(house)
+    issued = (
+        "SELECT external_id FROM benefit JOIN member ON member.program_id = $1 AND member.id = member_id"
+        " WHERE benefit.program_id = $1 AND state = 'issued' ORDER BY issued_at"
+    )
+    # What ann was owed has come to its end. Nobody else comes in between an import and the worker.
+    await bring(house, "A", "B", "C")
+    with pytest.raises(RewardRefused):
+        await redeem(house, "film")
+    assert await settle(house) == 3
+    assert await house.rows(issued) == [(each,) for each in late[:3]]
+    await house.advance("2017-03-20T00:00:00Z")
+    await bring(house, "D")
+    await settle(house)
+    assert await house.rows("SELECT code FROM reward_code WHERE program_id = $1 AND state = 'free'") == [("D",)]
+    await all_is_well(house)
+
+
+async def test_a_code_that_came_while_nobody_was_owed_one_is_issued_all_the_same(shop: House) -> None:
+    """As where it is brought in between the look into the pool and the word that one is owed."""
+    await shop.send(BOUGHT, purchase("b2", "bob", "2017-03-10T11:00:00Z", "70"))
+    await settle(shop)
+    await shop.database.run(
+        lambda unit: codes.bring_in(unit, "cinema", ["ONE"], periods.rfc3339("2017-03-10T12:00:00Z")), shop.program
+    )
+    assert await settle(shop) == 1
+    assert ("cinema", "issued") in [(key, state) for _, key, _, state, _ in await held(shop)]
     assert ("ONE",) in await codes_of(shop)
     await all_is_well(shop)
 
