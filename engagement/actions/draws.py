@@ -10,9 +10,8 @@ from achievements.draws import Draw
 from achievements.lifecycle import life_of
 from engagement.actions import drawing
 from engagement.actions.programs import Loaded, Programs
-from engagement.actions.screens import found as member_found
 from engagement.errors import NotFound
-from engagement.records import draws
+from engagement.records import draws, members
 from engagement.records.draws import Stored, Window, Won
 from engagement.records.unit import Unit
 
@@ -56,9 +55,8 @@ class DrawShown(msgspec.Struct, frozen=True):
 
 
 async def read(unit: Unit, programs: Programs, key: str, member: str | None, *, counted: bool) -> DrawShown:
-    """A draw at the program's present, with what a `member` (the app's own id) has in it; its entries `counted` where it is open.
-
-    Raises `DrawNotFound` and `MemberNotFound`.
+    """A draw at the program's present, with what a `member` (the app's own id) has in it, where there is one; its entries `counted`, as long as
+    they may change. Raises `DrawNotFound`.
     """
     loaded = await programs.load(unit)
     definition = _found(loaded, key)
@@ -66,7 +64,7 @@ async def read(unit: Unit, programs: Programs, key: str, member: str | None, *, 
     window, is_drawn = drawing.window_of(definition), stored.drawn_at is not None
     entries = stored.entries or 0
     if counted and not is_drawn:
-        entries = await draws.count(unit, window)
+        entries = await draws.count(unit, window, stored.closed_at)
     return DrawShown(
         definition=definition,
         stored=stored,
@@ -110,8 +108,10 @@ def _status(definition: Draw, now: datetime) -> str:
     return "paused" if definition.status == "paused" and status == "ended" else status
 
 
-async def _own(unit: Unit, window: Window, stored: Stored, member: str) -> Own:
-    whose = await member_found(unit, member)
-    if stored.closed_at is None:
-        return Own(whose.id, whose.external_id, await draws.count(unit, window, whose.id), None)
-    return Own(whose.id, whose.external_id, *await draws.own(unit, window.draw, whose.id))
+async def _own(unit: Unit, window: Window, stored: Stored, member: str) -> Own | None:
+    # PostgreSQL keeps no text with a zero in it, and refuses to look for one.
+    whose = None if "\0" in member else await members.find(unit, member)
+    if whose is None:
+        return None
+    entries = await draws.count(unit, window, stored.closed_at, whose.id)
+    return Own(whose.id, whose.external_id, entries, await draws.place(unit, window.draw, whose.id))

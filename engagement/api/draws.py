@@ -22,7 +22,7 @@ from engagement.records.draws import page as read_page
 from engagement.records.unit import Unit
 
 _DRAW = "The key of the draw."
-ENTRIES_FIRST_MAX = 1_000
+ENTRIES_FIRST_MAX = 500
 """Whoever draws again reads them all."""
 
 
@@ -133,7 +133,7 @@ class DrawsQuery:
     """The fields of the root about draws."""
 
     @query(
-        "A draw as it stands, with a member's own entries, and who won. Coded errors: `DRAW_NOT_FOUND`, `MEMBER_NOT_FOUND`.",
+        "A draw as it stands, with a member's own entries, and who won. Coded errors: `DRAW_NOT_FOUND`.",
         BOARDS_READ,
     )
     async def draw(

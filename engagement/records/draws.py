@@ -65,12 +65,12 @@ class Won(NamedTuple):
 _COLUMNS = ", ".join(Stored.__struct_fields__)
 _WHOLE = "(SELECT coalesce(whose.merged_into, whose.id) FROM member AS whose WHERE whose.program_id = $1 AND whose.id = held.member_id)"
 """What a member had is the whole's of which she is a part since. Looked up row by row: without statistics the planner would join whole tables."""
-_OPEN = (
-    "held.program_id = $1 AND held.sort = 'draw' AND held.key = $2 AND held.state = 'issued' AND NOT held.open"
-    " AND ($3::timestamptz IS NULL OR held.since >= $3) AND ($4::timestamptz IS NULL OR held.since < $4)"
-    " AND (held.until IS NULL OR $4 IS NULL OR held.until > $4)"
+_ENTRY = "held.program_id = $1 AND held.sort = 'draw' AND held.key = $2"
+_STANDS = (
+    "held.state = 'issued' AND NOT held.open AND ($3::timestamptz IS NULL OR held.since >= $3)"
+    " AND ($4::timestamptz IS NULL OR held.since < $4) AND (held.until IS NULL OR $4 IS NULL OR held.until > $4)"
 )
-"""What says of a benefit that it is an entry that would take part if the draw were closed now."""
+"""What says of an entry that it would take part if it was taken in now."""
 _HERS = (
     "held.member_id IN (SELECT whose.id FROM member AS whose WHERE whose.program_id = $1"
     " AND (whose.id = {0} OR whose.merged_into = {0}))"
@@ -133,7 +133,7 @@ async def take_in(unit: Unit, window: Window, at: datetime, after: UUID | None, 
     """Let some entries take part, from the one behind `after` on and at most so many; the last of them, None where there are no more."""
     last: UUID | None = await unit.fetchval(
         "WITH taken AS (UPDATE benefit SET state = 'used', ended_at = $5, used_by = $6 WHERE program_id = $1 AND state = 'issued'"
-        f" AND NOT open AND id = ANY(ARRAY(SELECT held.id FROM benefit AS held WHERE {_OPEN}"
+        f" AND NOT open AND id = ANY(ARRAY(SELECT held.id FROM benefit AS held WHERE {_ENTRY} AND {_STANDS}"
         " AND ($7::uuid IS NULL OR held.id > $7) ORDER BY held.id LIMIT $8)) RETURNING id)"
         " SELECT id FROM taken ORDER BY id DESC LIMIT 1",
         unit.program,
@@ -171,31 +171,29 @@ async def page(unit: Unit, key: str, after: UUID | None, at_most: int) -> list[E
     return [Entry(str(row["id"]), str(row["member_id"]), row["count"]) for row in rows]
 
 
-async def count(unit: Unit, window: Window, member_id: UUID | None = None) -> int:
-    """How many entries there are in a draw that is not closed; of one member, where she is named."""
+async def count(unit: Unit, window: Window, closed_at: datetime | None, member_id: UUID | None = None) -> int:
+    """How many entries take part in a draw, or would if it was closed now; of one member, where she is named."""
     total: int = await unit.fetchval(
-        f"SELECT coalesce(sum(held.count), 0)::bigint FROM benefit AS held WHERE {_OPEN}"
-        f" AND ($5::uuid IS NULL OR {_HERS.format('$5')})",
+        f"SELECT coalesce(sum(held.count), 0)::bigint FROM benefit AS held WHERE {_ENTRY} AND held.state IN ('issued', 'used')"
+        f" AND (held.state = 'used' OR $5::timestamptz IS NULL AND {_STANDS}) AND ($6::uuid IS NULL OR {_HERS.format('$6')})",
         unit.program,
         *window,
+        closed_at,
         member_id,
     )
     return total
 
 
-async def own(unit: Unit, key: str, member_id: UUID) -> tuple[int, int | None]:
-    """How many entries of a member took part in a draw, and her place; None where she has not won."""
-    row = await unit.fetchrow(
-        "SELECT coalesce(sum(held.count), 0)::bigint AS entries, (SELECT min(held.place) FROM draw_winner AS held"
-        f" WHERE held.program_id = $1 AND held.draw = $2 AND {_HERS.format('$3')}) AS place"
-        " FROM benefit AS held WHERE held.program_id = $1 AND held.sort = 'draw' AND held.key = $2 AND held.state = 'used'"
+async def place(unit: Unit, key: str, member_id: UUID) -> int | None:
+    """The place at which a member has won in a draw; None where she has not."""
+    found: int | None = await unit.fetchval(
+        "SELECT min(held.place) FROM draw_winner AS held WHERE held.program_id = $1 AND held.draw = $2"
         f" AND {_HERS.format('$3')}",
         unit.program,
         key,
         member_id,
     )
-    assert row is not None, "a sum has a row"
-    return row["entries"], row["place"]
+    return found
 
 
 async def award(unit: Unit, key: str, won: Sequence[Ticket], entries: int, digest: bytes, at: datetime) -> None:

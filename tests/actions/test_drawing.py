@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from achievements import periods
 from achievements.draws import Entry, commitment, lowest
 from engagement.actions import drawing, erasing
+from engagement.actions import draws as reading
+from engagement.actions.draws import DrawShown
 from engagement.actions.programs import Programs
 from engagement.errors import RedemptionRefused, RewardRefused
 from engagement.records import draws
-from engagement.records.unit import Database
+from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.conftest import House, purchase
 from tests.actions.shop import SHELF, all_is_well, capture, open_shop, redeem, refund, reserve, void
@@ -276,3 +279,29 @@ async def test_what_was_changed_by_hand_is_named(lottery: House, database: Urls)
         async with tampered(lottery, database, changed):
             assert any("draw trip" in each.what for each in await discrepancies(lottery)), name
     assert await discrepancies(lottery) == []
+
+
+async def test_what_a_former_self_had_and_won_is_the_wholes(lottery: House, database: Urls) -> None:
+    await lottery.advance(CLOSING)
+    won = await lottery.rows(WINNERS)
+    (_, first, *_), (_, second, *_) = won
+    # Both winners become one, and who had entries and won nothing becomes a part of a third.
+    (other,) = {"ann", "bob", "cid"} - {first, second}
+    for former, into in ((first, second), (other, "dee")):
+        named = f"(SELECT id FROM member WHERE program_id = {lottery.program} AND external_id = '{{}}')"
+        both = (named.format(former), named.format(into))
+        await tamper(database, lottery, f"UPDATE member SET merged_into = {both[1]} WHERE id = {both[0]}")
+        moved = f"UPDATE fact SET member_id = {both[1]}, id = id || 'f', cause = cause || 'f'"
+        await tamper(database, lottery, f"{moved} WHERE member_id = {both[0]} AND kind = 'draw_won'")
+    # The rest of her is not moved here, so there is something else to name.
+    assert not any(each.what.startswith(("draw ", "won in draw ")) for each in await discrepancies(lottery))
+
+    async def shown(unit: Unit, member: str) -> DrawShown:
+        return await reading.read(unit, lottery.cache, "trip", member, counted=True)
+
+    entries = {"ann": 3, "bob": 3, "cid": 6}
+    for member in (first, second):
+        found = await lottery.database.run(partial(shown, member=member), lottery.program, read_only=True)
+        assert found.own is not None
+        assert found.own[1:] == (second, entries[first] + entries[second], 1)
+        assert [each.member for each in found.winners] == [second, second]
