@@ -95,6 +95,7 @@ WRITTEN: dict[str, Any] = {
     ],
 }
 NOT_ABOUT_HER = ("advanceTestClock", "createTeam", "startBacktest")
+WITHOUT_KEY = ("recordEvents", "eraseMember", "previewProgram")
 DRAFT = {"challenges": [{"key": "twice", "objectives": [{"on": "purchase", "target": 2}]}]}
 
 
@@ -108,7 +109,7 @@ async def do(house: House, field: str, told: str = "", token: str | None = None,
     """What a command answers, that must not be refused."""
     kind = "List" if field.endswith("List") else field[0].upper() + field[1:]
     text = f"mutation($input: {kind}Input!) {{ {field}(input: $input) {{ __typename {told} ... on UserError {{ code message }} }} }}"
-    if field not in ("recordEvents", "eraseMember"):
+    if field not in WITHOUT_KEY:
         about_her = field not in NOT_ABOUT_HER and given.get("member") != BERT
         given["idempotencyKey"] = f"{'KeyOfAda77' if about_her else 'other'}-{uuid4()}"
     answer: dict[str, Any] = (await house.data(text, {"input": given}, key=token))[field]
@@ -195,6 +196,12 @@ async def shopped(house: House, me: str) -> None:
     await do(house, "setGoal", token=me, reward="mug")
     asked = {"from": "2017-03-01T00:00:00Z", "to": "2017-03-08T00:00:00Z"}
     await do(house, "startBacktest", draft=DRAFT, **asked)
+    # It lists who would lose something, and what.
+    less = {"key": "base", "on": "purchase", "earn": {"per": "amount", "rate": "0.5"}, "counts_from": asked["from"]}
+    badge = {"key": "one", "on": "purchase", "levels": [{"target": 99}], "counts_from": asked["from"]}
+    others = WRITTEN["earn_rules"][1:]
+    written = {**WRITTEN, "earn_rules": [less, *others], "badges": [badge]}
+    await do(house, "previewProgram", document=document("shop", **written))
 
 
 @asynccontextmanager
@@ -275,6 +282,7 @@ async def test_a_backup_names_nobody_who_was_erased(shop: Shop, start: Start) ->
             await connection.execute("ANALYZE")
         before = await dumped(shop)
         assert traces(WORDS.values(), before).keys() == set(WORDS.values()), "what is looked for was there"
+        assert WORDS["her id"].encode() in before["public.job"], "who would lose something is listed"
         stop, became = asyncio.Event(), set[tuple[str, str]]()
         async with following(house.service, house.token(ADA)) as updates:
             await updates.update()
