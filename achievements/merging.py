@@ -4,7 +4,8 @@ What both did is folded as one. What either had by herself is had still: where t
 (`keeping`). Of what both had under one name, which are points and other rewards, hers goes on under another name.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from achievements import fold, keeping
 from achievements.fold import Difference
 from achievements.outcomes import AnyOutcome, Identity, PointsEarned, RewardGiven
 from achievements.values import Fact, Rank
+
+T = TypeVar("T")
 
 MERGED = "merged"
 """The fact that another member became a part of this one. No rule hears it."""
@@ -36,6 +39,25 @@ def facts_beside(hers: Sequence[Fact], mine: Sequence[Fact], mark: str, referrin
             data = {**data, referring: ids[str(data[referring])]}
         found[each.id] = msgspec.structs.replace(each, id=ids.get(each.id, each.id), order=order, data=data)
     return found
+
+
+def rewards_beside(
+    hers: Iterable[tuple[T, str]],
+    mine: Iterable[tuple[T, str]],
+    given: Collection[str],
+    others: Collection[str],
+    mark: str,
+) -> list[tuple[T, str]]:
+    """New names for what both have of rewards, each with its outcome's: she was `given` hers, I the `others`.
+
+    Hers goes on under its name where it stands by an outcome that I do not have; then mine of that name, which nothing gives any more,
+    makes room.
+    """
+    stays = {each for each in given if each not in others}
+    making_room = [each for each in mine if each[1] in stays]
+    return [
+        (which, f"{name}\u00a0{mark}") for which, name in (*(it for it in hers if it[1] not in stays), *making_room)
+    ]
 
 
 def had(

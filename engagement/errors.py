@@ -202,11 +202,9 @@ class Unmergeable(StrEnum):
 
     MERGED = "merged"
     TOO_LONG = "too_long"
-    HOLDS = "holds"
-    OWES = "owes"
     TEAM = "team"
     REFERRAL = "referral"
-    REDEEMED = "redeemed"
+    DRAW = "draw"
     PRIZE = "prize"
     SAME_EVENT = "same_event"
     PLACE = "place"

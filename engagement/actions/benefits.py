@@ -17,7 +17,7 @@ from engagement.actions.holds import Asked
 from engagement.actions.programs import Programs
 from engagement.actions.screens import found as member_found
 from engagement.actions.telling import check_member, listen_to
-from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound
+from engagement.errors import Again, BenefitRefused, InvalidInput, MemberErased, NotFound
 from engagement.records import benefits, codes, members
 from engagement.records.benefits import Benefit
 from engagement.records.unit import Database, Unit, Work
@@ -158,6 +158,9 @@ async def _use_code(unit: Unit, programs: Programs, command: UseCode, by: str) -
         return BenefitUsed(await reserving.name_of(unit, used.member_id), used)
     await listener.arrive()
     used = await _burn(unit, known, listener.at, by)
+    if used.member_id != listener.id:
+        # Since it was looked up, a merge was undone.
+        raise Again
     effects = (issuing.told(used, listener.at),)
     listener.show(effects)
     await listener.save()

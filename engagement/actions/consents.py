@@ -74,9 +74,9 @@ async def _set(unit: Unit, cache: Programs, command: SetConsent, told_by: ToldBy
     last = await consents.last(unit, listener.id, command.purpose)
     if last is not None and (last.given, last.version) == (command.given, version):
         return ConsentSet(command.member, last, changed=False)
-    n = 1 if last is None else last.n + 1
+    n = 1 + await consents.said(unit, listener.id, command.purpose)
     if n > SAID_MAX:
         raise InvalidInput(f"Of one purpose something is said at most {SAID_MAX:,} times.", "purpose")
     said = Consent(command.purpose, n, command.given, version, command.source, told_by, listener.loaded.now)
-    await consents.append(unit, listener.id, said)
+    await consents.append(unit, listener.id, said, command.member)
     return ConsentSet(command.member, said, changed=True)

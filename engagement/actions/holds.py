@@ -11,7 +11,7 @@ from achievements.outcomes import Effect
 from engagement.actions.adjustments import check_limits
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, check_member, listen, listen_to
-from engagement.errors import InvalidInput, NotFound
+from engagement.errors import Again, InvalidInput, NotFound
 from engagement.records import holds, members, redemptions
 from engagement.records.holds import Hold
 from engagement.records.unit import Database, Unit, Work
@@ -173,6 +173,10 @@ async def _holder(unit: Unit, programs: Programs, hold_id: str) -> tuple[Listene
     if await redemptions.is_for_one(unit, found.member_id, found.id):
         raise InvalidInput("It is for a reward that is reserved: capture or void the redemption.", "hold")
     listener = (await listen_to(unit, programs, [found.member_id]))[found.member_id]
+    again = await holds.find(unit, found.id)
+    if again is None or again.member_id != listener.id:
+        # Since it was looked up, a merge was undone.
+        raise Again
     await listener.arrive()
     return listener, await listener.open_hold(found.id)
 

@@ -5,7 +5,7 @@ the other's, and what the whole says otherwise is the difference, as where anyth
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from achievements.fold import Difference, Refold, Trace
 from achievements.keeping import KEPT
 from achievements.merging import MERGED
 from achievements.movements import MemberMerged
-from achievements.outcomes import Effect
+from achievements.outcomes import Effect, RewardGiven
 from achievements.values import Fact, Order, Rank
 from engagement.actions import refolding
 from engagement.actions.changes import Changes
@@ -27,7 +27,7 @@ from engagement.actions.drafts import Cause, worth_of
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.telling import check_member, listen_to
 from engagement.errors import InProgress, InvalidInput, MergeRefused, NotFound, Unmergeable
-from engagement.records import events, facts, members, merges, outcomes, unmerges
+from engagement.records import consents, events, facts, members, merges, outcomes, unmerges
 from engagement.records.events import Recorded
 from engagement.records.facts import REFUNDS, ZONE
 from engagement.records.members import Held
@@ -65,11 +65,12 @@ class Side(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """Both histories as one: where it ends, what that changes, and the facts that it takes."""
+    """Both histories as one: where it ends, what that changes, and the facts that it takes. `given` are the rewards that each alone was given."""
 
     trace: Trace
     difference: Difference
     told: list[Fact]
+    given: tuple[Collection[str], Collection[str]]
 
 
 async def merge_members(
@@ -125,13 +126,23 @@ async def _merge(unit: Unit, programs: Programs, command: MergeMembers, principa
     whole = await asyncio.to_thread(_folded, loaded, hers, joined, mine, fact, lots)
     merge = Merge(uuid4(), former, into, version, loaded.program.revision, at, mine.held.state.at)
     await unmerges.keep(unit, merge, _before(hers, mine, names, lots, whole.told))
-    await merges.move_points(unit, former, into, lots, {old: each.id for old, each in names.items()}, loaded.now)
+    await _move(unit, former, into, whole, lots, {old: each.id for old, each in names.items()}, loaded.now)
     effects = await _take_over(unit, loaded, hers, mine, whole, MemberMerged(command.former, at))
     await merges.move_history(unit, former, into, names)
     zones = [each for each in sorted([*mine.facts, *names.values()], key=lambda it: it.order) if each.kind == ZONE]
     if zones:
         await members.set_timezone(unit, into, str(zones[-1].data["timezone"]))
     return Merged(command.former, command.into, at, effects)
+
+
+async def _move(
+    unit: Unit, former: UUID, into: UUID, whole: Whole, lots: Mapping[str, str], facts: Mapping[str, str], now: datetime
+) -> None:
+    """Let her points, what she has of the shop and what she agreed to be the other's."""
+    await merges.move_points(unit, former, into, lots, facts, now)
+    hers, mine = await merges.rewards(unit, former), await merges.rewards(unit, into)
+    await merges.move_shop(unit, former, into, facts, merging.rewards_beside(hers, mine, *whole.given, mark=former.hex))
+    await consents.move(unit, former, into)
 
 
 def _before(hers: Side, mine: Side, names: Mapping[str, Fact], lots: Mapping[str, str], told: Sequence[Fact]) -> Before:
@@ -169,11 +180,9 @@ async def _check(unit: Unit, hers: Side, mine: Side) -> None:
 
 
 _WHY: Mapping[Unmergeable, str] = {
-    Unmergeable.HOLDS: "Points of hers are set aside: capture or void the holds first.",
-    Unmergeable.OWES: "One of them owes points.",
     Unmergeable.TEAM: "She is in a team, or has given to one.",
     Unmergeable.REFERRAL: "She was brought by somebody, or has brought somebody.",
-    Unmergeable.REDEEMED: "She has redeemed rewards, or was given what the shop keeps.",
+    Unmergeable.DRAW: "She has entries in a draw.",
     Unmergeable.PRIZE: "A prize is on its way to her; ask again in a while.",
     Unmergeable.SAME_EVENT: "An event of hers has the id of one of the other's.",
     Unmergeable.PLACE: "She has asked for one of a limited number of places.",
@@ -206,13 +215,15 @@ def _folded(loaded: Loaded, hers: Side, joined: Side, mine: Side, fact: Fact, lo
     trace, difference = fold_all([])
     if _identities(trace.asked) - _identities(alone[0].asked) - _identities(alone[1].asked):
         raise MergeRefused(Unmergeable.DECIDES, _WHY[Unmergeable.DECIDES], "from")
+    rewards = [{it.reward for it in each.outcomes.values() if isinstance(it, RewardGiven)} for each in alone]
+    given = (rewards[0], rewards[1])
     kept = keeping.kept_of(difference.gone, difference.changed, take_back=False)
     if not kept:
-        return Whole(trace, difference, [fact])
+        return Whole(trace, difference, [fact], given)
     instants = [*(each.event.occurred_at for each in recorded), *(each.at for each in told)]
     keeps = keeping.fact_of(f"{KEPT}\u00a0{mark}", min(instants), kept, refolding.words_of(recorded))
     trace, difference = fold_all([keeps])
-    return Whole(trace, difference, [keeps, fact])
+    return Whole(trace, difference, [keeps, fact], given)
 
 
 def _identities(asked: Sequence[Asked]) -> set[object]:
@@ -235,6 +246,7 @@ async def _take_over(
     draft.version = max(left.version, draft.version)
     draft.tell([merged])
     draft.facts += whole.told
+    draft.purse.settle(draft.present)
     trace = whole.trace
     refolded = Refold(trace.state, whole.difference, trace.snapshots)
     told = draft.refold(refolded, mine.held.state.beginning, [Cause(None, merged.at, draft.present)], mine.facts)

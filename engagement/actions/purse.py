@@ -192,6 +192,14 @@ class Purse(Accounts):
             if points:
                 self._recover(lot, points, present)
 
+    def settle(self, present: datetime) -> None:
+        """Pay what is owed from what can be spent, in spending order: who owes has no points to spend."""
+        if not self.complete:
+            raise LotsMissing
+        for currency, owed in list(self._debts.items()):
+            for lot, points in plan_spending(self.lots_of(currency), owed, present):
+                self._settle(lot, points, present)
+
     def confirm(self, event_id: str, at: datetime, waits: Callable[[Lot], bool]) -> list[PointsReleased]:
         """Release the points of an event whose lots wait for what has just confirmed it, as `waits` says of a lot."""
         if not self.complete:

@@ -24,6 +24,7 @@ from engagement.actions.programs import Programs
 from engagement.actions.redeeming import Redeemed
 from engagement.actions.telling import Listener, check_member, listen_to
 from engagement.errors import (
+    Again,
     Forbidden,
     HoldNotOpen,
     InvalidInput,
@@ -250,6 +251,9 @@ async def approach(
     await listener.arrive()
     again = await redemptions.find(unit, identity, locked=True)
     assert again is not None, "redemptions are never deleted"
+    if again.member_id != listener.id:
+        # Since it was looked up, a merge was undone.
+        raise Again
     there = again.as_of(listener.at)
     if there.state != state:
         raise RedemptionRefused(there.state, f"The redemption is {there.state}.", "redemption")

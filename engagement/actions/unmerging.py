@@ -26,7 +26,7 @@ from engagement.actions.programs import Loaded, Programs
 from engagement.actions.refolding import History
 from engagement.actions.telling import check_member, listen_to
 from engagement.errors import Again, InProgress, Inseparable, NotFound, UnmergeRefused
-from engagement.records import erasures, events, facts, ledger, members, unmerges
+from engagement.records import consents, erasures, events, facts, ledger, members, unmerges
 from engagement.records.facts import MOVED, PAID, REWARD_TAKEN, SPENT, ZONE
 from engagement.records.members import Held, Pending
 from engagement.records.unit import Database, Unit
@@ -119,7 +119,9 @@ async def _unmerge(unit: Unit, programs: Programs, command: UnmergeMembers) -> U
     parted = await asyncio.to_thread(_parted, loaded, merge, before, whole, locked[merge.member_id])
     await _check_parted(unit, merge, before, parted)
     await unmerges.give_back_points(unit, merge, loaded.now)
+    await unmerges.give_back_shop(unit, merge)
     await unmerges.give_back_history(unit, merge, before)
+    await consents.move_back(unit, merge.member_id, merge.into_id, [merge.member_id, *before.parts])
     for each in (parted.hers, parted.mine):
         zones = [str(fact.data["timezone"]) for fact in each.side.facts if fact.kind == ZONE]
         await members.set_timezone(unit, each.side.held.id, zones[-1] if zones else None)
@@ -257,7 +259,7 @@ async def _check_parted(unit: Unit, merge: Merge, before: Before, parted: Parted
         if {it.identity for it in each.now.asked} - {it.identity for it in each.before.asked}:
             raise _refused(Inseparable.DECIDES)
     given = [each.reward for each in parted.gone if isinstance(each, RewardGiven)]
-    if given and await unmerges.any_used(unit, merge.into_id, given):
+    if given and await unmerges.any_used(unit, merge, given):
         raise _refused(Inseparable.DECIDED)
     scores = [each for each in mine.now.outcomes.values() if isinstance(each, Scored)]
     own = {(each.board, each.period, each.group, each.score) for each in scores}

@@ -11,11 +11,9 @@ class MergeReason(Enum):
 
     MERGED = strawberry.enum_value("MERGED", description="They are one member already.")
     TOO_LONG = strawberry.enum_value("TOO_LONG", description="Their histories are too long together.")
-    HOLDS = strawberry.enum_value("HOLDS", description="Points of hers are set aside.")
-    OWES = strawberry.enum_value("OWES", description="One of the two owes points.")
     TEAM = strawberry.enum_value("TEAM", description="She is in a team, or has given to one.")
     REFERRAL = strawberry.enum_value("REFERRAL", description="She was brought by somebody, or has brought somebody.")
-    REDEEMED = strawberry.enum_value("REDEEMED", description="She has redeemed rewards, or has some of the shop's.")
+    DRAW = strawberry.enum_value("DRAW", description="She has entries in a draw.")
     PRIZE = strawberry.enum_value("PRIZE", description="A prize is on its way to her.")
     SAME_EVENT = strawberry.enum_value("SAME_EVENT", description="Both have an event of the same id.")
     PLACE = strawberry.enum_value("PLACE", description="She has asked for one of a limited number of places.")

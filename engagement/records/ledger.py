@@ -195,8 +195,10 @@ async def carried_out(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, dict
 async def given_since(unit: Unit, member_id: UUID, source: str, currency: str, since: datetime) -> tuple[int, int]:
     """How often points of a currency left a locked member for others since an instant, as `source` says, and how many in all."""
     row = await unit.fetchrow(
-        "SELECT count(DISTINCT fact_id), coalesce(sum(points), 0)::bigint FROM transfer WHERE program_id = $1 AND member_id = $2"
-        " AND at >= $4 AND kind = 'transfer' AND debit = 'wallet' AND currency = $3 AND source = $5",
+        # What a merge moved elsewhere has its opposite beside it, and so comes to nothing.
+        "SELECT count(*), coalesce(sum(points), 0)::bigint FROM (SELECT sum(CASE debit WHEN 'wallet' THEN points ELSE -points END) AS points"
+        " FROM transfer WHERE program_id = $1 AND member_id = $2 AND at >= $4 AND kind = 'transfer' AND currency = $3 AND source = $5"
+        " GROUP BY fact_id) AS told WHERE points > 0",
         *(unit.program, member_id, currency, since, source),
     )
     assert row is not None, "an aggregate has a row"

@@ -318,7 +318,16 @@ async def find(unit: Unit, external_id: str) -> Member | None:
         unit.program,
         external_id,
     )
-    return None if row is None else Member(*row)
+    if row is None:
+        return None
+    _note(unit, external_id, found := Member(*row))
+    return found
+
+
+def _note(unit: Unit, external_id: str, found: Member) -> None:
+    """Note to whom a former id led."""
+    if found.external_id != external_id:
+        unit.led[external_id] = found.id
 
 
 async def named(unit: Unit, external_ids: Sequence[str]) -> dict[str, Member]:
@@ -330,7 +339,10 @@ async def named(unit: Unit, external_ids: Sequence[str]) -> dict[str, Member]:
         unit.program,
         list(external_ids),
     )
-    return {row["name"]: Member(*list(row)[1:]) for row in rows}
+    found = {row["name"]: Member(*list(row)[1:]) for row in rows}
+    for name, each in found.items():
+        _note(unit, name, each)
+    return found
 
 
 async def of_ids(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, Member]:

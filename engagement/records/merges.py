@@ -4,7 +4,7 @@ Transfers are never changed. Each of hers is corrected by one that says the oppo
 other's: all figures of the books stay as they are, and both members' add up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,14 +26,12 @@ async def ties(unit: Unit, member_id: UUID, into: UUID) -> set[str]:
 
 
 _TIES = """
-SELECT EXISTS (SELECT FROM hold WHERE program_id = $1 AND member_id = $2 AND state = 'open') AS holds,
-       EXISTS (SELECT FROM wallet WHERE program_id = $1 AND member_id IN ($2, $3) AND debt > 0) AS owes,
-       EXISTS (SELECT FROM team_member WHERE program_id = $1 AND member_id = $2)
+SELECT EXISTS (SELECT FROM team_member WHERE program_id = $1 AND member_id = $2)
        OR EXISTS (SELECT FROM contribution WHERE program_id = $1 AND member_id = $2) AS team,
        EXISTS (SELECT FROM referral WHERE program_id = $1 AND (member_id = $2 OR referrer = (
            SELECT external_id FROM member WHERE program_id = $1 AND id = $2))) AS referral,
-       EXISTS (SELECT FROM redemption WHERE program_id = $1 AND member_id = $2)
-       OR EXISTS (SELECT FROM benefit WHERE program_id = $1 AND member_id = $2) AS redeemed,
+       EXISTS (SELECT FROM benefit WHERE program_id = $1 AND member_id = $2 AND sort = 'draw')
+       OR EXISTS (SELECT FROM draw_winner WHERE program_id = $1 AND member_id = $2) AS draw,
        EXISTS (SELECT FROM board_final WHERE program_id = $1 AND member_id = $2 AND contenders IS NOT NULL
                AND given_at IS NULL)
        OR EXISTS (SELECT FROM draw_winner WHERE program_id = $1 AND member_id = $2 AND given_at IS NULL) AS prize,
@@ -80,6 +78,34 @@ async def move_history(unit: Unit, member_id: UUID, into: UUID, renamed: Mapping
     )
 
 
+async def rewards(unit: Unit, member_id: UUID) -> list[tuple[UUID, str]]:
+    """What a member has or had since definitions gave it, each with the outcome that it came of."""
+    rows = await unit.fetch(
+        "SELECT id, reward FROM benefit WHERE program_id = $1 AND member_id = $2 AND reward IS NOT NULL",
+        *(unit.program, member_id),
+    )
+    return [(row["id"], row["reward"]) for row in rows]
+
+
+async def move_shop(
+    unit: Unit, member_id: UUID, into: UUID, facts: Mapping[str, str], rewards: Sequence[tuple[UUID, str]]
+) -> None:
+    """Let what a member redeemed and has of the shop be another's; `facts` and `rewards` say which go under other names."""
+    both = (unit.program, member_id, into)
+    # First those that are the other's already: their names may be hers from then on.
+    await unit.execute(
+        "UPDATE benefit SET reward = new.reward FROM unnest($2::uuid[], $3::text[]) AS new (id, reward)"
+        " WHERE benefit.program_id = $1 AND benefit.id = new.id",
+        *(unit.program, *columns_of(rewards, 2)),
+    )
+    await unit.execute("UPDATE benefit SET member_id = $3 WHERE program_id = $1 AND member_id = $2", *both)
+    await unit.execute(
+        "UPDATE redemption SET member_id = $3, fact = coalesce((SELECT new FROM unnest($4::text[], $5::text[]) AS facts (old, new)"
+        " WHERE old = redemption.fact), redemption.fact) WHERE program_id = $1 AND member_id = $2",
+        *(*both, *columns_of([*facts.items()], 2)),
+    )
+
+
 async def move_points(
     unit: Unit, member_id: UUID, into: UUID, lots: Mapping[str, str], facts: Mapping[str, str], booked_at: datetime
 ) -> None:
@@ -89,7 +115,7 @@ async def move_points(
     await unit.execute(_LOTS, *both, *columns_of([*lots.items()], 2))
     await unit.execute(_HOLDS, *both, *columns_of([*lots.items()], 2), *columns_of([*facts.items()], 2))
     await unit.execute(
-        "UPDATE lot SET points = 0, remaining = 0, expired = 0, pending = false WHERE program_id = $1 AND member_id = $2",
+        "UPDATE lot SET points = 0, remaining = 0, expired = 0, held = 0, pending = false WHERE program_id = $1 AND member_id = $2",
         *both[:2],
     )
     await unit.execute(
@@ -145,7 +171,6 @@ WHERE program_id = $1 AND member_id = $2
 """
 
 
-# None of them is open, so no lot is held.
 _HOLDS = """
 UPDATE hold SET member_id = $3::uuid,
        fact_id = coalesce((SELECT new FROM unnest($6::text[], $7::text[]) AS facts (old, new) WHERE old = hold.fact_id), hold.fact_id),

@@ -18,7 +18,7 @@ class Wrong(NamedTuple):
 
 _WRONG = """
 WITH spent AS (
-    SELECT member_id, fact_id, sum(CASE kind WHEN 'spend' THEN points ELSE -points END) AS points FROM transfer
+    SELECT member_id, fact_id, sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END) AS points FROM transfer
     WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND fact_id IS NOT NULL AND kind IN ('spend', 'refund') GROUP BY 1, 2
 )
 SELECT held.member_id, 'redemption ' || held.id, 'paid ' || held.paid, 'paid ' || coalesce(spent.points, 0)

@@ -90,6 +90,10 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb || jsonb_build_object(
     'moved', (SELECT coalesce(jsonb_agg(id), '[]') FROM transfer AS moved WHERE program_id = $1 AND member_id = $3 AND {STANDS}),
     'stayed', (SELECT coalesce(jsonb_agg(id), '[]') FROM transfer WHERE program_id = $1 AND member_id = $4),
     'lot', (SELECT coalesce(jsonb_agg(to_jsonb(lot)), '[]') FROM lot WHERE program_id = $1 AND member_id IN ($3, $4)),
+    'redemption', (SELECT coalesce(jsonb_agg(jsonb_build_array(id, member_id, fact)), '[]') FROM redemption
+                   WHERE program_id = $1 AND member_id = $3),
+    'benefit', (SELECT coalesce(jsonb_agg(jsonb_build_array(id, member_id, reward)), '[]') FROM benefit
+                WHERE program_id = $1 AND member_id IN ($3, $4)),
     'hold', (SELECT coalesce(jsonb_agg(to_jsonb(hold)), '[]') FROM hold WHERE program_id = $1 AND member_id IN ($3, $4)),
     'wallet', (SELECT coalesce(jsonb_agg(to_jsonb(wallet)), '[]') FROM wallet WHERE program_id = $1 AND member_id IN ($3, $4))
 )
@@ -114,7 +118,7 @@ async def newest(unit: Unit, external_id: str) -> tuple[UUID | None, Merge | Non
 async def before(unit: Unit, merge_id: UUID) -> Before:
     """What there was before a merge that is not undone."""
     written: str = await unit.fetchval(
-        "SELECT (before - '{moved,stayed,lot,hold,wallet}'::text[])::text FROM merge WHERE program_id = $1 AND id = $2",
+        "SELECT (before - '{moved,stayed,redemption,benefit,lot,hold,wallet}'::text[])::text FROM merge WHERE program_id = $1 AND id = $2",
         unit.program,
         merge_id,
     )
@@ -143,13 +147,32 @@ async def finals_since(unit: Unit, merge: Merge, before: Before) -> list[tuple[s
     return [tuple(row) for row in rows]
 
 
-async def any_used(unit: Unit, member_id: UUID, rewards: Sequence[str]) -> bool:
-    """Whether a member has used something that some definitions gave her."""
+async def any_used(unit: Unit, merge: Merge, rewards: Sequence[str]) -> bool:
+    """Whether something was used that some definitions gave since."""
     used: bool = await unit.fetchval(
-        "SELECT EXISTS (SELECT FROM benefit WHERE program_id = $1 AND member_id = $2 AND state = 'used' AND reward = ANY($3::text[]))",
-        *(unit.program, member_id, list(rewards)),
+        "SELECT EXISTS (SELECT FROM benefit WHERE program_id = $1 AND member_id = $3 AND state = 'used' AND reward = ANY($4::text[])"
+        " AND id NOT IN (SELECT (kept ->> 0)::uuid FROM merge, jsonb_array_elements(before -> 'benefit') AS kept"
+        " WHERE merge.program_id = $1 AND merge.id = $2))",
+        *(unit.program, merge.id, merge.into_id, list(rewards)),
     )
     return used
+
+
+async def give_back_shop(unit: Unit, merge: Merge) -> None:
+    """Let what each had redeemed and had of the shop just before they were one be hers again, as it stands by now."""
+    # First the other's, whose names are to be hers again: hers have left them by then.
+    for member in (merge.member_id, merge.into_id):
+        await unit.execute(
+            "UPDATE benefit SET member_id = $3, reward = kept ->> 2 FROM merge, jsonb_array_elements(before -> 'benefit') AS kept"
+            " WHERE merge.program_id = $1 AND merge.id = $2 AND benefit.program_id = $1 AND benefit.id = (kept ->> 0)::uuid"
+            " AND kept ->> 1 = $3::uuid::text",
+            *(unit.program, merge.id, member),
+        )
+    await unit.execute(
+        "UPDATE redemption SET member_id = $3, fact = kept ->> 2 FROM merge, jsonb_array_elements(before -> 'redemption') AS kept"
+        " WHERE merge.program_id = $1 AND merge.id = $2 AND redemption.program_id = $1 AND redemption.id = (kept ->> 0)::uuid",
+        *(unit.program, merge.id, merge.member_id),
+    )
 
 
 async def give_back_points(unit: Unit, merge: Merge, booked_at: datetime) -> None:

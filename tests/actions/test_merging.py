@@ -358,7 +358,6 @@ async def test_what_would_be_done_by_half_is_refused_and_leaves_both_as_they_wer
     await teams.join(*where, JoinTeam("team", "t"), principal="shop", key=None)
     before = await two.outcomes(), await wallets(two)
     for member, reason in (
-        ("held", Unmergeable.HOLDS),
         ("team", Unmergeable.TEAM),
         ("same", Unmergeable.SAME_EVENT),
     ):

@@ -79,7 +79,7 @@ RIGHTS = {
     "event": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("seq", "properties", "member_id", "sent_for")},
     "amendment": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("seq", "properties", "member_id", "sent_for")},
     "fact": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("member_id", "id", "cause", "data")},
-    "consent": READ | {"DELETE"},
+    "consent": READ | {"DELETE"} | {f"UPDATE({c})" for c in ("member_id", "n", "sent_for")},
     "erasure": ALL_BUT_DELETE | {"DELETE"},
     "challenge_place": ALL_BUT_DELETE,
     "team": READ | {"UPDATE(name)"},
@@ -105,9 +105,11 @@ RIGHTS = {
     | {f"UPDATE({c})" for c in ("member_id", "state", "captured", "ended_at", "fact_id", "lots", "source")},
     "transfer": READ | {f"UPDATE({c})" for c in ("lot_id", "event_id", "fact_id", "source")},
     "reward_stock": READ | {"UPDATE(taken)"},
-    "redemption": READ | {f"UPDATE({c})" for c in ("state", "paid", "fact", "usable_from", "usable_until", "ended_at")},
+    "redemption": READ
+    | {f"UPDATE({c})" for c in ("member_id", "state", "paid", "fact", "usable_from", "usable_until", "ended_at")},
     "reward_code": READ | {"UPDATE(state)", "UPDATE(redemption)"},
-    "benefit": READ | {f"UPDATE({c})" for c in ("hash", "state", "until", "ended_at", "used_by", "open", "reward")},
+    "benefit": READ
+    | {f"UPDATE({c})" for c in ("member_id", "hash", "state", "until", "ended_at", "used_by", "open", "reward")},
     "draw": READ | {f"UPDATE({c})" for c in ("closed_at", "winners", "drawn_at", "entries", "digest")},
     "draw_winner": READ | {"UPDATE(given_at)"},
     "goal": READ | {"UPDATE(reward)", "UPDATE(set_at)", "DELETE"},
