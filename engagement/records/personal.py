@@ -46,6 +46,11 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Tables with rows of a member that are not exported, and why."""
 
+_BESIDE: Mapping[str, str] = {
+    "benefit": "jsonb_build_object('code', (SELECT code FROM reward_code AS known WHERE known.program_id = $1"
+    " AND known.hash = kept.hash AND kept.state <> 'owed'))",
+}
+"""What stands in other tables and belongs to a row: of a voucher its code, once she has it."""
 
 _GREATEST = {"int": 2**31 - 1, "bigint": 2**63 - 1}
 
@@ -112,8 +117,9 @@ async def _rows(unit: Unit, table: str, member_id: UUID, after: tuple[str, ...] 
     named = ", ".join(f"kept.{each}" for each in order)
     texts = ", ".join(f"kept.{each}::text" for each in order)
     behind = ", ".join(f"${number}::text::{kind}" for number, kind in enumerate(order.values(), 4))
+    beside = f" || {_BESIDE[table]}" if table in _BESIDE else ""
     rows = await unit.fetch(
-        f"SELECT ARRAY[{texts}] AS keys, (to_jsonb(kept) - 'program_id')::text AS row FROM {table} AS kept"
+        f"SELECT ARRAY[{texts}] AS keys, (to_jsonb(kept) - 'program_id'{beside})::text AS row FROM {table} AS kept"
         f" WHERE kept.program_id = $1 AND kept.{_owner(table)} IN (SELECT whose.id FROM member AS whose"
         " WHERE whose.program_id = $1 AND (whose.id = $2 OR whose.merged_into = $2))"
         f"{'' if after is None else f' AND ({named}) > ({behind})'} ORDER BY {named} LIMIT $3",

@@ -3,9 +3,10 @@
 import asyncio
 from functools import partial
 
+import msgspec
 import pytest
 
-from engagement.actions import benefits, erasing
+from engagement.actions import benefits, erasing, exporting_members
 from engagement.actions.benefits import BenefitUsed, CodeStanding
 from engagement.actions.screens import MemberNotFound
 from engagement.errors import BenefitRefused, InvalidInput, MemberErased, NotFound, RewardRefused
@@ -156,3 +157,11 @@ async def test_of_an_erased_member_nothing_is_told_and_whoever_has_a_code_can_us
         await refund(shop, done)
     with pytest.raises(MemberErased):
         await capture(shop, held)
+
+
+async def test_what_is_kept_on_a_member_tells_her_codes(shop: House) -> None:
+    code = (await redeem(shop, "off")).benefits[0].code
+    await redeem(shop, "gift")
+    rows = [each async for each in exporting_members.everything(shop.database, shop.program, "ann")]
+    told = [msgspec.json.decode(each.row) for each in rows if each.place.table == "benefit"]
+    assert {(each["key"], each["code"]) for each in told} == {("ten", code), ("lounge", None), ("bike", None)}
