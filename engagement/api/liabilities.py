@@ -124,7 +124,9 @@ class RewardCosts:
     currency: str | None = strawberry.field(
         description="The key of the currency that it was paid in; null for what was taken for nothing."
     )
-    times: int = strawberry.field(description="How often, but for those that were refunded wholly.")
+    times: int = strawberry.field(
+        description="How often, but for those that were refunded wholly, with nothing of them used."
+    )
     points: Points = strawberry.field(description="How many points were spent, less what was refunded.")
     cost: Decimal | None = strawberry.field(
         description="What all of them cost, each as the reward said when it was redeemed; null where it did not say."

@@ -64,7 +64,7 @@ FROM stepped WHERE points <> 0 GROUP BY 1, 2, 3
 UNION ALL
 SELECT cohort, 'entered', 0, sum(stayed + CASE WHEN is_spent THEN points ELSE 0 END)::bigint FROM stepped GROUP BY 1
 """
-# Facts are a member's own: two members' may have the same id.
+# Facts are a member's own: two members' may have the same id. What was refunded by force was had for nothing, as far as it was used.
 _SPENT = """
 WITH spent AS (
     SELECT member_id, source, currency, fact_id, sum(CASE credit WHEN 'redeemed' THEN points ELSE -points END) AS points
@@ -75,8 +75,9 @@ SELECT source, currency, count(*) AS times, sum(points)::bigint AS points, sum(c
         ON held.program_id = $1 AND held.member_id = spent.member_id AND held.fact = spent.fact_id
     WHERE spent.points <> 0
     UNION ALL
-    SELECT reward, NULL, 0, cost, money FROM redemption
-    WHERE program_id = $1 AND state = 'fulfilled' AND points = 0 AND at >= $2 AND at < $3
+    SELECT reward, NULL, 0, cost, money FROM redemption AS free WHERE program_id = $1 AND at >= $2 AND at < $3
+        AND (state = 'fulfilled' AND points = 0 OR state = 'refunded' AND EXISTS (SELECT FROM benefit
+            WHERE benefit.program_id = $1 AND benefit.redemption = free.id AND benefit.state = 'used'))
 ) AS taken GROUP BY source, currency, money ORDER BY points DESC, source, currency, money LIMIT $4
 """
 

@@ -17,7 +17,7 @@ from engagement.records.liabilities import Spent
 from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.conftest import BEGIN, House, purchase
-from tests.actions.shop import SHELF, open_shop, redeem, refund
+from tests.actions.shop import SHELF, open_shop, redeem, refund, use
 from tests.actions.test_amend_events import amend
 from tests.actions.test_decisions import spending
 
@@ -135,6 +135,18 @@ async def test_a_reward_costs_what_it_cost_when_it_was_redeemed(records: Databas
     assert await costs(house, *span) == [Spent("mug", "points", 3, 300, Decimal("9.95"), "EUR"), dollars, free]
     await refund(house, back)
     assert await costs(house, *span) == [Spent("mug", "points", 2, 200, Decimal("6.75"), "EUR"), dollars, free]
+
+
+async def test_what_was_used_cost_what_it_did_though_the_points_were_given_back(records: Database) -> None:
+    cost = {"amount": "5.00", "currency": "EUR"}
+    off = {"key": "off", "kind": "discount", "price": {"points": 10}, "gives": [{"voucher": "ten"}], "cost": cost}
+    house = await open_shop(records, rewards=[off])
+    used, unused = [await redeem(house, "off") for _ in range(2)]
+    await use(house, used.benefits[0].code)
+    for each in (used, unused):
+        await refund(house, each, forced=True)
+    found = await costs(house, "2017-03-01T00:00:00Z", "2017-04-01T00:00:00Z")
+    assert found == [Spent("off", None, 1, 0, Decimal("5.00"), "EUR")]
 
 
 async def test_currencies_that_are_none_are_told(shop: House) -> None:
