@@ -35,6 +35,25 @@ async def test_migrating_twice_at_once_is_migrating_once(empty_database: Urls) -
     await connection.close()
 
 
+async def test_what_the_planner_is_told_comes_back_after_a_dump_without_it(database: Urls) -> None:
+    columns = ("member", "external_id"), ("event", "id")
+    told = "SELECT tablename FROM pg_stats WHERE (tablename, attname) IN (('member', 'external_id'), ('event', 'id')) AND n_distinct = -1"
+    connection = await asyncpg.connect(database.superuser)
+    try:
+        for column in columns:
+            await connection.execute("SELECT pg_clear_attribute_stats('public', $1, $2, false)", *column)
+        assert await connection.fetch(told) == []
+        async with connection.transaction():
+            # As a vacuum does; nobody waits for it.
+            await connection.execute("LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE")
+            await migrate(database.owner)
+            assert [row["tablename"] for row in await connection.fetch(told)] == ["member"]
+        await migrate(database.owner)
+        assert {row["tablename"] for row in await connection.fetch(told)} == {"event", "member"}
+    finally:
+        await connection.close()
+
+
 async def test_what_had_expired_before_lots_said_so_is_known_after(empty_database: Urls) -> None:
     connection = await asyncpg.connect(empty_database.owner)
     folder = Path(migrations.__file__).parent
