@@ -10,6 +10,7 @@ it, and it costs nothing where no control group is.
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -34,6 +35,8 @@ from achievements.values import Fact
 P = TypeVar("P", bound=Part | None)
 
 HELD_OUT = "held_out"
+DRAWN_KEPT = 16_384
+"""So many hashes of definition and member are kept."""
 _SEED_BYTES = 4
 _SEEDS = 1 << 8 * _SEED_BYTES
 _STANDINGS = (StreakChanged, StreakAtRisk, ChallengeProgressed)
@@ -55,8 +58,13 @@ class Share(NamedTuple):
 
     def has(self, seed: int) -> bool:
         """Whether a member is in the control group."""
-        digest = hashlib.blake2b(f"{self.salt}/{seed}".encode(), digest_size=_SEED_BYTES).digest()
-        return int.from_bytes(digest) * 100 < self.percent * _SEEDS
+        return _drawn(self.salt, seed) * 100 < self.percent * _SEEDS
+
+
+# Asked by whoever gives, and by whoever counts apart, with each event of hers.
+@lru_cache(maxsize=DRAWN_KEPT)
+def _drawn(salt: str, seed: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{salt}/{seed}".encode(), digest_size=_SEED_BYTES).digest())
 
 
 class Offered(NamedTuple):
