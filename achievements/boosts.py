@@ -12,7 +12,7 @@ that ends. Given again meanwhile, it lasts until the later of the two.
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -25,14 +25,12 @@ from achievements.controls import HELD_OUT, Share
 from achievements.moment import Moment, Rule, Stage
 from achievements.parts import Instant, Key, Misfit, Recounting, Trigger, between, event_types_of
 from achievements.states import BoostPart, MemberState
+from achievements.values import EXACT
 
 FACTOR_MAX = 1_000
 EARN_RULES_MAX = 100
 
 Stacking: TypeAlias = Literal["compound", "additive", "highest"]
-
-EXACT = Context(prec=200)
-"""Wide enough for amounts, rates and many factors, so that nothing is rounded before the points are."""
 
 
 class GivenBoost(Rule, frozen=True, kw_only=True):

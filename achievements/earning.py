@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from achievements.boosts import EXACT, BoostReady, OfferedBoost, boosted
+from achievements.boosts import BoostReady, OfferedBoost, boosted
 from achievements.building import Building
 from achievements.conditions import Conditions
 from achievements.controls import Share, Unboosted
@@ -20,6 +20,7 @@ from achievements.moment import Moment, Rule, Stage
 from achievements.parts import POINTS_MAX, Key, Misfit, Points, PropertyName, Recounting, Shape, Trigger
 from achievements.points import Pending
 from achievements.states import LimitPart, Tally
+from achievements.values import EXACT
 from achievements.windows import Span, Window, added, pruned, span_of
 
 RATE_MAX = 1_000_000

@@ -15,7 +15,7 @@ from achievements.moment import Moment, Stage
 from achievements.parts import Key, Misfit, PropertyName, Shape
 from achievements.states import Tally
 from achievements.values import Amount
-from achievements.windows import Span, added, sighted
+from achievements.windows import Span, added, sighted, together
 
 LOCAL_DAY = "local_day"
 DISTINCT_MAX = 1_000
@@ -110,7 +110,7 @@ def take_points(measure: MeasureShape, tally: Tally, moment: Moment, span: Span,
 def _plus(tally: Tally, amount: Amount, moment: Moment, span: Span) -> Tally:
     if span.rolls:
         return added(tally, span.mark(moment), amount, span.length)
-    return Tally(tally.amount + amount)
+    return Tally(together(tally.amount, amount))
 
 
 def _values(name: str, properties: Mapping[str, Any], moment: Moment) -> list[str]:

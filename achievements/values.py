@@ -6,7 +6,7 @@ collector need not look at them (`gc=False`).
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import IntEnum
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ import msgspec
 Amount: TypeAlias = int | Decimal
 """What a measure adds up: integers for counts, distinct values and points, exact decimals for sums of money."""
 
+EXACT = Context(prec=200)
+"""Wide enough for amounts, their sums, rates and many factors, so that nothing is rounded before points are."""
 ID_CHARACTERS_MAX = 200
 """Of a caller's ids, of events as of members."""
 OWN = "/"

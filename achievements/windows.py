@@ -8,6 +8,8 @@ the first included.
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import reduce
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -18,7 +20,7 @@ from achievements.moment import Moment
 from achievements.parts import Instant, Misfit, Shape, between
 from achievements.periods import LIFETIME, Calendar
 from achievements.states import Tally
-from achievements.values import Amount
+from achievements.values import EXACT, Amount
 
 DAYS_MAX = 400
 HOURS_MAX = 2_160
@@ -118,6 +120,13 @@ def micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
+def together(one: Amount, other: Amount) -> Amount:
+    """The sum of two amounts, with all their digits: Python by itself keeps 28 of them, and two amounts may lie further apart."""
+    if isinstance(other, Decimal) or isinstance(one, Decimal):
+        return EXACT.add(one, other)
+    return one + other
+
+
 def pruned(tally: Tally, horizon: int) -> Tally:
     """A rolling tally without what was counted at `horizon` or before."""
     cut = bisect_right(tally.marks, horizon)
@@ -125,19 +134,21 @@ def pruned(tally: Tally, horizon: int) -> Tally:
         return tally
     if tally.seen:
         return Tally(len(tally.seen) - cut, tally.seen[cut:], tally.marks[cut:])
-    gone = sum(tally.amounts[:cut])
-    return Tally(tally.amount - gone, (), tally.marks[cut:], tally.amounts[cut:])
+    gone = reduce(together, tally.amounts[:cut])
+    exact = isinstance(gone, Decimal) or isinstance(tally.amount, Decimal)
+    amount = EXACT.subtract(tally.amount, gone) if exact else tally.amount - gone
+    return Tally(amount, (), tally.marks[cut:], tally.amounts[cut:])
 
 
 def added(tally: Tally, mark: int, amount: Amount, length: int) -> Tally:
     """A rolling tally with an amount more in it, and without what has left its window of `length` by then."""
     kept = pruned(tally, mark - length)
     if kept.marks and kept.marks[-1] == mark:
-        amounts = (*kept.amounts[:-1], kept.amounts[-1] + amount)
-        return Tally(kept.amount + amount, (), kept.marks, amounts)
+        amounts = (*kept.amounts[:-1], together(kept.amounts[-1], amount))
+        return Tally(together(kept.amount, amount), (), kept.marks, amounts)
     if len(kept.marks) >= ENTRIES_MAX:
         kept = _by_hour(kept)
-    return Tally(kept.amount + amount, (), (*kept.marks, mark), (*kept.amounts, amount))
+    return Tally(together(kept.amount, amount), (), (*kept.marks, mark), (*kept.amounts, amount))
 
 
 def sighted(tally: Tally, mark: int, values: Iterable[str], length: int, most: int) -> Tally:
@@ -159,7 +170,7 @@ def _by_hour(tally: Tally) -> Tally:
     amounts: list[Amount] = []
     for mark, amount in zip(tally.marks, tally.amounts, strict=True):
         if marks and marks[-1] // _HOUR == mark // _HOUR:
-            amounts[-1] += amount
+            amounts[-1] = together(amounts[-1], amount)
         else:
             marks.append(mark)
             amounts.append(amount)
