@@ -79,7 +79,7 @@ def mistaken(measure: Measure, types: Mapping[str, str], event_type: str) -> str
 def take(measure: Measure, tally: Tally, moment: Moment, span: Span, target: Amount) -> Tally:
     """The tally with one more event in it; the same tally where nothing changed."""
     if isinstance(measure, str):
-        return _plus(tally, 1, moment, span)
+        return _plus(tally, 1, moment, span) if span.rolls else Tally(tally.amount + 1)
     properties = moment.event.properties
     if measure.sum is not None:
         value = properties.get(measure.sum)

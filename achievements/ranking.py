@@ -105,7 +105,8 @@ class LeaderboardReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: BoardPart | None, moment: Moment) -> BoardPart | None:
         """Add the points of this pass to the score of the event's period."""
-        points = moment.points(self.currency, self.stage, self.counts)
+        counts = self.counts
+        points = moment.points(self.currency, self.stage, counts) if counts else moment.earned.get(self.currency, 0)
         if not points:
             return part
         window = 0 if self.calendar is LIFETIME else periods.index(self.calendar, moment.program_day)

@@ -180,7 +180,8 @@ class StreakReady(Rule, frozen=True, kw_only=True):
         One in which its definition was paused is over, and neither; nor is a date that the member's zone left out.
         """
         local, over = moment.local, moment.event.at
-        missed = self._missed(part.kept, local)
+        kept = part.last if part.frozen is None and part.carried is None else part.kept
+        missed = self._missed(kept, local)
         ends = local.start(self.calendar, missed + 1)
         if over < ends:
             return self._warned(part, missed, ends, moment)

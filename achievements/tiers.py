@@ -75,8 +75,9 @@ class LadderReady(Rule, frozen=True, kw_only=True):
 
     def apply(self, part: TierPart | None, moment: Moment) -> TierPart | None:
         """Add the points of this pass, and rise where they are enough."""
-        points = moment.points(self.currency, self.stage, self.counts)
-        gifts = tuple(moment.received(self.gift, self.stage)) if self.counts and self.gift in self.counts else ()
+        counts = self.counts
+        points = moment.points(self.currency, self.stage, counts) if counts else moment.earned.get(self.currency, 0)
+        gifts = tuple(moment.received(self.gift, self.stage)) if counts and self.gift in counts else ()
         if not points and not gifts:
             return part
         before = TierPart(self.keys[0]) if part is None else part
