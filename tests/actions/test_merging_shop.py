@@ -1,5 +1,6 @@
 """What goes along into another member, and back: what was redeemed and given, points set aside, debts, and what was agreed to."""
 
+import asyncio
 import functools
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from engagement.actions import consents, giving, holds
 from engagement.actions.consents import SetConsent
 from engagement.actions.holds import CaptureHold, HoldPoints
+from engagement.actions.redeeming import Redeemed
 from engagement.errors import (
     BenefitRefused,
     HoldNotOpen,
+    Inseparable,
     MergeRefused,
     NotEnoughPoints,
     RewardRefused,
@@ -117,6 +120,38 @@ async def test_what_was_given_to_both_together_is_taken_back_and_given_to_each(s
     after = await all_of(shop)
     assert after["benefit"] == before["benefit"]
     assert after["reward_given in full"] == before["reward_given in full"]
+
+
+async def test_what_both_together_were_given_is_used_and_so_they_stay_one(shop: House) -> None:
+    await merge(shop, key=None)
+    await shop.send(purchase("eve1", "eve", "2017-03-10T11:00:00Z"))
+    await give(shop)
+    await use_up(shop, "lounge", "eve")
+    with pytest.raises(UnmergeRefused) as refused:
+        await unmerge(shop)
+    assert refused.value.reason is Inseparable.DECIDED
+    await all_is_well(shop)
+
+
+async def test_who_redeems_while_it_is_undone_pays_before_or_after(shop: House) -> None:
+    """On connections of their own, under both ids: with both purses, and then they stay one, or each with her own."""
+    for _ in range(4):
+        await merge(shop, key=None)
+        done = await asyncio.gather(
+            redeem(shop, "off", "eve"), unmerge(shop), redeem(shop, "off", "ann"), return_exceptions=True
+        )
+        await all_is_well(shop)
+        redeemed = [each for each in (done[0], done[2]) if isinstance(each, Redeemed)]
+        assert len(redeemed) == 2
+        whose = dict(
+            await shop.rows(
+                "SELECT redemption.id, external_id FROM redemption JOIN member ON member.program_id = $1 AND member.id = member_id"
+            )
+        )
+        if isinstance(done[1], UnmergeRefused):
+            assert {whose[each.redemption.id] for each in redeemed} == {"ann"}
+            break
+        assert [whose[each.redemption.id] for each in redeemed] == ["eve", "ann"]
 
 
 async def test_who_owes_pays_from_what_both_have_and_owes_again_alone(shop: House) -> None:

@@ -19,11 +19,17 @@ from engagement.actions.unmerging import Unmerged, UnmergeMembers
 from engagement.errors import Inseparable, InvalidInput, MemberErased, NotFound, UnmergeRefused
 from engagement.records import unmerges
 from engagement.records.unit import Database
+from tests.actions import recounting
 from tests.actions.conftest import BEGIN, House, purchase
 from tests.actions.erased import tables_dumped
 from tests.actions.test_accounting import close
 from tests.actions.test_amend_events import amend
+from tests.actions.test_closing import CLOSING
+from tests.actions.test_closing import founded as with_board
 from tests.actions.test_merging import AFTER, captured, everything, feed, founded, is_sound, merge, program
+from tests.actions.test_referrals import bought as referring
+from tests.actions.test_referrals import brought, paid, settle
+from tests.actions.test_referrals import shop as with_referrals
 
 LATER = "2017-04-20T12:00:00Z"
 MUCH_LATER = "2017-05-10T12:00:00Z"
@@ -258,7 +264,7 @@ async def test_what_rests_on_both_is_not_undone(two: House, monkeypatch: pytest.
     for name, error in (("nobody", NotFound), ("", InvalidInput), ("a\0", InvalidInput)):
         with pytest.raises(error):
             await unmerge(two, name)
-    for each in ("spend", "hold", "take", "give", "zone", "reject", "publish"):
+    for each in ("spend", "hold", "take", "give", "zone", "long"):
         former = f"former-{each}"
         await two.send(purchase(f"{each}1", former, "2017-04-02T12:00:00Z", "90.00"))
         await two.send(purchase(f"{each}2", f"into-{each}", "2017-04-02T12:00:00Z", "90.00"))
@@ -275,9 +281,43 @@ async def test_what_rests_on_both_is_not_undone(two: House, monkeypatch: pytest.
     await is_refused(two, "former-zone", Inseparable.DECIDED)
     with monkeypatch.context() as patch:
         patch.setattr(unmerging, "INPUTS_MAX", 1)
-        await is_refused(two, "former-reject", Inseparable.TOO_LONG)
-    # A board that was closed meanwhile on what both have together is final.
+        await is_refused(two, "former-long", Inseparable.TOO_LONG)
     await is_sound(two)
+
+
+async def test_a_board_that_was_closed_on_both_together_is_final(records: Database) -> None:
+    house = await with_board(records, prizes=[], close_after_hours=48)
+    for number, member in enumerate(("ann", "eve", "bob"), 1):
+        await house.send(purchase(f"e{number}", member, f"2017-03-0{number}T12:00:00Z", f"{number}0.00"))
+    await house.send(purchase("z", "zoe", "2017-03-07T12:00:00Z"))
+    await merge(house, "eve", "ann", key=None)
+    await merge(house, "zoe", "bob", key=None)
+    await house.advance(CLOSING)
+    await is_refused(house, "eve", Inseparable.DECIDED)
+    # Nothing of Zoe's is in the week that was closed, and Bob's place in it is his own.
+    await unmerge(house, "zoe")
+    await is_sound(house)
+
+
+async def test_who_was_counted_anew_as_one_stays_one(records: Database) -> None:
+    house = House(records)
+    await house.apply(recounting.program(), Sandbox(BEGIN))
+    await house.send(purchase("a", "ann", recounting.day(1)), purchase("e", "eve", recounting.day(2)))
+    await merge(house)
+    await recounting.publish(house, regular=recounting.since(recounting.REGULAR, name="Two"))
+    await is_refused(house, "eve", Inseparable.DECIDED)
+
+
+async def test_who_was_paid_for_another_as_one_stays_one(records: Database) -> None:
+    friends = await with_referrals(records)
+    await friends.send(referring("p0", "ann", 1), referring("p9", "eve", 1))
+    await merge(friends)
+    # Whom Bob names by her former id is paid as who she is, and then that is so.
+    await brought(friends, "bob", "eve")
+    await settle(friends)
+    assert await paid(friends) == {"ann": 500, "bob": 100}
+    await is_refused(friends, "eve", Inseparable.DECIDED)
+    await is_sound(friends)
 
 
 async def test_it_happens_once_and_before_or_after_what_else_happens(two: House) -> None:

@@ -42,6 +42,14 @@ FIELDS = {
         False,
     ),
     "eraseMember": Asked('mutation { eraseMember(input: {member: "nobody"}) { __typename } }', "members:write", False),
+    "mergeMembers": Asked(
+        'mutation { mergeMembers(input: {from: "x", into: "anna", idempotencyKey: "k"}) { __typename } }',
+        "members:write",
+        False,
+    ),
+    "unmergeMembers": Asked(
+        'mutation { unmergeMembers(input: {from: "x", idempotencyKey: "k"}) { __typename } }', "members:write", False
+    ),
     "setConsent": Asked(
         'mutation { setConsent(input: {member: "anna", purpose: "x", given: true, idempotencyKey: "k"}) { __typename } }',
         "events:write",
@@ -163,6 +171,7 @@ def test_no_field_is_forgotten() -> None:
         "reverseEvent",
         "amendEvent",
         "eraseMember",
+        *("mergeMembers", "unmergeMembers"),
         "setConsent",
         "consents",
         "exportMember",
