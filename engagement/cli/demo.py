@@ -71,14 +71,14 @@ def demo(
     if not GROCER.exists():
         raise Stop(f"{GROCER} is missing: the demo runs from a source tree.")
     with servers(data) as found:
-        key, applied = asyncio.run(_prepare(found))
+        key, applied, begun = asyncio.run(_prepare(found))
         tell("grocer", applied.changes)
         events = baskets.events(members)
         shown = _shown(events)
         with hosted(found, port, shown if built() else None) as service:
             if built():
                 _console.print(f"Watch it happen at {_page(service.url)}", soft_wrap=True)
-            seconds, fed = asyncio.run(_feed(service.url, key, events, shown.members[1:]))
+            seconds, fed = asyncio.run(_feed(service.url, key, events, shown.members[1:], begun))
             top = asyncio.run(_report(found, service.url, key, fed, seconds))
             if once:
                 return
@@ -86,11 +86,12 @@ def demo(
             service.wait()
 
 
-async def _prepare(found: Servers) -> tuple[str, Applied]:
-    """The program, and a key for it."""
+async def _prepare(found: Servers) -> tuple[str, Applied, str]:
+    """The program, a key for it, and the month (`2017-05`) that an earlier run had begun; nothing where there was none."""
     async with database(found.database_url) as opened:
         applied = await apply_directly(opened, read_program(GROCER), Sandbox(EPOCH))
-        return await _key(opened, found.data), applied
+        latest = (await totals(opened, (await program_named(opened, "grocer")).id)).latest
+        return await _key(opened, found.data), applied, "" if latest is None else f"{latest:%Y-%m}"
 
 
 async def _key(opened: Database, data: Path | None) -> str:
@@ -130,26 +131,25 @@ def _keep(file: Path, secret: str) -> None:
         os.close(descriptor)
 
 
-async def _feed(url: str, key: str, events: list[Event], savers: Sequence[str]) -> tuple[float, Fed]:
+async def _feed(url: str, key: str, events: list[Event], savers: Sequence[str], begun: str) -> tuple[float, Fed]:
     """Send everything month by month, with what members take at the end of each, then let the year end; how many seconds the events took.
 
-    A month of which every event was known before has had its end.
+    Where an earlier run was cut off, months before the one that it had `begun` have had their end: whoever had not the points then may
+    have them now. Where it came to the end of the year, all have.
     """
-    fed, seconds = Fed(), 0.0
+    fed, seconds, end = Fed(), 0.0, periods.rfc3339(baskets.END)
     async with Client(url, key) as client:
+        over = periods.rfc3339((await client.ask("{ program { now } }"))["program"]["now"]) >= end
         with progress_bar() as bar:
             task = bar.add_task("Feeding", total=len(events))
             for month, together in groupby(events, key=lambda event: str(event["occurredAt"])[:7]):
-                portion, known = list(together), fed.taken - fed.replayed
-                begun = time.monotonic()
+                portion, started = list(together), time.monotonic()
                 await send(client, portion, fed, lambda count: bar.advance(task, count))
-                seconds += time.monotonic() - begun
-                if fed.taken - fed.replayed > known:
+                seconds += time.monotonic() - started
+                if not over and month >= begun:
                     await shopping.redeem(client, month, portion)
-            if fed.taken > fed.replayed:
-                await shopping.save(client, savers)
-        end = periods.rfc3339(baskets.END)
-        if periods.rfc3339((await client.ask("{ program { now } }"))["program"]["now"]) < end:
+        if not over:
+            await shopping.save(client, savers)
             await advance(client, end)
     return seconds, fed
 

@@ -75,13 +75,14 @@ SELECT (SELECT count(*) FROM member WHERE program_id = $1),
        (SELECT coalesce(sum(spent), 0)::bigint FROM wallet WHERE program_id = $1),
        (SELECT count(*) FROM redemption WHERE program_id = $1 AND state = 'fulfilled'),
        (SELECT count(*) FROM badge_award WHERE program_id = $1),
-       (SELECT count(*) FROM completion WHERE program_id = $1)
+       (SELECT count(*) FROM completion WHERE program_id = $1),
+       (SELECT max(occurred_at) FROM event WHERE program_id = $1)
 """
 
 
 class Totals(msgspec.Struct, frozen=True):
     """What a program holds: `points` issued in all, of them `expired` and `spent`, rewards of the shop that members took and have
-    (`redemptions`), levels of `badges` awarded, challenges completed.
+    (`redemptions`), levels of `badges` awarded, challenges completed, and when the `latest` event occurred.
     """
 
     members: int
@@ -92,6 +93,7 @@ class Totals(msgspec.Struct, frozen=True):
     redemptions: int
     badges: int
     completions: int
+    latest: datetime | None
 
 
 async def totals(unit: Unit) -> Totals:
