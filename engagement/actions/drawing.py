@@ -61,6 +61,11 @@ def draws_of(loaded: Loaded) -> list[Draw]:
     return [each for each in known if isinstance(each, Draw) and each.status != "draft"]
 
 
+async def is_any(unit: Unit, cache: Programs) -> bool:
+    """Whether the unit's program has a draw in which somebody can win."""
+    return any(each.prizes for each in draws_of(await cache.load(unit)))
+
+
 async def settle(database: Database, cache: Programs, program_id: int, *, skip_locked: bool = False) -> int:
     """Draw what is due of a program, and give what was won; how many draws and winners that were. Any number may do so at once.
 

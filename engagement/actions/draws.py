@@ -64,7 +64,7 @@ async def read(unit: Unit, programs: Programs, key: str, member: str | None, *, 
     window, is_drawn = drawing.window_of(definition), stored.drawn_at is not None
     entries = stored.entries or 0
     if counted and not is_drawn:
-        entries = await draws.count(unit, window, stored.closed_at)
+        entries = await loaded.entries.of(unit, window, stored.closed_at)
     return DrawShown(
         definition=definition,
         stored=stored,

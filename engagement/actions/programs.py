@@ -17,6 +17,7 @@ from achievements.draws import Draw
 from achievements.lifecycle import Status, life_of
 from achievements.rulebook import Rulebook, Rules
 from engagement.actions import plans
+from engagement.actions.entries import Entries
 from engagement.actions.lines import Edition, Line, definition_in, document_in
 from engagement.actions.plans import Change
 from engagement.actions.rarity import Rarities
@@ -32,8 +33,8 @@ HORIZON_DAYS = 400
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A program as one unit sees it: its row, its rules, what time it is in it, how rare its badges were found to be, and the line
-    of its definitions.
+    """A program as one unit sees it: its row, its rules, what time it is in it, how rare its badges were found to be, the line
+    of its definitions, and how many entries its draws were found to have.
     """
 
     program: Program
@@ -41,6 +42,7 @@ class Loaded(msgspec.Struct, frozen=True):
     now: datetime
     rarities: Rarities
     line: Line
+    entries: Entries
 
     def rules_at(self, at: datetime) -> Rules:
         """The rules in force at an instant; before the first, those that will be."""
@@ -105,6 +107,7 @@ class Programs:
     def __init__(self) -> None:
         self._lines: dict[int, Line] = {}
         self._rarities = Rarities()
+        self._entries = Entries()
         self._editions: dict[int, dict[Edition, Compiled]] = {}
         self._under_way: dict[tuple[int, int], asyncio.Task[Line]] = {}
 
@@ -114,7 +117,7 @@ class Programs:
         line = self._lines.get(program.id)
         if line is None or line.revision != program.revision:
             line = await self._newer(unit, program)
-        return Loaded(program, line.rulebook(), now, self._rarities, line)
+        return Loaded(program, line.rulebook(), now, self._rarities, line, self._entries)
 
     async def _newer(self, unit: Unit, program: Program) -> Line:
         """The line of a revision that was not met before. It is compiled once, for all who wait for it."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from achievements.benefits import Entitlement, Voucher
-from achievements.lifecycle import Status
+from achievements.lifecycle import ALWAYS, Status
 from achievements.parts import Price
 from achievements.rewards import RewardReady, SessionReady
 from achievements.rulebook import Rules
@@ -140,11 +140,12 @@ def look(rules: Rules, ready: RewardReady, at: datetime, stock: Stock, looker: L
     )
 
 
-def standing(rules: Rules, ready: RewardReady) -> Status:
-    """Where a reward stands; where it is active, and gives entries in a draw that is not, where that stands."""
+def standing(rules: Rules, ready: RewardReady, at: datetime) -> Status:
+    """Where a reward stands; where it is active, and gives entries in a draw that is not at the instant of these, where that stands."""
+    own = rules.standing.get(ready.name, "active")
     draws = [f"draws/{each.given}" for each in ready.definition.gives if each.draw is not None]
-    known = (rules.standing.get(name, "active") for name in (ready.name, *draws))
-    return next((each for each in known if each != "active"), "active")
+    known = (rules.compiled.lives.get(name, ALWAYS).status(at) for name in draws)
+    return own if own != "active" else next((each for each in known if each != "active"), "active")
 
 
 def _left(rules: Rules, ready: RewardReady, stock: Stock) -> int | None:
@@ -169,7 +170,7 @@ def _reasons(
     found: tuple[int | None, int | None, tuple[SessionShown, ...]],
 ) -> Iterator[Unredeemable]:
     left, allowed, sessions = found
-    status = standing(rules, ready)
+    status = standing(rules, ready, at)
     closes = None if ready.window is None else ready.window.until
     if closes is not None and closes <= at:
         yield Unredeemable.ENDED

@@ -83,7 +83,9 @@ class Draw:
     )
     drawn_at: DateTime | None = strawberry.field(description="When that happened; null where it has not.")
     places: int = strawberry.field(description="How many members can win.")
-    entries: Points = strawberry.field(description="How many entries take part, or took part.")
+    entries: Points = strawberry.field(
+        description="How many entries take part, or took part; before it is drawn, as of a moment ago: seconds, of a million entries."
+    )
     commitment: str = strawberry.field(
         description="The SHA-256 of the seed, in hexadecimal digits: known since `committedAt`, so that the seed cannot be another."
     )

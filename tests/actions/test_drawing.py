@@ -19,7 +19,7 @@ from engagement.records import draws
 from engagement.records.unit import Database, Unit
 from tests.achievements.programs import document
 from tests.actions.conftest import House, purchase
-from tests.actions.shop import SHELF, all_is_well, capture, open_shop, redeem, refund, reserve, void
+from tests.actions.shop import SHELF, all_is_well, capture, insist, open_shop, redeem, refund, reserve, void
 from tests.actions.test_amend_events import amend
 from tests.actions.test_verify import discrepancies, tamper
 from tests.conftest import Urls
@@ -210,6 +210,11 @@ async def test_a_draw_with_fewer_members_than_places_and_with_none(records: Data
     draft = {**TRIP, "key": "idea", "status": "draft"}
     await publish(house, TRIP, other, draft)
     await redeem(house, "luck", "dee")
+    # Where bob is by what was told of him, the draw is over.
+    await house.send(purchase("b2", "bob", "2017-04-01T00:00:00Z"))
+    with pytest.raises(RewardRefused) as refused:
+        await redeem(house, "luck", "bob")
+    assert refused.value.reason.name == "ENDED"
     await house.advance(CLOSING)
     assert [member for _, member, *_ in await house.rows(WINNERS)] == ["dee"]
     found = await house.rows("SELECT key, entries, winners FROM draw WHERE program_id = $1 ORDER BY key")
@@ -235,6 +240,25 @@ async def test_nothing_is_drawn_while_it_is_paused_nor_given_while_it_is_left_ou
     await publish(house, TRIP)
     await house.advance("2017-04-12T00:00:00Z")
     assert (len(await house.rows(WINNERS)), await house.rows(PRIZES)) == (1, [("ann", 500)])
+    await all_is_well(house)
+
+
+async def test_of_a_refund_and_the_draw_at_once_the_entry_is_in_or_back(records: Database, database: Urls) -> None:
+    house = await opened(records)
+    done = [await redeem(house, "luck", member) for member in MEMBERS for _ in range(3)]
+    await set_clock(house, CLOSING)
+    other = await Database.open(database.app, max_connections=2)
+    refunds = [insist(partial(refund, house, each)) for each in done]
+    drawing_it = insist(partial(drawing.settle, other, Programs(), house.program))
+    *came, _ = await asyncio.gather(*refunds, drawing_it, return_exceptions=True)
+    await other.close()
+    await house.advance("2017-04-03T00:00:00Z")
+    back = [each for each in came if not isinstance(each, BaseException)]
+    refused = [each for each in came if isinstance(each, RedemptionRefused) and each.used]
+    assert len(back) + len(refused) == len(done)
+    assert sum((await entries(house, "used")).values()) == 3 * len(refused)
+    assert sum((await entries(house, "voided")).values()) == 3 * len(back)
+    assert [each[:2] for each in await house.rows(WINNERS)] == [each[:2] for each in await by_hand(house)]
     await all_is_well(house)
 
 
