@@ -142,9 +142,10 @@ async def close(
     return Closed(done.periods, replayed)
 
 
-async def falsified(unit: Unit) -> list[tuple[str, str, str]]:
-    """What closed periods say otherwise than the transfers that count in them: what, as it is stored, and as it should be."""
-    closed, found = await accounting.closed(unit), []
+async def falsified(unit: Unit, loaded: Loaded) -> list[tuple[str, str, str]]:
+    """What closed periods say otherwise than the transfers that count in them, and the calendar: what, as it is stored, and as it should be."""
+    closed = await accounting.closed(unit)
+    found = [_misnamed(each, name) for each in closed if (name := _named_by_end(loaded, each)) is not None]
     for currency in dict.fromkeys(each.currency for each in closed):
         own = [each for each in closed if each.currency == currency]
         bounds = [each.ends_at for each in own]
@@ -158,6 +159,22 @@ async def falsified(unit: Unit) -> list[tuple[str, str, str]]:
                 found.append((f"closed period {each.period} of {currency}", _written(stored), _written(expected)))
             opening += true.figures.change
     return found
+
+
+def _named_by_end(loaded: Loaded, closed: ClosedPeriod) -> str | None:
+    """Which period ends where a closed one does, in the zone of when it was closed; None where it is that one."""
+    expected = None
+    for zone in (loaded.rulebook.latest.zone, loaded.rules_at(closed.closed_at).zone):
+        index = periods.period_at(CLOSED_BY, closed.ends_at, zone)
+        begins, name = periods.start(CLOSED_BY, index, zone), periods.name(CLOSED_BY, index - 1)
+        if (begins, name) == (closed.ends_at, closed.period):
+            return None
+        expected = f"{name}, which ends at {begins.isoformat()}"
+    return expected
+
+
+def _misnamed(closed: ClosedPeriod, name: str) -> tuple[str, str, str]:
+    return f"closed period {closed.period} of {closed.currency}", f"ends at {closed.ends_at.isoformat()}", name
 
 
 async def _to_close(unit: Unit, loaded: Loaded, command: ClosePeriod, index: int) -> Mapping[str, ClosedPeriod | None]:

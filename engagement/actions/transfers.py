@@ -1,5 +1,7 @@
 """Points that a member gives another, where their currency allows it. They keep the dates of the lots that they come from."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from achievements import periods
@@ -17,6 +19,8 @@ from engagement.records.unit import Database, Unit
 
 GIVEN = "points_given"
 RECEIVED = "points_received"
+LOTS = "lots"
+"""What she got, in the fact that says so: points with the dates that they keep."""
 TRANSFER = "transfer"
 """The source of such transfers and lots."""
 
@@ -91,15 +95,17 @@ async def _transfer(unit: Unit, programs: Programs, command: TransferPoints, pri
     await check_limits(unit, giver.loaded, principal, currency, command.points, "points")
     given = giver.purse.give(currency, command.points, giver.at, TRANSFER, giver.fact_id(GIVEN))
     receiver.purse.receive(currency, given, receiver.at, TRANSFER, receiver.fact_id(RECEIVED))
-    effects = await _tell(giver, GIVEN, currency, -command.points, command.note)
-    received = await _tell(receiver, RECEIVED, currency, command.points, command.note)
+    effects = await _tell(giver, GIVEN, currency, -command.points, {"note": command.note})
+    received = await _tell(receiver, RECEIVED, currency, command.points, {"note": command.note, LOTS: given})
     await giver.save()
     balance = giver.purse.balance(currency)
     return Transferred(command.giver, command.receiver, currency, command.points, balance, effects, received)
 
 
-async def _tell(listener: Listener, kind: str, currency: str, change: int, note: str) -> tuple[Effect, ...]:
-    moved = {MOVED: {"currency": currency, "points": change}, "note": note}
+async def _tell(
+    listener: Listener, kind: str, currency: str, change: int, said: Mapping[str, object]
+) -> tuple[Effect, ...]:
+    moved = {MOVED: {"currency": currency, "points": change}, **said}
     return await listener.tell(kind, moved, beside=(PointsTransferred(currency, change, listener.at),))
 
 

@@ -23,7 +23,7 @@ from achievements.outcomes import AnyOutcome, Contributed, Identity, PointsEarne
 from achievements.states import MemberState
 from achievements.teams import TEAM_TARGET_MET
 from achievements.values import Fact
-from engagement.actions import accounting, drawing, locking, refolding
+from engagement.actions import accounting, drawing, locking, lot_checks, refolding
 from engagement.actions.changes import Changes
 from engagement.actions.drafts import Cause
 from engagement.actions.programs import Loaded, Programs
@@ -39,6 +39,7 @@ from engagement.records import (
     ledger,
     members,
     outcomes,
+    seals,
     shop_audit,
     snapshots,
     teams,
@@ -84,7 +85,8 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
             break
         done, after = done + len(looked.members), looked.members[-1].external_id
         yield Progress(done, max(total, done), tuple(looked.discrepancies))
-    falsified = await database.run(_of_all, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
+    work = functools.partial(_of_all, cache=cache)
+    falsified = await database.run(work, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
     for drawn in await database.run(draws.drawn, program_id, read_only=True):
         of_draw = functools.partial(_of_draw, drawn=drawn)
         falsified += await database.run(of_draw, program_id, deadline_seconds=VERIFY_SECONDS, read_only=True)
@@ -92,9 +94,14 @@ async def verify(database: Database, cache: Programs, program_id: int) -> AsyncI
         yield Progress(done, max(total, done), tuple(Discrepancy(None, *each) for each in falsified))
 
 
-async def _of_all(unit: Unit) -> list[tuple[str, str, str]]:
-    """What is wrong of all members together: closed periods, and the stock of the shop."""
-    return [*await accounting.falsified(unit), *await shop_audit.miscounted(unit)]
+async def _of_all(unit: Unit, cache: Programs) -> list[tuple[str, str, str]]:
+    """What is wrong of all members together: closed periods, the shop's stock and codes, and what keys have moved."""
+    await unit.take_time(VERIFY_SECONDS)
+    changed = [(what, *_BY_HAND) for what in await seals.broken_of_all(unit)]
+    return [*await accounting.falsified(unit, await cache.load(unit)), *await shop_audit.miscounted(unit), *changed]
+
+
+_BY_HAND = "changed by hand", "as it was sealed"
 
 
 async def _of_draw(unit: Unit, drawn: draws.Stored) -> list[tuple[str, str, str]]:
@@ -162,7 +169,7 @@ async def _look(unit: Unit, cache: Programs, after: str | None) -> _Looked:
         if each.id in inputs and each.timezone != (zone := inputs[each.id].zone):
             found.append(Discrepancy(each.external_id, "zone", _written(each.timezone), _written(zone)))
     found += await _kept(unit, names, folded)
-    found += await _booked(unit, loaded, names)
+    found += await _booked(unit, loaded, names, {who: each.facts for who, each in inputs.items()})
     found += [Discrepancy(names[who], *told) for who, *told in await audit.misdated(unit, ids)]
     found += [Discrepancy(names[who], *rest) for who, *rest in await teams.wrong(unit, ids)]
     found += [Discrepancy(names[who], *rest) for who, *rest in await shop_audit.wrong(unit, ids)]
@@ -203,29 +210,25 @@ async def _kept(unit: Unit, names: Mapping[UUID, str], folded: Mapping[UUID, fol
     return found
 
 
-async def _booked(unit: Unit, loaded: Loaded, names: Mapping[UUID, str]) -> list[Discrepancy]:
-    """Where wallets, lots and transfers do not agree, and lots end at another instant than the rules of then say."""
+async def _booked(
+    unit: Unit, loaded: Loaded, names: Mapping[UUID, str], known: Mapping[UUID, Sequence[Fact]]
+) -> list[Discrepancy]:
+    """Where wallets, lots and transfers do not agree, lots are otherwise than what brought them says (by the facts `known` of members), and
+    rows were changed by hand.
+    """
     ids = list(names)
     found = [
         Discrepancy(names[who], f"lot {lot}", stored, booked)
         for who, lot, stored, booked in await audit.unequal_lots(unit, ids)
     ]
-    held = await holds.held_by_lot(unit, ids)
+    held, opened = await holds.held_by_lot(unit, ids), await audit.openings(unit, ids)
     for lot in await audit.lot_dates(unit, ids):
         holding = held.pop((lot.member_id, lot.id), 0)
         if lot.held != holding:
             found.append(Discrepancy(names[lot.member_id], f"held of lot {lot.id}", str(lot.held), str(holding)))
-        rules = loaded.rulebook.at(lot.earned_at) or loaded.rulebook.latest
-        if lot.kind != "earn" or lot.currency not in rules.currencies:
-            continue
-        dates = rules.dates(lot.id, lot.currency, lot.earned_at)
-        for what, stored, expected in (
-            ("end", lot.expires_at, lot.expires_at if lot.extended else dates.expires_at),
-            ("release", lot.release_at, dates.release_at),
-        ):
-            if stored != expected:
-                told = f"{what} of lot {lot.id}", _written(stored), _written(expected)
-                found.append(Discrepancy(names[lot.member_id], *told))
+        if (facts := known.get(lot.member_id)) is not None:
+            wrong = lot_checks.wrong_of(loaded, lot, facts, opened.get((lot.member_id, lot.id), ()))
+            found += [Discrepancy(names[lot.member_id], *each) for each in wrong]
     found += [
         Discrepancy(names[who], f"held of lot {lot}", "no lot", str(points)) for (who, lot), points in held.items()
     ]
@@ -233,6 +236,7 @@ async def _booked(unit: Unit, loaded: Loaded, names: Mapping[UUID, str]) -> list
         Discrepancy(names[who], f"wallet {currency}", stored, expected)
         for who, currency, stored, expected in await audit.unbalanced(unit, ids)
     ]
+    found += [Discrepancy(names[who], what, *_BY_HAND) for who, what in await seals.broken(unit, ids)]
     return found
 
 

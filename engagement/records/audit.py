@@ -7,6 +7,7 @@ without statistics of a young table, the planner would go through all transfers 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -37,7 +38,9 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class LotDates(msgspec.Struct, frozen=True):
-    """When a lot was earned, is released and ends; `extended` where points came back to it after its end. How much of it is set aside."""
+    """When a lot was earned, is released and ends; `extended` where points came back to it after its end. What it is worth, and how much of
+    it is set aside.
+    """
 
     member_id: UUID
     id: str
@@ -46,8 +49,18 @@ class LotDates(msgspec.Struct, frozen=True):
     earned_at: datetime
     expires_at: datetime | None
     extended: bool
+    points: int
     held: int
     release_at: datetime | None
+    event_id: str | None
+    source: str
+
+
+class Opening(NamedTuple):
+    """The transfer that brought a lot which was not earned: of what kind, and the fact that it carries out."""
+
+    kind: str
+    fact_id: str
 
 
 _COUNTED = tuple(name for name in Sums.__struct_fields__ if name != "next_expiry_at")
@@ -95,12 +108,26 @@ async def misdated(unit: Unit, member_ids: Sequence[UUID]) -> list[tuple[UUID, s
 async def lot_dates(unit: Unit, member_ids: Sequence[UUID]) -> list[LotDates]:
     """The dates of all lots of members."""
     rows = await unit.fetch(
-        "SELECT member_id, id, currency, kind, earned_at, expires_at, extended, held, release_at FROM lot"
+        f"SELECT {', '.join(LotDates.__struct_fields__)} FROM lot"
         " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) ORDER BY member_id, id",
         unit.program,
         list(member_ids),
     )
     return [LotDates(*row) for row in rows]
+
+
+async def openings(unit: Unit, member_ids: Sequence[UUID]) -> dict[tuple[UUID, str], list[Opening]]:
+    """By which transfers lots (member, id) may have come that were not earned; a merge books some of another kind back to them."""
+    rows = await unit.fetch(
+        "SELECT member_id, lot_id, kind, fact_id FROM transfer WHERE program_id = $1 AND member_id = ANY($2::uuid[])"
+        " AND kind IN ('adjust', 'transfer') AND credit = 'wallet' AND lot_id IS NOT NULL AND fact_id IS NOT NULL",
+        unit.program,
+        list(member_ids),
+    )
+    found: dict[tuple[UUID, str], list[Opening]] = defaultdict(list)
+    for row in rows:
+        found[row["member_id"], row["lot_id"]].append(Opening(row["kind"], row["fact_id"]))
+    return found
 
 
 async def due_dates(unit: Unit, member_ids: Sequence[UUID]) -> dict[UUID, tuple[datetime | None, datetime | None]]:

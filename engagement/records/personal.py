@@ -119,7 +119,7 @@ async def _rows(unit: Unit, table: str, member_id: UUID, after: tuple[str, ...] 
     behind = ", ".join(f"${number}::text::{kind}" for number, kind in enumerate(order.values(), 4))
     beside = f" || {_BESIDE[table]}" if table in _BESIDE else ""
     rows = await unit.fetch(
-        f"SELECT ARRAY[{texts}] AS keys, (to_jsonb(kept) - 'program_id'{beside})::text AS row FROM {table} AS kept"
+        f"SELECT ARRAY[{texts}] AS keys, (to_jsonb(kept) - 'program_id' - 'seal'{beside})::text AS row FROM {table} AS kept"
         f" WHERE kept.program_id = $1 AND kept.{_owner(table)} IN (SELECT whose.id FROM member AS whose"
         " WHERE whose.program_id = $1 AND (whose.id = $2 OR whose.merged_into = $2))"
         f"{'' if after is None else f' AND ({named}) > ({behind})'} ORDER BY {named} LIMIT $3",

@@ -34,6 +34,22 @@ SELECT held.member_id, 'given ' || held.reward, held.state || ' ' || held.sort |
 FROM benefit AS held WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[]) AND NOT held.open
 AND held.reward IS NOT NULL AND held.state IN ('owed', 'issued') AND NOT EXISTS (SELECT FROM reward_given AS gave
     WHERE gave.program_id = $1 AND gave.member_id = held.member_id AND gave.reward = held.reward)
+UNION ALL
+SELECT told.member_id, 'redemption ' || (told.data ->> 'redemption'), 'nothing', 'one that was ' || told.kind
+FROM fact AS told WHERE told.program_id = $1 AND told.member_id = ANY($2::uuid[]) AND told.kind = 'redeemed'
+AND NOT EXISTS (SELECT FROM redemption AS held WHERE held.program_id = $1 AND held.id = (told.data ->> 'redemption')::uuid)
+UNION ALL
+SELECT told.member_id, 'hold ' || (told.data ->> 'hold'), 'nothing', 'one that was ' || told.kind
+FROM fact AS told WHERE told.program_id = $1 AND told.member_id = ANY($2::uuid[]) AND told.kind IN ('captured', 'voided')
+AND NOT EXISTS (SELECT FROM hold AS held WHERE held.program_id = $1 AND held.id = (told.data ->> 'hold')::uuid)
+UNION ALL
+SELECT held.member_id, 'hold ' || held.hold, 'nothing', 'that of redemption ' || held.id
+FROM redemption AS held WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[])
+AND NOT EXISTS (SELECT FROM hold WHERE hold.program_id = $1 AND hold.id = held.hold) AND held.hold IS NOT NULL
+UNION ALL
+SELECT held.member_id, 'code of benefit ' || held.id, coalesce(known.state, 'nothing'), 'issued'
+FROM benefit AS held LEFT JOIN reward_code AS known ON known.program_id = $1 AND known.hash = held.hash
+WHERE held.program_id = $1 AND held.member_id = ANY($2::uuid[]) AND held.hash IS NOT NULL AND known.state IS DISTINCT FROM 'issued'
 ORDER BY 1, 2
 """
 
@@ -54,7 +70,9 @@ FULL JOIN expected USING (reward, session) WHERE coalesce(held.taken, 0) <> coal
 
 
 async def wrong(unit: Unit, member_ids: Sequence[UUID]) -> list[Wrong]:
-    """Redemptions of members that were paid otherwise than their transfers say, and what they were given and do not have, or have and were not."""
+    """Redemptions of members that were paid otherwise than their transfers say; what they were given and do not have, or have and were not;
+    and what is gone of which others tell: redemptions, holds, codes.
+    """
     return [Wrong(*row) for row in await unit.fetch(_WRONG, unit.program, list(member_ids))]
 
 

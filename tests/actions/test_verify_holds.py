@@ -17,11 +17,14 @@ CHANGES = {
     "another fact": ("UPDATE hold SET fact_id = 'f' WHERE state = 'captured'", {"hold"}),
     "opened": (
         "UPDATE hold SET state = 'open', ended_at = NULL, captured = 0, fact_id = NULL WHERE state = 'captured'",
-        {"held"},
+        {"held", "hold"},
     ),
-    "voided": ("UPDATE hold SET state = 'voided', ended_at = now() WHERE state = 'open'", {"held", "wallet", "due"}),
-    "longer": ("UPDATE hold SET until = until + interval '1 day' WHERE state = 'open'", {"wallet", "due"}),
-    "another lot": ("UPDATE hold SET lots = '[[\"x\", 20]]' WHERE state = 'open'", {"held"}),
+    "voided": (
+        "UPDATE hold SET state = 'voided', ended_at = now() WHERE state = 'open'",
+        {"held", "hold", "wallet", "due"},
+    ),
+    "longer": ("UPDATE hold SET until = until + interval '1 day' WHERE state = 'open'", {"hold", "wallet", "due"}),
+    "another lot": ("UPDATE hold SET lots = '[[\"x\", 20]]' WHERE state = 'open'", {"held", "hold"}),
     "more": ("UPDATE hold SET lots = jsonb_set(lots, '{0,1}', '21') WHERE state = 'open'", {"held", "hold"}),
     "larger": ("UPDATE hold SET points = points + 50 WHERE state = 'open'", {"hold"}),
     "another day": ("UPDATE transfer SET at = at - interval '40 days' WHERE kind = 'spend'", {"transfer"}),
