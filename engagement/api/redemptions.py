@@ -16,7 +16,7 @@ from engagement.actions.reserving import (
     ReserveReward,
     VoidRedemption,
 )
-from engagement.api.asides import aside_of
+from engagement.api.asides import aside_of, selects
 from engagement.api.effects import Effect, shown
 from engagement.api.pagination import InvalidCursor, PageInfo, RedemptionsCursor, cursor_of, page_size, place_of
 from engagement.api.principals import (
@@ -326,10 +326,12 @@ class RedemptionsMutation:
 async def _told(info: Info, done: Redeemed) -> RedemptionSuccess:
     principal = info.context.principal
     await resources_of(info).drain.settled(principal.program)
-    aside = await aside_of(info, [(done.member, done.effects)])
+    # What nobody asks for is not made ready.
+    asked = selects(info._raw_info, "effects")  # noqa: SLF001 — as `aside_of` looks at it.
+    effects = done.effects if asked else ()
     return RedemptionSuccess(
         redemption=Redemption.of(done.member, done.redemption, to_member=principal.member is not None),
         benefits=[Benefit.of(each) for each in done.benefits],
         replayed=done.replayed,
-        effects=shown(done.effects, done.member, aside),
+        effects=shown(effects, done.member, await aside_of(info, [(done.member, effects)])),
     )

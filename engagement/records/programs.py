@@ -98,8 +98,7 @@ async def find(unit: Unit, key: str) -> Program | None:
 
 async def every(unit: Unit) -> list[Program]:
     """The programs that the unit may see, by id: all of them in a unit of `ALL`."""
-    rows = ProgramRow.all().using_db(unit.db).order_by("id").values(*Program.__struct_fields__)
-    return [Program(**row) for row in await rows]
+    return [Program(*row) for row in await unit.fetch(f"SELECT {_COLUMNS} FROM program ORDER BY id")]
 
 
 async def current(unit: Unit) -> Program:
