@@ -63,8 +63,8 @@ async def stands(house: House) -> dict[str, list[tuple[Any, ...]]]:
     found = await house.outcomes()
     for table, columns in more.items():
         worth = "AND (points, remaining, held.expired) <> (0, 0, 0)" if table == "lot" else ""
-        rows = await house.rows(f"SELECT external_id, {columns} FROM {table} AS held {joined} {worth} ORDER BY 1, 2, 3")
-        found[f"{table} in full"] = rows
+        rows = await house.rows(f"SELECT external_id, {columns} FROM {table} AS held {joined} {worth}")
+        found[f"{table} in full"] = sorted(rows, key=repr)
     found["member"] = await house.rows(
         "SELECT external_id, timezone, merged_into FROM member WHERE program_id = $1 ORDER BY 1"
     )
