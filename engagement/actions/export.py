@@ -19,6 +19,7 @@ from engagement.actions import accounting, wallets
 from engagement.actions.programs import Loaded, Programs
 from engagement.records import export as tables
 from engagement.records import members
+from engagement.records.bookings import Transfer
 from engagement.records.export import Totals
 from engagement.records.members import Member
 from engagement.records.unit import Database, Unit
@@ -77,15 +78,17 @@ async def totals(database: Database, program_id: int) -> Totals:
 
 async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]]:
     page = await members.page(unit, None, MEMBERS_AT_ONCE)
+    unbooked: list[Sequence[Any]] = []
     while page:
-        yield Table.BALANCES, await _balances(unit, page, loaded.now)
+        seen, transfers = await wallets.read_with_transfers(unit, [each.id for each in page], loaded.now)
+        yield Table.BALANCES, [(each.external_id, *astuple(one)[1:]) for each in page for one, _ in seen[each.id]]
+        unbooked += _unbooked(page, transfers)
         streaks, tiers = await _of_states(unit, page, loaded)
         yield Table.STREAKS, streaks
         yield Table.TIERS, tiers
         page = await members.page(unit, page[-1].external_id, MEMBERS_AT_ONCE)
     for table, pieces in (
         (Table.TRANSACTIONS, tables.movements(unit)),
-        (Table.TRANSACTIONS, tables.unbooked_expiries(unit, loaded.now)),
         (Table.CHALLENGES, tables.completions(unit)),
         (Table.BADGES, tables.awards(unit)),
         (Table.LEADERBOARDS, tables.standings(unit, loaded.rulebook.boards)),
@@ -94,12 +97,21 @@ async def _rows(unit: Unit, loaded: Loaded) -> AsyncIterator[tuple[Table, Cells]
     ):
         async for rows in pieces:
             yield table, [tuple(row) for row in rows]
+    yield Table.TRANSACTIONS, unbooked
     yield Table.ROLLFORWARD, await _roll_forward(unit, loaded)
 
 
-async def _balances(unit: Unit, page: Sequence[Member], now: datetime) -> Cells:
-    seen = await wallets.read(unit, [each.id for each in page], now)
-    return [(member.external_id, *astuple(wallet)[1:]) for member in page for wallet, _ in seen[member.id]]
+def _unbooked(page: Sequence[Member], transfers: Sequence[Transfer]) -> Cells:
+    """What has ended and waits to be booked as expired, in the columns of `tables.movements`."""
+    names = {each.id: each.external_id for each in page}
+    return [
+        (
+            f"{each.member_id} {each.lot_id} {each.at.isoformat()}",
+            *(names[each.member_id], each.currency, each.kind, each.change, each.at, each.event_id, each.source),
+        )
+        for each in transfers
+        if each.change
+    ]
 
 
 async def _roll_forward(unit: Unit, loaded: Loaded) -> Cells:

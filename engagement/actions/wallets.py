@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from achievements.lots import Lot
 from engagement.actions.purse import Purse
 from engagement.records import ledger
+from engagement.records.bookings import Transfer
 from engagement.records.ledger import AtHand, Expiry, Wallet
 from engagement.records.unit import Unit
 
@@ -27,6 +28,13 @@ class Seen(NamedTuple):
 
 async def read(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UUID, list[Seen]]:
     """The wallets of members at an instant, by currency."""
+    return (await read_with_transfers(unit, member_ids, now))[0]
+
+
+async def read_with_transfers(
+    unit: Unit, member_ids: Sequence[UUID], now: datetime
+) -> tuple[dict[UUID, list[Seen]], list[Transfer]]:
+    """The wallets of members at an instant, by currency, and the transfers that are still to be booked for them."""
     stored = await ledger.wallets(unit, member_ids)
     due = sorted({each.member_id for each, due_at in stored if due_at is not None and due_at <= now})
     lived = await ledger.lots(unit, [(who, None) for who in due]) if due else {}
@@ -35,13 +43,15 @@ async def read(unit: Unit, member_ids: Sequence[UUID], now: datetime) -> dict[UU
     for wallet, _ in stored:
         if wallet.member_id not in lived:
             found[wallet.member_id].append(Seen(wallet, ends.get((wallet.member_id, wallet.currency))))
+    transfers: list[Transfer] = []
     for who, there in lived.items():
-        found[who] = _lived([each for each, _ in stored if each.member_id == who], there, now)
-    return found
+        found[who], more = _lived([each for each, _ in stored if each.member_id == who], there, now)
+        transfers += more
+    return found, transfers
 
 
-def _lived(wallets: Sequence[Wallet], there: AtHand, now: datetime) -> list[Seen]:
-    """The wallets of a member all of whose lots and holds are at hand, once she has lived up to an instant."""
+def _lived(wallets: Sequence[Wallet], there: AtHand, now: datetime) -> tuple[list[Seen], Sequence[Transfer]]:
+    """The wallets of a member all of whose lots and holds are at hand, once she has lived up to an instant, and what that books."""
     purse = Purse(wallets[0].member_id, {each.currency: (each.balance, each.debt) for each in wallets}, now)
     purse.bring(there, complete=True)
     purse.advance(now)
@@ -60,7 +70,7 @@ def _lived(wallets: Sequence[Wallet], there: AtHand, now: datetime) -> list[Seen
             debt=purse.debt(each.currency),
         )
         found.append(Seen(wallet, _next_of(each.currency, lots)))
-    return found
+    return found, purse.booked.transfers
 
 
 def _next_of(currency: str, lots: Iterable[Lot]) -> Expiry | None:

@@ -76,7 +76,9 @@ class Booked(msgspec.Struct, frozen=True):
     def moved(self) -> set[tuple[UUID, str]]:
         """The wallets (member, currency) in which more was done than to earn."""
         changed, moved = ({each.currency for each in these} for these in (self.changed, self.transfers))
-        return {(self.member_id, currency) for currency in changed | moved}
+        # A reward may have been earned before and taken back: what is left in its lot waits for nothing, and says so of the whole lot.
+        again = {each.currency for each in self.opened if each.pending and not each.id.startswith("earn/")}
+        return {(self.member_id, currency) for currency in changed | moved | again}
 
 
 _OWN = ("wallet", "debt")

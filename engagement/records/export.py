@@ -22,12 +22,6 @@ SELECT held.id::text, member.external_id, held.currency, held.kind,
 FROM transfer AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
 WHERE held.program_id = $1 AND (held.debit IN ('wallet', 'debt')) <> (held.credit IN ('wallet', 'debt'))
 """
-_UNBOOKED_EXPIRIES = """
-SELECT held.member_id || ' ' || held.id, member.external_id, held.currency, 'expire', held.held - held.remaining, held.expires_at,
-       held.event_id, held.source
-FROM lot AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
-WHERE held.program_id = $1 AND held.remaining > held.held AND held.expires_at <= $2
-"""
 _COMPLETIONS = """
 SELECT held.challenge, member.external_id, held.period, held.completed_at, held.event_id
 FROM completion AS held JOIN member ON member.program_id = $1 AND member.id = held.member_id
@@ -105,11 +99,6 @@ async def totals(unit: Unit) -> Totals:
 def movements(unit: Unit) -> AsyncIterator[list[Row]]:
     """Every movement of points: id, member, currency, kind, points (negative out of the wallet), instant, event, source."""
     return _pieces(unit, "export_movements", _MOVEMENTS)
-
-
-def unbooked_expiries(unit: Unit, now: datetime) -> AsyncIterator[list[Row]]:
-    """Points that ended up to `now` and wait to be booked as expired, in the columns of `movements`."""
-    return _pieces(unit, "export_expiries", _UNBOOKED_EXPIRIES, now)
 
 
 def completions(unit: Unit) -> AsyncIterator[list[Row]]:

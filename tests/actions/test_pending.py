@@ -7,9 +7,11 @@ import pytest
 
 from achievements import definitions, rulebook
 from achievements.periods import rfc3339
-from engagement.actions import amend_events, holds, verify, wallets
+from engagement.actions import adjustments, amend_events, export, holds, verify, wallets
+from engagement.actions.adjustments import AdjustPoints
 from engagement.actions.amend_events import Amend
-from engagement.actions.holds import CaptureHold, HoldPoints
+from engagement.actions.export import Table
+from engagement.actions.holds import CaptureHold, HoldPoints, VoidHold
 from engagement.actions.programs import Sandbox
 from engagement.actions.wallets import Seen
 from engagement.records import members
@@ -240,6 +242,23 @@ async def test_another_confirmation_releases_nothing(empty: House) -> None:
     await is_clean(empty)
 
 
+async def turn(house: House, at: str) -> None:
+    """Turn the clock alone: nobody has booked what time brought."""
+
+    async def work(unit: Unit) -> None:
+        await unit.execute("UPDATE program SET clock = $2 WHERE id = $1", unit.program, rfc3339(at))
+
+    await house.database.run(work, house.program)
+
+
+async def exported(house: House) -> tuple[tuple[int, ...], int]:
+    """What the export says of the only wallet, and what its transactions come to."""
+    cells: dict[Table, list[Any]] = {table: [] for table in Table}
+    await export.export(house.database, house.cache, house.program, lambda table, rows: cells[table].extend(rows))
+    ((_, _, _, _, _, expired, balance, pending, held, debt, *_),) = cells[Table.BALANCES]
+    return (balance, pending, debt, held, expired), sum(row[4] for row in cells[Table.TRANSACTIONS])
+
+
 async def test_what_is_told_before_anybody_has_booked_it_is_what_is_booked(empty: House) -> None:
     await begin(empty, program({"after_days": 14}))
     where = empty.database, empty.cache, empty.program
@@ -271,6 +290,31 @@ async def test_what_is_told_before_anybody_has_booked_it_is_what_is_booked(empty
         assert (found.balance, found.pending, found.debt, found.held, found.expired) == expected
         assert (ends is None) == (found.expired == 35)
         if found.debt == 0:
+            await turn(empty, at)
+            assert await exported(empty) == (expected, found.balance + found.pending + found.held)
             await empty.advance(at)
             assert await told(at) == (found, ends)
+    await is_clean(empty)
+
+
+async def test_a_reward_that_is_earned_anew_where_some_of_it_came_back_waits_for_nothing(empty: House) -> None:
+    challenge = {
+        "key": "two",
+        "objectives": [{"on": "purchase", "measure": "count", "target": 2}],
+        "window": {"calendar": "month"},
+        "rewards": [{"points": 10}],
+    }
+    written = program({"after_days": 14}, challenges=[challenge], adjustment_reasons=[{"key": "goodwill"}])
+    del written["earn_rules"]
+    await begin(empty, written)
+    where = empty.database, empty.cache, empty.program
+    await empty.send(*(purchase(f"p{n}", "ann", f"2017-03-10T1{n}:00:00Z") for n in (5, 6)))
+    await empty.advance("2017-03-25T04:00:00Z")
+    held = await holds.hold_points(*where, HoldPoints("ann", 10, "order", seconds=86_400), principal="p", key=None)
+    await take_back(empty, "p6")
+    await adjustments.adjust_points(*where, AdjustPoints("ann", 10, "goodwill"), principal="p", key=None)
+    await holds.void_hold(*where, VoidHold(str(held.hold.id)), principal="p", key=None)
+    assert await wallet(empty) == (10, 0)
+    await empty.send(purchase("p7", "ann", "2017-03-25T05:00:00Z"))
+    assert await wallet(empty) == (20, 0)
     await is_clean(empty)
