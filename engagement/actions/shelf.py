@@ -19,6 +19,7 @@ from achievements.tiers import LadderReady
 from engagement.errors import Unredeemable
 from engagement.records.stock import Shelf
 
+_SECTIONS = {"reward": "rewards", "voucher": "vouchers", "entitlement": "entitlements", "draw": "draws"}
 _STATUS: Mapping[Status, Unredeemable] = {
     "paused": Unredeemable.PAUSED,
     "scheduled": Unredeemable.NOT_STARTED,
@@ -97,6 +98,15 @@ def entitlement_of(rules: Rules, key: str) -> Entitlement:
     """The entitlement of a key; a plain one, where the program has it no more."""
     known = rules.program.sections.get("entitlements", ())
     return next((each for each in known if isinstance(each, Entitlement) and each.key == key), Entitlement(key=key))
+
+
+def names_of(rules: Rules) -> dict[tuple[str, str], str]:
+    """What people call what the shop knows, by sort (`reward`, or a benefit's) and key: those of the program's newest definitions."""
+    return {
+        (sort, each.key): each.title
+        for sort, section in _SECTIONS.items()
+        for each in rules.program.sections.get(section, ())
+    }
 
 
 def price_for(rules: Rules, ready: RewardReady, state: MemberState) -> Price | None:

@@ -8,8 +8,10 @@ from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, Selection
 from achievements import outcomes
 from achievements.badges import Badge
 from achievements.rulebook import Rulebook
+from engagement.actions import shelf
 from engagement.api.effects import Aside
 from engagement.api.principals import Info
+from engagement.api.redeemed import Names
 from engagement.api.resources import resources_of
 
 Told: TypeAlias = Sequence[tuple[str, Sequence[outcomes.Effect]]]
@@ -40,6 +42,14 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
     ranks = await resources.boards.ranks(principal.program, wanted)
     found = {(*contest.place, member): rank for (contest, member), rank in zip(wanted, ranks, strict=True)}
     return Aside(names, {place: rank for place, rank in found.items() if rank is not None})
+
+
+async def names_of(info: Info) -> Names:
+    """What people call what the shop knows, where any name is asked for."""
+    if not selects(info._raw_info, "name"):  # noqa: SLF001 — as above.
+        return {}
+    resources = resources_of(info)
+    return shelf.names_of((await resources.read(info.context.principal, resources.programs.load)).rulebook.latest)
 
 
 def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:

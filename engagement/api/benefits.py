@@ -4,9 +4,9 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from engagement.actions import benefits, screens
+from engagement.actions import benefits, screens, shelf
 from engagement.actions.benefits import BenefitUsed, ImportCodes, UseCode, UseEntitlement
-from engagement.api.asides import aside_of
+from engagement.api.asides import aside_of, names_of
 from engagement.api.effects import Effect, shown
 from engagement.api.pagination import BenefitsCursor, InvalidCursor, PageInfo, cursor_of, page_size, place_of
 from engagement.api.principals import (
@@ -17,7 +17,7 @@ from engagement.api.principals import (
     mutation,
     query,
 )
-from engagement.api.redeemed import Benefit
+from engagement.api.redeemed import Benefit, Names
 from engagement.api.refusals import (
     BenefitRefusedError,
     IdempotencyKeyReusedError,
@@ -171,15 +171,16 @@ class BenefitsQuery:
         if not isinstance(place, BenefitsCursor | None):
             raise InvalidCursor("This cursor points into another list.", "after")
 
-        async def work(unit: Unit) -> list[records.Benefit]:
+        async def work(unit: Unit) -> tuple[Names, list[records.Benefit]]:
             whose = await screens.found(unit, external_id)
-            now = (await resources.programs.load(unit)).now
+            loaded = await resources.programs.load(unit)
             before = None if place is None else (place.at, place.benefit)
-            return [each.as_of(now) for each in await records.page(unit, whose.id, before, size + 1)]
+            had = await records.page(unit, whose.id, before, size + 1)
+            return shelf.names_of(loaded.rulebook.latest), [each.as_of(loaded.now) for each in had]
 
-        found = await resources.read(principal, work)
+        names, found = await resources.read(principal, work)
         edges = [
-            BenefitEdge(node=Benefit.of(each), cursor=cursor_of(BenefitsCursor(each.issued_at, each.id)))
+            BenefitEdge(node=Benefit.of(each, names), cursor=cursor_of(BenefitsCursor(each.issued_at, each.id)))
             for each in found[:size]
         ]
         cursors = [each.cursor for each in edges]
@@ -196,7 +197,8 @@ class BenefitsQuery:
         )
         if found is None:
             return CodeStanding(valid=False, member=None, benefit=None)
-        return CodeStanding(valid=found.usable, member=strawberry.ID(found.member), benefit=Benefit.of(found.benefit))
+        benefit = Benefit.of(found.benefit, await names_of(info))
+        return CodeStanding(valid=found.usable, member=strawberry.ID(found.member), benefit=benefit)
 
     @query(
         "Whether a member has an entitlement now. A key says which member; a member's token shows her own.",
@@ -290,7 +292,7 @@ async def _told(info: Info, done: BenefitUsed) -> BenefitUsedSuccess:
     aside = await aside_of(info, [(done.member, done.effects)])
     return BenefitUsedSuccess(
         member=strawberry.ID(done.member),
-        benefit=Benefit.of(done.benefit),
+        benefit=Benefit.of(done.benefit, await names_of(info)),
         replayed=done.replayed,
         effects=shown(done.effects, done.member, aside),
     )

@@ -1,5 +1,6 @@
 """Redemptions, and what members have by them or were given, as clients read them; and what is told of both."""
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ from engagement.api.texts import MEMBER
 from engagement.records import benefits, redemptions
 
 _AT = "When it took effect."
+Names: TypeAlias = Mapping[tuple[str, str], str]
+"""What people call rewards, vouchers, entitlements and draws, by sort and key."""
 _REWARD = "The key of the reward."
 
 
@@ -123,6 +126,9 @@ class Redemption:
     id: strawberry.ID = strawberry.field(description="Its id, by which it is captured, voided or refunded.")
     member: strawberry.ID = strawberry.field(description=MEMBER)
     reward: str = strawberry.field(description=_REWARD)
+    name: str = strawberry.field(
+        description="What people call the reward, in the program's own words; the key where it gives none."
+    )
     session: str | None = strawberry.field(description="The key of the session; null where the reward has none.")
     state: RedemptionState = strawberry.field(description="What became of it.")
     currency: str | None = strawberry.field(description="The key of the currency of its price; null where it was free.")
@@ -143,13 +149,14 @@ class Redemption:
     )
 
     @classmethod
-    def of(cls, member: str, held: redemptions.Redemption, *, to_member: bool) -> "Redemption":
+    def of(cls, member: str, held: redemptions.Redemption, names: Names, *, to_member: bool) -> "Redemption":
         """As clients read it; what it costs the program is nothing `to_member`."""
         cost = None if to_member else held.cost
         return cls(
             id=strawberry.ID(str(held.id)),
             member=strawberry.ID(member),
             reward=held.reward,
+            name=names.get(("reward", held.reward), held.reward),
             session=held.session or None,
             state=RedemptionState[held.state.upper()],
             currency=held.currency,
@@ -172,6 +179,7 @@ class Benefit:
     id: strawberry.ID = strawberry.field(description="Its id.")
     sort: RewardSort = strawberry.field(description="What sort of thing it is.")
     key: str = strawberry.field(description="The key of the voucher, the entitlement or the draw.")
+    name: str = strawberry.field(description="What people call it; the key where the program gives no name.")
     count: int = strawberry.field(description="How many entries in a draw it is; 1 of anything else.")
     code: str | None = strawberry.field(
         description="The code of a voucher; null for anything else, and while it is owed."
@@ -189,12 +197,13 @@ class Benefit:
     )
 
     @classmethod
-    def of(cls, held: benefits.Benefit) -> "Benefit":
+    def of(cls, held: benefits.Benefit, names: Names) -> "Benefit":
         """As clients read it."""
         return cls(
             id=strawberry.ID(str(held.id)),
             sort=RewardSort[held.sort.upper()],
             key=held.key,
+            name=names.get((held.sort, held.key), held.key),
             count=held.count,
             code=held.code,
             source=held.source,

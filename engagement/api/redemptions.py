@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 import strawberry
 
-from engagement.actions import refunding, reserving, screens
+from engagement.actions import refunding, reserving, screens, shelf
 from engagement.actions.approaching import RedeemReward
 from engagement.actions.holds import HOLD_SECONDS, HOLD_SECONDS_MAX
 from engagement.actions.redeeming import Redeemed
@@ -16,7 +16,7 @@ from engagement.actions.reserving import (
     ReserveReward,
     VoidRedemption,
 )
-from engagement.api.asides import aside_of, selects
+from engagement.api.asides import aside_of, names_of, selects
 from engagement.api.effects import Effect, shown
 from engagement.api.pagination import InvalidCursor, PageInfo, RedemptionsCursor, cursor_of, page_size, place_of
 from engagement.api.principals import (
@@ -28,7 +28,7 @@ from engagement.api.principals import (
     mutation,
     query,
 )
-from engagement.api.redeemed import Benefit, Redemption
+from engagement.api.redeemed import Benefit, Names, Redemption
 from engagement.api.refusals import (
     IdempotencyKeyReusedError,
     InvalidInputError,
@@ -188,18 +188,18 @@ class RedemptionsQuery:
         # PostgreSQL keeps no text with a zero in it, and refuses to look for one.
         named = None if reward is None else reward.replace("\0", " ")
 
-        async def work(unit: Unit) -> tuple[Member, list[records.Redemption]]:
+        async def work(unit: Unit) -> tuple[Member, Names, list[records.Redemption]]:
             whose = await screens.found(unit, external_id)
-            now = (await resources.programs.load(unit)).now
+            loaded = await resources.programs.load(unit)
             before = None if place is None else (place.at, place.redemption)
             found = await records.page(unit, whose.id, before, size + 1, named)
-            return whose, [each.as_of(now) for each in found]
+            return whose, shelf.names_of(loaded.rulebook.latest), [each.as_of(loaded.now) for each in found]
 
-        whose, found = await resources.read(principal, work)
+        whose, names, found = await resources.read(principal, work)
         to_member = principal.member is not None
         edges = [
             RedemptionEdge(
-                node=Redemption.of(whose.external_id, each, to_member=to_member),
+                node=Redemption.of(whose.external_id, each, names, to_member=to_member),
                 cursor=cursor_of(RedemptionsCursor(each.at, each.id)),
             )
             for each in found[:size]
@@ -329,9 +329,10 @@ async def _told(info: Info, done: Redeemed) -> RedemptionSuccess:
     # What nobody asks for is not made ready.
     asked = selects(info._raw_info, "effects")  # noqa: SLF001 — as `aside_of` looks at it.
     effects = done.effects if asked else ()
+    names = await names_of(info)
     return RedemptionSuccess(
-        redemption=Redemption.of(done.member, done.redemption, to_member=principal.member is not None),
-        benefits=[Benefit.of(each) for each in done.benefits],
+        redemption=Redemption.of(done.member, done.redemption, names, to_member=principal.member is not None),
+        benefits=[Benefit.of(each, names) for each in done.benefits],
         replayed=done.replayed,
         effects=shown(effects, done.member, await aside_of(info, [(done.member, effects)])),
     )

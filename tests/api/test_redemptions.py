@@ -23,10 +23,11 @@ REDEMPTIONS = """query($member: ID, $after: String, $first: Int = 2, $reward: St
   redemptions(member: $member, after: $after, first: $first, reward: $reward) {
     edges { node { reward state points cost } cursor } pageInfo { hasNextPage endCursor } } }"""
 SHELF: dict[str, Any] = {
-    "vouchers": [{"key": "ten", "prefix": "TEN-"}],
+    "vouchers": [{"key": "ten", "name": "Ten off", "prefix": "TEN-"}],
     "rewards": [
         {
             "key": "off",
+            "name": "A discount",
             "kind": "discount",
             "price": {"points": 10, "currency": "points"},
             "gives": [{"voucher": "ten"}],
@@ -54,6 +55,29 @@ async def redeem(house: House, reward: str, *, key: str | None = None, **more: o
     given = {**who, "reward": reward, "idempotencyKey": str(uuid4()), **more}
     answer: dict[str, Any] = (await house.data(REDEEM, {"input": given}, key=key))["redeemReward"]
     return answer
+
+
+async def test_what_a_member_has_is_told_by_its_name(shop: House) -> None:
+    own = shop.token("ann")
+    asks = (
+        'mutation { redeemReward(input: {reward: "off", idempotencyKey: "k"}) { ... on RedemptionSuccess {'
+        " redemption { name } benefits { name code } } } }"
+    )
+    done = (await shop.data(asks, key=own))["redeemReward"]
+    assert (done["redemption"]["name"], done["benefits"][0]["name"]) == ("A discount", "Ten off")
+    # Also once the shelf has neither any more: by their keys, then.
+    standing = "query($code: String!) { validateCode(code: $code) { benefit { name } } }"
+    has = "{ benefits { edges { node { name } } } redemptions { edges { node { name } } } }"
+    code = {"code": done["benefits"][0]["code"]}
+    for voucher, reward in (("Ten off", "A discount"), ("ten", "off")):
+        found = await shop.data(has, key=own)
+        assert found["benefits"]["edges"] == [{"node": {"name": voucher}}]
+        assert found["redemptions"]["edges"] == [{"node": {"name": reward}}]
+        assert (await shop.data(standing, code))["validateCode"]["benefit"]["name"] == voucher
+        given = {"document": document(shop.program.key)}
+        await shop.data(APPLY, {"input": given})
+    use = 'mutation($code: String!) { useCode(input: {code: $code, idempotencyKey: "u"}) { ... on BenefitUsedSuccess { benefit { name } } } }'
+    assert (await shop.data(use, code))["useCode"]["benefit"]["name"] == "ten"
 
 
 async def test_a_member_redeems_for_herself_and_a_shop_for_her(shop: House) -> None:
