@@ -11,7 +11,7 @@ import msgspec
 
 
 class RedemptionChanged(msgspec.Struct, frozen=True, array_like=True, tag="redemption", gc=False):
-    """That a redemption of a reward is in a state from `at` on: reserved, fulfilled, voided or refunded."""
+    """That a redemption of a reward is in a state from `at` on: reserved, fulfilled, voided, expired or refunded."""
 
     redemption: str
     reward: str

@@ -2,7 +2,8 @@
 
 The fold says that something was given, and that is committed with what gave it, as an open row. Here it becomes something that the
 member has, in a transaction of its own, under her lock; where the outcome is gone again, what she has not used is void, and has its
-code again where the outcome comes back. A row stays open until then, so whoever comes after a crash goes on.
+code again where the outcome comes back. A row stays open until then, so whoever comes after a crash goes on. In the same way she hears that
+what was reserved for her is over.
 """
 
 import functools
@@ -10,14 +11,14 @@ from uuid import UUID
 
 from achievements.benefits import Voucher
 from achievements.parts import BENEFITS
-from achievements.redeeming import BenefitChanged
+from achievements.redeeming import BenefitChanged, RedemptionChanged
 from achievements.rewards import Usable
 from engagement.actions import issuing
 from engagement.actions.issuing import Wanted
 from engagement.actions.programs import Programs
 from engagement.actions.telling import Listener, listen_to
 from engagement.errors import InProgress, MemberErased
-from engagement.records import benefits, given
+from engagement.records import benefits, given, redemptions
 from engagement.records.given import Given
 from engagement.records.unit import Database, Unit
 
@@ -61,10 +62,12 @@ async def _settle(unit: Unit, cache: Programs, who: UUID) -> bool:
         listener = (await listen_to(unit, cache, [who]))[who]
     except MemberErased:
         await given.close(unit, who)
+        await redemptions.close_over(unit, who)
         return True
     await listener.arrive()
     opened = await given.opened(unit, who)
-    told = [
+    told: list[RedemptionChanged | BenefitChanged] = [
+        *await _tell_over(unit, listener),
         *await _take_back(unit, listener),
         *await _issue(unit, listener, opened),
         *await _pay_owed(unit, listener),
@@ -74,6 +77,12 @@ async def _settle(unit: Unit, cache: Programs, who: UUID) -> bool:
         listener.show(told)
     await listener.save()
     return bool(told or opened)
+
+
+async def _tell_over(unit: Unit, listener: Listener) -> list[RedemptionChanged]:
+    """What she had reserved is over, whoever has found that."""
+    over = await redemptions.close_over(unit, listener.id)
+    return [RedemptionChanged(str(each.id), each.reward, each.state, each.ended_at or listener.at) for each in over]
 
 
 async def _take_back(unit: Unit, listener: Listener) -> list[BenefitChanged]:

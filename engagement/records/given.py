@@ -29,7 +29,8 @@ async def waiting(unit: Unit, after: UUID | None, at_most: int) -> list[UUID]:
     """Members behind one (all, where None) of whom something is open, in order of their ids."""
     rows = await unit.fetch(
         "SELECT member_id FROM (SELECT member_id FROM reward_given WHERE program_id = $1 AND open"
-        " UNION SELECT member_id FROM benefit WHERE program_id = $1 AND open) AS waiting"
+        " UNION SELECT member_id FROM benefit WHERE program_id = $1 AND open"
+        " UNION SELECT member_id FROM redemption WHERE program_id = $1 AND open) AS waiting"
         " WHERE $2::uuid IS NULL OR member_id > $2 ORDER BY member_id LIMIT $3",
         unit.program,
         after,

@@ -122,10 +122,10 @@ async def change(unit: Unit, changed: Redemption) -> None:
 
 async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[tuple[UUID, Shelf, bool]]:
     """End what was reserved of some rewards up to an instant and not captured: each one's id, what it was taken of, and whether it is
-    counted there.
+    counted there. Their members have to be told.
     """
     rows = await unit.fetch(
-        "WITH ended AS (UPDATE redemption SET state = 'expired', ended_at = until"
+        "WITH ended AS (UPDATE redemption SET state = 'expired', ended_at = until, open = true"
         " WHERE program_id = $1 AND state = 'reserved' AND until <= $2 AND reward = ANY($3::text[])"
         " RETURNING id, reward, session, counted) SELECT * FROM ended",
         unit.program,
@@ -133,6 +133,17 @@ async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[tupl
         list(rewards),
     )
     return [(row["id"], (row["reward"], row["session"]), row["counted"]) for row in rows]
+
+
+async def close_over(unit: Unit, member_id: UUID) -> list[Redemption]:
+    """What a locked member had reserved and is over, and nobody has told her yet: she is told now."""
+    rows = await unit.fetch(
+        "WITH told AS (UPDATE redemption SET open = NULL WHERE program_id = $1 AND member_id = $2 AND open"
+        f" RETURNING {_COLUMNS}) SELECT {_COLUMNS} FROM told ORDER BY ended_at, id",
+        unit.program,
+        member_id,
+    )
+    return [_redemption(row) for row in rows]
 
 
 async def over(unit: Unit, now: datetime) -> list[str]:

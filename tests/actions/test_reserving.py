@@ -110,6 +110,14 @@ async def test_what_nobody_captures_is_over_by_itself(shop: House) -> None:
         with pytest.raises(RedemptionRefused) as refused:
             await capture(shop, each)
         assert refused.value.state == "expired"
+    told = (
+        "SELECT effect ->> 1, effect ->> 3, at::text FROM activity, jsonb_array_elements(effects) AS effect"
+        " WHERE program_id = $1 AND effect ->> 0 = 'redemption' AND effect ->> 3 <> 'reserved'"
+    )
+    over = [(str(each.redemption.id), "expired", "2017-03-10 12:10:00+00") for each in (held, other, free)]
+    assert sorted(await shop.rows(told)) == sorted(over)
+    await shop.advance("2017-03-10T13:00:00Z")
+    assert len(await shop.rows(told)) == 3
     await all_is_well(shop)
 
 

@@ -106,7 +106,10 @@ RIGHTS = {
     "transfer": READ | {f"UPDATE({c})" for c in ("lot_id", "event_id", "fact_id", "source")},
     "reward_stock": READ | {"UPDATE(taken)"},
     "redemption": READ
-    | {f"UPDATE({c})" for c in ("member_id", "state", "paid", "fact", "usable_from", "usable_until", "ended_at")},
+    | {
+        f"UPDATE({c})"
+        for c in ("member_id", "state", "paid", "fact", "usable_from", "usable_until", "ended_at", "open")
+    },
     "reward_code": READ | {"UPDATE(state)", "UPDATE(redemption)"},
     "benefit": READ
     | {f"UPDATE({c})" for c in ("member_id", "hash", "state", "until", "ended_at", "used_by", "open", "reward")},
