@@ -53,7 +53,7 @@ Locale: TypeAlias = Annotated[str, msgspec.Meta(pattern=LOCALE_PATTERN)]
 Image: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=IMAGE_CHARACTERS_MAX)]
 Money: TypeAlias = Annotated[str, msgspec.Meta(pattern=MONEY_PATTERN)]
 
-_IMAGE = re.compile(r"(https://[A-Za-z0-9.-]+(:\d{1,5})?)?/[A-Za-z0-9._~/%+@!,=&?-]*")
+_IMAGE = re.compile(r"(https://[A-Za-z0-9.-]+(:\d{1,5})?|(?!//))/[A-Za-z0-9._~/%+@!,=&?-]*")
 _NEEDS: Mapping[str, str] = {
     "discount": "voucher",
     "voucher": "voucher",

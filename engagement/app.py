@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from engagement.actions.checkout import Checkout
 from engagement.actions.programs import Programs
@@ -31,6 +33,8 @@ from engagement.telemetry.watching import running, watched
 
 PATH: Final = "/graphql"
 NO_PAGES: Final = Pages()
+PREFLIGHT_SECONDS: Final = 7200
+"""For how long a browser need not ask again whether a page of another origin may send; none keeps it longer than a day."""
 
 Worker: TypeAlias = Callable[[Database, Programs, Drain, Observer], Coroutine[None, None, None]]
 """Work beside the API until it is cancelled."""
@@ -54,7 +58,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         link = Link(redis_url)
         async with _resources(database_url, link) as (resources, telemetry, lag):
-            endpoint = graphql_app(schema(resources), Authentication(resources.database), telemetry)
+            endpoint = _for_pages_elsewhere(
+                graphql_app(schema(resources), Authentication(resources.database), telemetry)
+            )
             # Nothing is routed before there is something to answer with.
             app.router.routes[:] = [
                 *(Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)),
@@ -65,6 +71,18 @@ def create_app(
                 yield
 
     return Starlette(lifespan=lifespan)
+
+
+def _for_pages_elsewhere(endpoint: ASGIApp) -> ASGIApp:
+    """Let pages of any origin use it, as they may by socket: nothing that a browser sends by itself counts as a credential here."""
+    return CORSMiddleware(
+        endpoint,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After", "X-Request-Id"],
+        max_age=PREFLIGHT_SECONDS,
+    )
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from engagement.actions.journal import until_settled
 from engagement.api.pagination import InvalidCursor, JournalCursor, PageInfo, cursor_of, page_size, place_of
 from engagement.api.principals import LEDGER_READ, Info, query
 from engagement.api.resources import resources_of
@@ -100,7 +101,7 @@ class JournalQuery:
             strawberry.argument(name="to", description="What was booked before this instant; all where left out."),
         ] = None,
     ) -> JournalConnection:
-        """A page, stable while transfers are booked."""
+        """A page, stable while transfers are booked: it ends where something may still be booked."""
         size = page_size(first, 20)
         place = None if after is None else place_of(after)
         if not isinstance(place, JournalCursor | None):
@@ -109,10 +110,13 @@ class JournalQuery:
         end = None if until is None else instant(until, "to")
         known = None if place is None else (place.at, place.transfer)
 
+        resources, principal = resources_of(info), info.context.principal
+        end = await until_settled(resources.database, principal.program, end)
+
         async def work(unit: Unit) -> list[Entry]:
             return await journal.page(unit, begin, end, known, size + 1)
 
-        found = await resources_of(info).read(info.context.principal, work)
+        found = await resources.read(principal, work)
         edges = [
             JournalEdge(node=JournalEntry.of(each), cursor=cursor_of(JournalCursor(*each.place)))
             for each in found[:size]

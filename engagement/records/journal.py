@@ -57,6 +57,30 @@ ORDER BY moved.booked_at, moved.id
 """
 
 
+BOOKING_SECONDS_MAX = 120.0
+"""No transaction that books lasts longer; those that do only read."""
+_SETTLED = """
+SELECT CASE WHEN clock IS NULL THEN greatest(
+    clock_timestamp() - $2 * interval '1 second',
+    least(clock_timestamp(), (
+        SELECT min(xact_start) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    ))
+) END FROM program WHERE id = $1
+"""
+
+
+async def settled(unit: Unit) -> datetime:
+    """The instant before which nothing is booked any more (UTC).
+
+    What is booked is dated by the beginning of its transaction, so one that is under way may still put something before what others
+    have booked. Whoever goes on behind the last place that she read would never see it. Ask in a unit of its own, before the one that
+    reads: only what began before that unit's snapshot is known here. In a sandbox there is no end, as its clock says when things are booked.
+    """
+    found: datetime | None = await unit.fetchval(_SETTLED, unit.program, BOOKING_SECONDS_MAX)
+    return found or _NEVER
+
+
 async def count(unit: Unit, since: datetime | None, until: datetime | None) -> int:
     """How many transfers were booked from an instant on and before another."""
     sql = f"SELECT count(*) FROM transfer AS moved WHERE {_WITHIN}"

@@ -96,6 +96,7 @@ def test_a_limit_counts_from_the_beginning_of_the_period_in_the_programs_zone() 
         ({"kind": "hat"}, ".kind", "discount"),
         ({"image": "http://shop.example/mug.jpg"}, ".image", "https://"),
         ({"image": "javascript:alert(1)"}, ".image", "https://"),
+        ({"image": "//elsewhere.example/mug.jpg"}, ".image", "https://"),
         ({"texts": {"German": {"name": "Tasse"}}}, ".texts", "a locale like"),
         ({"tier_prices": {"gold": 5}}, ".tier_prices", "like `club/gold`"),
         ({"tier_prices": {"club/brass": 5}}, ".tier_prices", "`club` has: low, silver, gold"),

@@ -1,12 +1,14 @@
 """The books over GraphQL: what rolls forward, and closing months."""
 
+import asyncio
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from engagement.api.pagination import JournalCursor, cursor_of
+from engagement.records.unit import Unit
 from tests.api.conftest import House
 from tests.api.test_members import advance
 
@@ -118,6 +120,23 @@ async def test_the_journal_is_read_page_by_page(house: House) -> None:
     asked: list[dict[str, object]] = [{"from": "today"}, {"first": 101}, {"first": 0}]
     for wrong in asked:
         assert (await house.refusal(JOURNAL, wrong))["code"] == "INVALID_INPUT"
+
+
+async def test_the_journal_ends_where_something_may_still_be_booked(real: House) -> None:
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    async def book_later(unit: Unit) -> None:
+        assert await unit.fetchval("SELECT 1") == 1
+        under_way.set()
+        await go_on.wait()
+
+    earlier = asyncio.create_task(real.service.database.run(book_later, real.program.id))
+    await under_way.wait()
+    await real.bought("anna", "e1", 40, datetime.now(UTC).isoformat())
+    assert (await real.data(JOURNAL, {}))["journal"]["edges"] == []
+    go_on.set()
+    await earlier
+    assert [each["node"]["points"] for each in (await real.data(JOURNAL, {}))["journal"]["edges"]] == [40]
 
 
 LIABILITY = """query($currency: String!, $value: Decimal!) { liability(currency: $currency, valuePerPoint: $value) {

@@ -1,5 +1,5 @@
 import type { Benefit, Redemption, Reward } from './shop-documents.ts'
-import { named, type Speech } from './shop-words.ts'
+import type { Speech } from './shop-words.ts'
 
 /** One line of what a member has of the shop: a redemption, or something that came of one or was given to her. */
 export interface Holding {
@@ -38,7 +38,7 @@ function ofRedemption(redemption: Redemption, reward: Reward | undefined, speech
   return {
     id,
     at,
-    name: reward?.name ?? named(redemption.reward),
+    name: reward?.name ?? redemption.name,
     state: session && state === 'FULFILLED' ? speech.moment(session.startsAt) : speech.words.taken[state],
     fresh: state === 'FULFILLED' || state === 'RESERVED',
     code: null,
@@ -53,5 +53,5 @@ function ofBenefit(benefit: Benefit, reward: Reward | undefined, speech: Speech)
   if (sort === 'DRAW') parts[0] = fresh ? words.entries(count) : state === 'USED' ? words.tookPart : words.had[state]
   if (fresh && since > issuedAt) parts.splice(0, 1, words.from(speech.day(since)))
   if (fresh && until) parts.push(words.until(speech.lastDay(until)))
-  return { id, at: issuedAt, name: reward?.name ?? named(benefit.key), state: parts.join(', '), fresh, code: fresh ? benefit.code : null }
+  return { id, at: issuedAt, name: reward?.name ?? benefit.name, state: parts.join(', '), fresh, code: fresh ? benefit.code : null }
 }

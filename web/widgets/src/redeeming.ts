@@ -4,7 +4,7 @@ import { code } from './code.ts'
 import { Refused, type Connection } from './connection.ts'
 import { styles } from './redeeming-styles.ts'
 import { REDEEM, type Benefit, type RedeemAnswer, type Redemption, type Reward } from './shop-documents.ts'
-import { named, type Speech } from './shop-words.ts'
+import type { Speech } from './shop-words.ts'
 import { controls, shared } from './styles.ts'
 
 /** After how long what brought no answer is sent again, before she is asked whether it should be. */
@@ -236,7 +236,7 @@ export class Redeeming extends LitElement {
       ${benefits.map((each) =>
         each.code
           ? html`<div class="big">${code(each.code, this.speech)}</div>`
-          : html`<p class="muted">${each.sort === 'DRAW' ? words.entries(each.count) : named(each.key)}</p>`,
+          : html`<p class="muted">${each.sort === 'DRAW' ? words.entries(each.count) : each.name}</p>`,
       )}
       <p class="muted">
         ${redemption.usableUntil && !session ? html`${words.had.ISSUED}, ${words.until(this.speech.lastDay(redemption.usableUntil))}. ` : nothing}

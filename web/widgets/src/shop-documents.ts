@@ -46,6 +46,7 @@ export interface Reward {
 export interface Redemption {
   id: string
   reward: string
+  name: string
   session: string | null
   state: 'RESERVED' | 'FULFILLED' | 'VOIDED' | 'EXPIRED' | 'REFUNDED'
   at: string
@@ -56,6 +57,7 @@ export interface Benefit {
   id: string
   sort: 'BADGE' | 'TIER' | 'BOOST' | 'VOUCHER' | 'ENTITLEMENT' | 'DRAW'
   key: string
+  name: string
   count: number
   code: string | null
   source: string
@@ -120,8 +122,8 @@ const REWARDS = /* GraphQL */ `
 `
 
 const TAKEN = /* GraphQL */ `
-  fragment Taken on Redemption { id reward session state at usableUntil }
-  fragment Had on Benefit { id sort key count code source redemption state since until issuedAt }
+  fragment Taken on Redemption { id reward name session state at usableUntil }
+  fragment Had on Benefit { id sort key name count code source redemption state since until issuedAt }
 `
 
 export const SHOP = /* GraphQL */ `
