@@ -198,7 +198,7 @@ class _Group:
                 taken[each] += 1
                 more[each] += 1
         stock.change(self._unit, more)
-        codes.put_back(self._unit, [code for left in self._codes.values() for code in left])
+        codes.put_back(self._unit, [codes.hash_of(code) for left in self._codes.values() for code in left])
 
     async def _had(self, listeners: dict[int, Listener]) -> dict[int, dict[str, int]]:
         """How often each has had the reward that she wants, where that is limited."""

@@ -44,13 +44,13 @@ async def take(unit: Unit, voucher: str, count: int) -> list[str]:
     return await _take(unit, voucher, count, "issued", None)
 
 
-def put_back(unit: Unit, codes: Sequence[str]) -> None:
-    """Let codes be free again that this unit took and nobody got."""
-    if codes:
+def put_back(unit: Unit, hashes: Sequence[bytes]) -> None:
+    """Let codes of these hashes be free again that were taken and nobody has seen."""
+    if hashes:
         unit.write(
             "UPDATE reward_code SET state = 'free' WHERE program_id = $1 AND hash = ANY($2::bytea[])",
             unit.program,
-            [hash_of(each) for each in codes],
+            list(hashes),
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from achievements.controls import seed_of
 from achievements.states import MemberState
 from engagement.errors import MemberErased
+from engagement.records import codes
 from engagement.records.unit import Unit
 
 SALT_BYTES = 32
@@ -89,8 +90,8 @@ async def freeze(unit: Unit, member_id: UUID, external_id: str, instead: str) ->
 async def leave(unit: Unit, member_id: UUID, at: datetime) -> None:
     """Take a locked member out of what others see or wait for: boards, teams, and what she has still to be told or given.
 
-    What was given to her stays given; a code that she holds can be used still. Her entries in draws that are ahead are void, since nobody
-    could be told that she won.
+    What was given to her stays given; a code that she holds can be used still, one that was kept for her and not issued goes back to its
+    pool. Her entries in draws that are ahead are void, since nobody could be told that she won.
     """
     mine = (unit.program, member_id)
     await unit.execute("DELETE FROM board_score WHERE program_id = $1 AND member_id = $2", *mine)
@@ -98,13 +99,16 @@ async def leave(unit: Unit, member_id: UUID, at: datetime) -> None:
     await unit.execute("UPDATE contribution SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
     await unit.execute("UPDATE referral SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
     await unit.execute("UPDATE reward_given SET open = false WHERE program_id = $1 AND member_id = $2 AND open", *mine)
-    await unit.execute(
-        "UPDATE benefit SET open = false, state = CASE WHEN gone THEN 'voided' ELSE state END,"
-        " ended_at = CASE WHEN gone THEN $3 ELSE ended_at END FROM (SELECT id, state = 'owed' OR state = 'issued' AND sort = 'draw' AS gone"
-        " FROM benefit WHERE program_id = $1 AND member_id = $2 FOR UPDATE) AS hers"
-        " WHERE benefit.program_id = $1 AND benefit.id = hers.id AND (open OR gone)",
+    rows = await unit.fetch(
+        "WITH hers AS MATERIALIZED (SELECT id, state = 'owed' OR state = 'issued' AND sort = 'draw' AS gone,"
+        " CASE state WHEN 'owed' THEN hash END AS kept FROM benefit WHERE program_id = $1 AND member_id = $2 FOR UPDATE),"
+        " ended AS (UPDATE benefit SET open = false, state = CASE WHEN gone THEN 'voided' ELSE state END,"
+        " ended_at = CASE WHEN gone THEN $3 ELSE ended_at END, hash = CASE WHEN kept IS NULL THEN hash END FROM hers"
+        " WHERE benefit.program_id = $1 AND benefit.id = hers.id AND (open OR gone))"
+        " SELECT kept FROM hers WHERE kept IS NOT NULL",
         *(*mine, at),
     )
+    codes.put_back(unit, [row["kept"] for row in rows])
     await unit.execute(
         "UPDATE board_final SET given_at = $3 WHERE program_id = $1 AND member_id = $2 AND contenders IS NOT NULL"
         " AND given_at IS NULL",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from achievements import periods
-from engagement.actions import giving
+from engagement.actions import erasing, giving
 from engagement.errors import RewardRefused
 from engagement.records import codes
 from engagement.records.unit import Database
@@ -182,6 +182,23 @@ async def test_an_automatic_reward_gives_as_often_as_it_is_taken(records: Databa
     await settle(house)
     assert [state for _, _, _, state, _ in await held(house)] == ["issued"] * 2
     await all_is_well(house)
+
+
+async def test_a_code_that_was_kept_for_an_erased_member_goes_to_who_is_owed_one(shop: House) -> None:
+    for hour, member in ((10, "bob"), (11, "cid")):
+        await shop.send(*(purchase(f"{member}{n}", member, f"2017-03-10T{hour}:0{n}:00Z", "60") for n in range(2)))
+        await settle(shop)
+    # Brought in, and no worker has been by: bob, who waits longest, does not know it yet.
+    await bring(shop, "ONE")
+    await erasing.erase(shop.database, shop.cache, shop.program, "bob")
+    assert await shop.rows("SELECT state FROM reward_code WHERE program_id = $1 AND code = 'ONE'") == [("free",)]
+    await all_is_well(shop)
+    assert await settle(shop) >= 1
+    cinema = "SELECT external_id, state FROM benefit JOIN member ON member.program_id = $1 AND member.id = member_id"
+    owed = f"{cinema} WHERE benefit.program_id = $1 AND key = 'cinema' AND state <> 'voided'"
+    assert await shop.rows(owed) == [("cid", "issued")]
+    assert (await use(shop, "ONE")).member == "cid"
+    await all_is_well(shop)
 
 
 async def test_what_an_erased_member_was_given_says_nothing_of_her(shop: House) -> None:
