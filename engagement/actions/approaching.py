@@ -22,7 +22,7 @@ from engagement.actions.shelf import Looker, OnShelf, Stock
 from engagement.actions.telling import Listener, listen, listen_together
 from engagement.errors import InProgress, InvalidInput, NotFound, Refusal, RewardRefused, Unredeemable
 from engagement.records import codes, redemptions, stock
-from engagement.records.redemptions import Had
+from engagement.records.redemptions import Ended, Had
 from engagement.records.stock import Shelf
 from engagement.records.unit import Unit
 
@@ -274,10 +274,15 @@ def reward_of(rules: Rules, key: str) -> RewardReady:
 async def give_back_over(unit: Unit, rewards: Iterable[str], now: datetime) -> int:
     """End what was reserved of some rewards, whose stock is locked, up to an instant, and give it back; how many there were."""
     over = await redemptions.expire(unit, now, sorted(rewards))
-    if over:
-        await codes.free_again(unit, [each for each, _, _ in over])
-        give_back(unit, [of for _, of, counted in over if counted])
+    await give_back_ended(unit, over)
     return len(over)
+
+
+async def give_back_ended(unit: Unit, ended: Sequence[Ended]) -> None:
+    """Put back what was set aside for redemptions that are reserved no more: codes, and the stock, which is locked."""
+    if ended:
+        await codes.free_again(unit, [each for each, _, _ in ended])
+        give_back(unit, [of for _, of, counted in ended if counted])
 
 
 def give_back(unit: Unit, shelves: Sequence[Shelf]) -> None:

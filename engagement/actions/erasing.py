@@ -17,15 +17,28 @@ from msgspec.structs import replace
 from achievements.lots import Lot
 from achievements.parts import event_types_of
 from achievements.referrals import Referral
+from engagement.actions import approaching
 from engagement.actions.changes import Message
 from engagement.actions.programs import Loaded, Programs
 from engagement.actions.telling import check_member
 from engagement.errors import Again, NotFound
-from engagement.records import bookings, erasures, ledger, members, merges, outbox, removal, standings
+from engagement.records import (
+    bookings,
+    erasures,
+    ledger,
+    members,
+    merges,
+    outbox,
+    redemptions,
+    removal,
+    standings,
+    stock,
+)
 from engagement.records.bookings import Booked, Transfer
 from engagement.records.erasures import UnderWay
 from engagement.records.holds import VOIDED
 from engagement.records.members import Held
+from engagement.records.stock import Shelf
 from engagement.records.unit import Database, Unit
 
 SOURCE = "erasure"
@@ -63,12 +76,16 @@ async def _erase(unit: Unit, cache: Programs, member: str) -> Erased:
     if who is not None:
         # Whoever is a part of her goes with her, and she with whoever is a part of her.
         names = {who: (await members.of_ids(unit, [who]))[who].external_id, **dict(await merges.former(unit, who))}
+        # The stock before the members, as whoever takes of it does.
+        shelves = await redemptions.set_aside(unit, list(names))
+        await stock.lock(unit, [each for reward, session in shelves for each in ((reward, ""), (reward, session))])
         locked = await members.lock_states(unit, names)
         parts = {each for each, _ in await merges.former(unit, who)}
         if locked[who].merged or names.keys() - {who} != parts or await members.lead_elsewhere(unit, locked):
             raise Again
         for each, held in locked.items():
             if not held.erased:
+                await _give_up(unit, loaded, held, shelves)
                 await _freeze(unit, loaded, held, names[each])
     # Looked up under her lock, or where there is nobody of that id any more.
     found = await erasures.find(unit, member)
@@ -76,6 +93,15 @@ async def _erase(unit: Unit, cache: Programs, member: str) -> Erased:
         raise NotFound(f"There is no member `{member}`.", "member")
     named = (await members.of_ids(unit, [found.member_id]))[found.member_id]
     return Erased(named.external_id, found.asked_at, found.done_at is not None)
+
+
+async def _give_up(unit: Unit, loaded: Loaded, held: Held, shelves: set[Shelf]) -> None:
+    """Put back what is set aside for her, of shelves that are locked: nobody could capture it any more. Her points end with the others."""
+    ended = await redemptions.give_up(unit, held.id, max(loaded.now, held.state.at))
+    if not {shelf for _, shelf, counted in ended if counted} <= shelves:
+        # Reserved since it was looked up.
+        raise Again
+    await approaching.give_back_ended(unit, ended)
 
 
 async def _freeze(unit: Unit, loaded: Loaded, held: Held, member: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,9 @@ FULFILLED = "fulfilled"
 VOIDED = "voided"
 EXPIRED = "expired"
 REFUNDED = "refunded"
+
+Ended: TypeAlias = tuple[UUID, Shelf, bool]
+"""One that is reserved no more: its id, what it was taken of, and whether it is counted there."""
 
 
 class Redemption(msgspec.Struct, frozen=True):
@@ -120,10 +123,8 @@ async def change(unit: Unit, changed: Redemption) -> None:
     )
 
 
-async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[tuple[UUID, Shelf, bool]]:
-    """End what was reserved of some rewards up to an instant and not captured: each one's id, what it was taken of, and whether it is
-    counted there. Their members have to be told.
-    """
+async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[Ended]:
+    """End what was reserved of some rewards up to an instant and not captured. Their members have to be told."""
     rows = await unit.fetch(
         "WITH ended AS (UPDATE redemption SET state = 'expired', ended_at = until, open = true"
         " WHERE program_id = $1 AND state = 'reserved' AND until <= $2 AND reward = ANY($3::text[])"
@@ -132,7 +133,31 @@ async def expire(unit: Unit, now: datetime, rewards: Sequence[str]) -> list[tupl
         now,
         list(rewards),
     )
-    return [(row["id"], (row["reward"], row["session"]), row["counted"]) for row in rows]
+    return [_ended(row) for row in rows]
+
+
+async def give_up(unit: Unit, member_id: UUID, at: datetime) -> list[Ended]:
+    """End all that a locked member has reserved, at an instant: void, or expired where it was over by then. She is not told."""
+    rows = await unit.fetch(
+        "WITH ended AS (UPDATE redemption SET state = CASE WHEN until <= $3 THEN 'expired' ELSE 'voided' END,"
+        " ended_at = least(until, $3) WHERE program_id = $1 AND member_id = $2 AND state = 'reserved'"
+        " RETURNING id, reward, session, counted) SELECT * FROM ended",
+        unit.program,
+        member_id,
+        at,
+    )
+    return [_ended(row) for row in rows]
+
+
+async def set_aside(unit: Unit, member_ids: Sequence[UUID]) -> set[Shelf]:
+    """What is taken of the stock by all that members have reserved, over or not."""
+    rows = await unit.fetch(
+        "SELECT DISTINCT reward, session FROM redemption"
+        " WHERE program_id = $1 AND member_id = ANY($2::uuid[]) AND state = 'reserved' AND counted",
+        unit.program,
+        list(member_ids),
+    )
+    return {(row["reward"], row["session"]) for row in rows}
 
 
 async def close_over(unit: Unit, member_id: UUID) -> list[Redemption]:
@@ -207,6 +232,10 @@ async def page(
         first,
     )
     return [_redemption(row) for row in rows]
+
+
+def _ended(row: Row) -> Ended:
+    return row["id"], (row["reward"], row["session"]), row["counted"]
 
 
 def _redemption(row: Row) -> Redemption:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from engagement.actions import holds
+from engagement.actions import erasing, holds
 from engagement.actions.holds import CaptureHold, VoidHold
 from engagement.errors import InvalidInput, NotEnoughPoints, NotFound, RedemptionRefused, RewardRefused
 from engagement.records.unit import Database, Unit
@@ -40,6 +40,15 @@ async def shop(records: Database) -> House:
 
 async def taken(house: House, reward: str = "mug") -> list[tuple[object, ...]]:
     return await house.rows("SELECT taken FROM reward_stock WHERE program_id = $1 AND reward = $2", reward)
+
+
+async def pass_without_worker(house: House) -> None:
+    """Move the clock alone: no worker has been by to give back what is over."""
+
+    async def clock(unit: Unit) -> None:
+        await unit.execute(f"UPDATE program SET clock = '{OVER}' WHERE id = $1", unit.program)
+
+    await house.database.run(clock, house.program)
 
 
 async def codes_of(house: House) -> list[tuple[object, ...]]:
@@ -128,11 +137,7 @@ async def test_the_last_one_is_to_be_had_again_once_it_is_over_before_any_worker
     with pytest.raises(RewardRefused):
         await redeem(house, "pin", "bob")
 
-    async def clock(unit: Unit) -> None:
-        # The clock alone: no worker has been by to give back what is over.
-        await unit.execute(f"UPDATE program SET clock = '{OVER}' WHERE id = $1", unit.program)
-
-    await house.database.run(clock, house.program)
+    await pass_without_worker(house)
     assert (await redeem(house, "pin", "bob")).redemption.state == "fulfilled"
     await house.advance("2017-03-10T12:11:00Z")
     assert await taken(house, "pin") == [(1,)]
@@ -241,3 +246,48 @@ async def test_the_hold_of_a_reservation_is_ended_by_the_redemption_alone(shop: 
         await holds.void_hold(shop.database, shop.cache, shop.program, VoidHold(hold), **asked())
     assert (await capture(shop, held)).redemption.paid == 100
     await all_is_well(shop)
+
+
+async def test_what_an_erased_member_had_reserved_others_can_have_at_once(records: Database) -> None:
+    house = await open_shop(records, ("ann", "bob"))
+    await bring(house, "ONE")
+    await reserve(house, "gift")
+    await pass_without_worker(house)
+    for reward in ("film", "mug", "mug"):
+        await reserve(house, reward, seconds=30 * 86_400)
+    await reserve(house, "class", session="may", seconds=30 * 86_400)
+    with pytest.raises(RewardRefused):
+        await redeem(house, "mug", "bob")
+    await erasing.erase(house.database, house.cache, house.program, "ann")
+    states = "SELECT reward, state, ended_at::time::text FROM redemption WHERE program_id = $1 ORDER BY reward, id"
+    given_up = [(each, "voided", "12:10:00") for each in ("class", "film", "mug", "mug")]
+    assert await house.rows(states) == sorted([*given_up, ("gift", "expired", "12:10:00")])
+    assert await house.rows("SELECT DISTINCT state FROM hold WHERE program_id = $1") == [("voided",)]
+    assert await house.rows("SELECT DISTINCT taken FROM reward_stock WHERE program_id = $1") == [(0,)]
+    assert await codes_of(house) == [("ONE", "free")]
+    await all_is_well(house)
+    await redeem(house, "mug", "bob")
+    await redeem(house, "class", "bob", "may")
+    assert (await redeem(house, "film", "bob")).benefits[0].code == "ONE"
+    await all_is_well(house)
+
+
+async def test_who_is_erased_while_she_reserves_and_captures_leaves_nothing_set_aside(records: Database) -> None:
+    pin = {"key": "pin", "kind": "product", "price": {"points": 10}, "stock": 20}
+    who = [f"m{n}" for n in range(4)]
+    house = await open_shop(records, who, rewards=[pin])
+    held = [await reserve(house, "pin", each) for each in who]
+    asking = [
+        ask
+        for member, one in zip(who, held, strict=True)
+        for ask in (
+            partial(reserve, house, "pin", member),
+            partial(capture, house, one),
+            partial(erasing.erase, house.database, house.cache, house.program, member),
+        )
+    ]
+    done = await asyncio.gather(*map(insist, asking), return_exceptions=True)
+    assert names(done)["Erased"] == len(who)
+    assert names(done).keys() <= {"Erased", "Redeemed", "MemberErased"}
+    assert await house.rows("SELECT count(*) FROM redemption WHERE program_id = $1 AND state = 'reserved'") == [(0,)]
+    await all_is_well(house)
