@@ -48,7 +48,7 @@ CHANGED: Final = {
     "text": "coalesce({0}, '') || ctid",
     "uuid": "gen_random_uuid()",
     "timestamp with time zone": "coalesce({0}, '2017-01-01Z') + interval '1 second'",
-    "boolean": "NOT {0}",
+    "boolean": "{0} IS NOT TRUE",
     "jsonb": "'[[\"x\", 20]]'",
     "bytea": "sha256(convert_to(ctid::text, 'UTF8'))",
 }
