@@ -1,9 +1,9 @@
 """What is looked up beside effects before they are shown: once for a whole reply, and only what it needs."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, SelectionSetNode
+from graphql import FieldNode, FragmentSpreadNode, SelectionSetNode
 
 from achievements import outcomes
 from achievements.badges import Badge
@@ -25,7 +25,7 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
     if awarded and rulebook is None:
         rulebook = (await resources.read(principal, resources.programs.load)).rulebook
     names = _names(rulebook) if awarded and rulebook is not None else {}
-    if not selects(info._raw_info, "rank"):  # noqa: SLF001 — Strawberry's own view of a selection is built for all of it.
+    if not selects(info, "rank"):
         return Aside(names)
     scored = {
         (each.board, each.period, each.group, member): None
@@ -46,16 +46,17 @@ async def aside_of(info: Info, told: Told, rulebook: Rulebook | None = None) -> 
 
 async def names_of(info: Info) -> Names:
     """What people call what the shop knows, where any name is asked for."""
-    if not selects(info._raw_info, "name"):  # noqa: SLF001 — as above.
+    if not selects(info, "name"):
         return {}
     resources = resources_of(info)
     return shelf.names_of((await resources.read(info.context.principal, resources.programs.load)).rulebook.latest)
 
 
-def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
+def selects(info: Info, name: str) -> bool:
     """Whether anything below the field being resolved is a field of that name, whatever directives say of it."""
+    raw = info._raw_info  # noqa: SLF001 — Strawberry's own view of a selection is built for all of it.
     seen: set[str] = set()
-    ahead: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
+    ahead: list[SelectionSetNode | None] = [node.selection_set for node in raw.field_nodes]
     while ahead:
         selections = ahead.pop()
         for node in selections.selections if selections else ():
@@ -65,7 +66,7 @@ def selects(info: GraphQLResolveInfo[Any], name: str) -> bool:
                 ahead.append(getattr(node, "selection_set", None))
             elif node.name.value not in seen:
                 seen.add(node.name.value)
-                ahead.append(info.fragments[node.name.value].selection_set)
+                ahead.append(raw.fragments[node.name.value].selection_set)
     return False
 
 

@@ -248,7 +248,7 @@ async def _own(info: Info, asked: Asked) -> LeaderboardStanding | None:
     if score is None or asked.member is None:
         return None
     # Looked up where it is asked for alone.
-    rank = await own_rank(info, asked) if selects(info._raw_info, "own") else None  # noqa: SLF001 — as in `asides`.
+    rank = await own_rank(info, asked) if selects(info, "own") else None
     return LeaderboardStanding(
         member=strawberry.ID(asked.member),
         rank=rank,
@@ -259,7 +259,7 @@ async def _own(info: Info, asked: Asked) -> LeaderboardStanding | None:
 
 
 async def _aliases(info: Info, places: Sequence[Place]) -> dict[str, str]:
-    if not places or not selects(info._raw_info, "alias"):  # noqa: SLF001 — as in `asides`.
+    if not places or not selects(info, "alias"):
         return {}
     wanted = [each.external_id for each in places]
     return await resources_of(info).read(info.context.principal, partial(members.aliases, external_ids=wanted))

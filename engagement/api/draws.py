@@ -154,7 +154,7 @@ class DrawsQuery:
         if principal.member is None and member is not None and "members:read" not in principal.scopes:
             raise Forbidden("This key may not ask for a member. Needs scope `members:read`.", "member")
         whose = member if principal.member is None else member_of(principal, member)
-        counted = selects(info._raw_info, "entries")  # noqa: SLF001 — as in `asides`.
+        counted = selects(info, "entries")
         read = partial(draws.read, programs=resources.programs, key=key, member=whose, counted=counted)
         return _shown(info, await resources.read(principal, read))
 

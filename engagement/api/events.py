@@ -166,7 +166,7 @@ class EventsMutation:
         # So that a leaderboard read after this reply shows it; without Redis nobody waits.
         await resources.drain.settled(program)
         # Whoever feeds a history asks for no effects: to show them would be a tenth of the work.
-        if not selects(info._raw_info, "effects"):  # noqa: SLF001 — as `aside_of` looks at it.
+        if not selects(info, "effects"):
             return RecordEventsSuccess.of(recorded, None)
         aside = await aside_of(info, [(each.member, each.effects) for each in recorded.receipts])
         return RecordEventsSuccess.of(recorded, aside)

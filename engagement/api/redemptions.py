@@ -327,7 +327,7 @@ async def _told(info: Info, done: Redeemed) -> RedemptionSuccess:
     principal = info.context.principal
     await resources_of(info).drain.settled(principal.program)
     # What nobody asks for is not made ready.
-    asked = selects(info._raw_info, "effects")  # noqa: SLF001 — as `aside_of` looks at it.
+    asked = selects(info, "effects")
     effects = done.effects if asked else ()
     names = await names_of(info)
     return RedemptionSuccess(

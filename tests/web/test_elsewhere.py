@@ -25,7 +25,7 @@ async def test_a_page_elsewhere_asks_with_a_token(shop: House, visit: Visit) -> 
     assert refused["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_a_page_elsewhere_gets_no_token_of_the_demo(shop: House, visit: Visit) -> None:  # noqa: ARG001
+async def test_a_page_elsewhere_gets_no_token_of_the_demo(visit: Visit) -> None:
     await elsewhere(visit)
     ask = "url => fetch(url, {method: 'POST'}).then(() => 'read', () => 'refused')"
     assert await visit.page.evaluate(ask, f"{visit.url}/demo/session") == "refused"
